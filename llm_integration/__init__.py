@@ -1,0 +1,1 @@
+"""A second opinion from a language model on every trading signal."""

@@ -1,0 +1,375 @@
+"""LLMConfig: every setting of the sidecar, its default, its bounds and its meaning.
+
+Where a value comes from, first match wins: a keyword given in code, the environment
+(``LLM_<FIELD>``, also from ``.env``), the configuration file, the default.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
+
+from dotenv import dotenv_values
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from llm_integration.errors import ConfigError
+
+__all__ = [
+    "LLMConfig",
+    "clean_key",
+    "environment",
+    "load_settings",
+    "normalise_model_id",
+    "read_json",
+    "suggestion",
+]
+
+S = TypeVar("S", bound=BaseModel)
+
+DEFAULT_MODEL = "google/gemini-3.5-flash-lite"
+DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
+KEY_VARIABLE = "OPENROUTER_API_KEY"
+URL_VARIABLE = "OPENROUTER_BASE_URL"
+ENV_FILE_VARIABLE = "TRADENT_ENV_FILE"
+
+
+def normalise_model_id(model: str) -> str:
+    """The id OpenRouter knows: a leading ``openrouter/`` goes if the rest still contains ``/``.
+
+    ``openrouter/google/gemini-2.5-flash`` becomes ``google/gemini-2.5-flash``; ``openrouter/auto``
+    is an id of OpenRouter's own and stays.
+    """
+    model = model.strip()
+    rest = model.removeprefix("openrouter/")
+    return rest if rest != model and "/" in rest else model
+
+
+def environment(env_file: str | Path | None = None) -> dict[str, str]:
+    """The process environment over the ``.env`` file; neither is changed.
+
+    The file is ``env_file``, else what ``TRADENT_ENV_FILE`` names (empty: none), else ``.env`` in the
+    working folder.
+    """
+    name = str(env_file) if env_file is not None else os.environ.get(ENV_FILE_VARIABLE, ".env")
+    values: dict[str, str] = {}
+    if name and Path(name).is_file():
+        values = {key: value for key, value in dotenv_values(name).items() if value is not None}
+    return {**values, **os.environ}
+
+
+def read_json(path: str | Path) -> dict[str, Any]:
+    """The JSON object in ``path``. Raises ConfigError for a missing file or anything but an object."""
+    file = Path(path)
+    try:
+        data = json.loads(file.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise ConfigError(f"{file}: no such file; name another one with --config") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: cannot be read: {error}") from error
+    except ValueError as error:
+        raise ConfigError(f"{file}: not valid JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f'{file}: must hold a JSON object, for example {{"llm": {{...}}}}')
+    return data
+
+
+def load_settings(model: type[S], values: Mapping[str, Any], where: str) -> S:
+    """``model`` built from ``values``; a ConfigError names ``where``, the key and what is allowed."""
+    try:
+        return model(**values)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, model, where)) from None
+
+
+def _explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
+    parts = []
+    for problem in error.errors(include_url=False, include_context=False):
+        key = ".".join(str(part) for part in problem["loc"]) or "settings"
+        if problem["type"] == "extra_forbidden":
+            parts.append(f"unknown key {key!r}{suggestion(key, model.model_fields)}")
+        elif not problem["loc"]:
+            parts.append(_plain(problem["msg"]))
+        else:
+            shown = "" if key in SECRET_FIELDS else f", not {_short(problem['input'])}"
+            parts.append(f"{key}: {_plain(problem['msg'])}{shown}")
+    return f"{where}: {'; '.join(parts)}"
+
+
+SECRET_FIELDS = frozenset({"url", "base_url", "api_key"})
+
+
+def suggestion(key: str, names: Iterable[str]) -> str:
+    """What to append to "unknown key": the nearest known name, or all of them."""
+    known = list(names)
+    near = difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.5)
+    return f" (did you mean {near[0]!r}?)" if near else f" (known: {', '.join(known)})"
+
+
+def _plain(message: str) -> str:
+    return message.removeprefix("Value error, ").replace("Input should", "should")
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _listed(value: object) -> object:
+    """Lists come from the environment as comma-separated text or JSON."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if text.startswith("["):
+        try:
+            return json.loads(text)
+        except ValueError:
+            return value
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+Names = Annotated[list[str], BeforeValidator(_listed)]
+
+
+class LLMConfig(BaseModel):
+    """Settings of the sidecar. Build it from keywords, or read the ``llm`` block with ``load``."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        validate_assignment=True,
+        hide_input_in_errors=True,
+        protected_namespaces=(),
+        allow_inf_nan=False,
+    )
+
+    prefix: ClassVar[str] = "LLM_"
+
+    enabled: bool = Field(True, description="Switches the sidecar on. Off: trading runs, nothing is asked.")
+    model: str = Field(
+        DEFAULT_MODEL,
+        min_length=1,
+        max_length=200,
+        description="Model id at OpenRouter, `author/slug`; a leading `openrouter/` is removed.",
+    )
+    fallback_models: Names = Field(
+        default_factory=list,
+        max_length=10,
+        description="Models used in this order when the one before is unknown or retired.",
+    )
+    base_url: str = Field(
+        DEFAULT_BASE_URL,
+        description="OpenAI-compatible endpoint; `OPENROUTER_BASE_URL` sets it too.",
+    )
+    batch_size: Literal[1] = Field(1, description="Signals per request. Only 1 for now.")
+    max_concurrency: int = Field(8, ge=1, le=256, description="Requests in flight at once.")
+    requests_per_minute: int = Field(
+        14, ge=1, le=1_000_000, description="Most requests in any 60 seconds, retries included."
+    )
+    tokens_per_minute: int = Field(
+        950_000, ge=1_000, le=10_000_000_000, description="Most tokens in any 60 seconds, prompt and reply."
+    )
+    max_retries: int = Field(
+        4, ge=0, le=20, description="Further attempts after a first one that failed for a passing reason."
+    )
+    request_timeout_seconds: float = Field(
+        60.0, gt=0, le=600, description="Bound of one attempt, from connecting to the last byte."
+    )
+    retry_after_cap_seconds: float = Field(
+        120.0,
+        ge=0,
+        le=86_400,
+        description="Longest wait asked for by the server that a signal sits out; beyond it the call fails.",
+    )
+    signal_max_age_seconds: float = Field(
+        3_600.0,
+        gt=0,
+        le=604_800,
+        description="A signal unanswered for longer ends as `expired` and costs nothing more.",
+    )
+    max_tokens: int = Field(
+        2_000, ge=16, le=65_536, description="Most tokens of one reply, the model's reasoning included."
+    )
+    temperature: float = Field(0.0, ge=0, le=2, description="Sampling temperature.")
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high"] | None = Field(
+        "minimal", description="How much a thinking model may think; null leaves it to the model."
+    )
+    response_format: Literal["json_object", "text"] = Field(
+        "json_object", description="Ask the server for a JSON reply, or for plain text if it cannot do that."
+    )
+    lookback_periods: int = Field(20, ge=1, le=500, description="Bars shown to the model.")
+    indicators_to_include: Names = Field(
+        default_factory=lambda: ["sma_20", "ema_50", "rsi_14", "macd", "macd_signal", "atr_14", "adx_14"],
+        max_length=50,
+        description="Indicators shown to the model, by name.",
+    )
+    max_memory_signals: int = Field(1_000, ge=1, le=10_000_000, description="Signals kept in memory.")
+    memory_retention_minutes: float = Field(
+        60.0, ge=0, le=525_600, description="How long a finished signal stays in memory."
+    )
+    cleanup_interval_minutes: float = Field(
+        10.0, gt=0, le=1_440, description="How often finished signals past their retention are removed."
+    )
+    poll_interval: float = Field(
+        5.0,
+        gt=0,
+        le=3_600,
+        description="Seconds between looks into PostgreSQL for waiting or abandoned tasks.",
+    )
+    lease_seconds: float = Field(
+        20.0,
+        ge=1,
+        le=3_600,
+        description="How long a silent worker keeps its tasks before another takes them.",
+    )
+    write_batch_size: int = Field(100, ge=1, le=5_000, description="Most results per database transaction.")
+    max_unwritten_results: int = Field(
+        5_000,
+        ge=1,
+        le=1_000_000,
+        description="Results held while PostgreSQL is away; when full, no further call is made.",
+    )
+    csv_output_directory: str = Field(
+        "llm_results", min_length=1, description="Folder of the three output files."
+    )
+    batch_export_interval_seconds: float = Field(
+        30.0,
+        gt=0,
+        le=86_400,
+        description="How often the summary is rewritten and the CSV files are forced to disk.",
+    )
+    csv_queue_size: int = Field(
+        20_000,
+        ge=10,
+        le=10_000_000,
+        description="Rows waiting for the CSV thread; when full, new ones are left out and counted.",
+    )
+    csv_max_held_bars: int = Field(
+        20_000,
+        ge=0,
+        le=10_000_000,
+        description="Bars held back behind an unanswered signal; beyond it they are written without it.",
+    )
+    drain_timeout_seconds: float = Field(
+        120.0, ge=0, le=86_400, description="How long the end of the feed waits for outstanding answers."
+    )
+
+    _api_key: SecretStr | None = PrivateAttr(default=None)
+
+    def __init__(self, **values: Any) -> None:
+        env = environment()
+        super().__init__(**{**_from_environment(env, type(self)), **values})
+        self._api_key = clean_key(env.get(KEY_VARIABLE))
+
+    @property
+    def api_key(self) -> SecretStr | None:
+        """The key from ``OPENROUTER_API_KEY``, stripped of quotes and blanks; None when there is none."""
+        return self._api_key
+
+    @classmethod
+    def load(cls, path: str | Path, *, section: str = "llm") -> Self:
+        """Settings from the ``section`` block of the JSON file ``path``, under the environment.
+
+        Raises ConfigError, one line long, for anything wrong in the file or the environment.
+        """
+        block = read_json(path).get(section, {})
+        if not isinstance(block, dict):
+            raise ConfigError(f"{path}: {section!r} must be an object of settings")
+        return cls.from_file_values(block, where=f"{path}: {section}")
+
+    @classmethod
+    def from_file_values(cls, block: Mapping[str, Any], *, where: str) -> Self:
+        """Settings from a block already read; the environment goes over it."""
+        if "api_key" in block:
+            raise ConfigError(
+                f"{where}: api_key does not belong in a file; set {KEY_VARIABLE} or put it in .env"
+            )
+        load_settings(cls, block, where)  # names the file for a fault of the file
+        return load_settings(cls, {**block, **_from_environment(environment(), cls)}, "environment")
+
+    def save(self, path: str | Path, *, section: str = "llm") -> None:
+        """Write the settings into the ``section`` block of ``path``, atomically; other blocks stay."""
+        file = Path(path)
+        data = read_json(file) if file.exists() else {}
+        data[section] = self.model_dump(mode="json")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=file.parent, prefix=f".{file.name}.", delete=False
+        ) as out:
+            out.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+        Path(out.name).replace(file)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, values: Any) -> Any:
+        if isinstance(values, dict):
+            for key in values:
+                if key not in cls.model_fields:
+                    raise ValueError(f"unknown key {key!r}{suggestion(str(key), cls.model_fields)}")
+        return values
+
+    @field_validator("model")
+    @classmethod
+    def _model_id(cls, value: str) -> str:
+        return normalise_model_id(value)
+
+    @field_validator("fallback_models")
+    @classmethod
+    def _fallback_ids(cls, value: list[str]) -> list[str]:
+        return [normalise_model_id(item) for item in value]
+
+    @field_validator("base_url")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value.strip()):
+            raise ValueError("should be a URL such as https://openrouter.ai/api/v1, without user or password")
+        return value.strip().rstrip("/")
+
+    @field_validator("batch_size", mode="before")
+    @classmethod
+    def _one_at_a_time(cls, value: object) -> object:
+        number = int(value) if isinstance(value, str) and value.strip().isdigit() else value
+        if isinstance(number, int) and not isinstance(number, bool) and number > 1:
+            raise ValueError("several signals in one request are not supported yet; set it to 1")
+        return number
+
+
+def clean_key(value: str | None) -> SecretStr | None:
+    """The key without the quotes, blanks and line breaks that copying leaves around it.
+
+    None when nothing is left. Raises ConfigError, without showing the key, when a character inside it
+    could not stand in an HTTP header.
+    """
+    key = (value or "").strip().strip("\"'“”‘’").strip()
+    if not key:
+        return None
+    if not all("!" <= char <= "~" for char in key):
+        raise ConfigError(
+            f"{KEY_VARIABLE}: the key holds a blank, a line break or a non-ASCII character; copy it again"
+        )
+    return SecretStr(key)
+
+
+def _from_environment(env: Mapping[str, str], model: type[LLMConfig]) -> dict[str, Any]:
+    values = {
+        name: env[variable]
+        for name in model.model_fields
+        if (variable := f"{model.prefix}{name.upper()}") in env
+    }
+    if env.get(URL_VARIABLE):
+        values.setdefault("base_url", env[URL_VARIABLE])
+    return values

@@ -1,0 +1,267 @@
+"""What the sidecar talks about: bars, signals, answers and their statuses. No I/O.
+
+Prices are floats in the quote currency, times are aware UTC datetimes, durations are in the unit the
+name ends with. A value that is missing, NaN or infinite is None from here on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Literal, NamedTuple, cast
+
+__all__ = [
+    "Bar",
+    "Choppiness",
+    "Claim",
+    "LLMAnalysis",
+    "ParseMethod",
+    "Signal",
+    "TaskStatus",
+    "parse_time",
+    "to_price",
+]
+
+MAX_NAME_CHARS = 128
+"""Longest symbol, signal type or strategy name that is kept."""
+MAX_NOTE_CHARS = 2_000
+"""Longest free text of a signal that is kept."""
+
+Choppiness = Literal["yes", "no"]
+
+
+class TaskStatus(StrEnum):
+    """Where an LLM task stands. The last three are final."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    EXPIRED = "expired"
+
+    @property
+    def final(self) -> bool:
+        """True when nothing more will happen to the task by itself."""
+        return self not in (TaskStatus.PENDING, TaskStatus.PROCESSING)
+
+
+class ParseMethod(StrEnum):
+    """The layer of the parser that produced a reading, from most to least trustworthy."""
+
+    JSON = "json"
+    FENCED_JSON = "fenced_json"
+    EMBEDDED_JSON = "embedded_json"
+    REPAIRED_JSON = "repaired_json"
+    REGEX = "regex"
+    KEYWORDS = "keywords"
+    NONE = "none"
+
+
+class Bar(NamedTuple):
+    """One OHLCV bar. ``timestamp`` is the stamp the feed gave it, in UTC."""
+
+    timestamp: datetime
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+def to_price(value: object) -> float | None:
+    """``value`` as a finite float; None for missing, NaN, infinite or not a number."""
+    if value is None or isinstance(value, bool):
+        return None
+    try:
+        number = float(cast("Any", value))
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def parse_time(value: object) -> datetime | None:
+    """``value`` as an aware UTC datetime.
+
+    Accepts datetimes (pandas' too), dates, ISO 8601 text and epoch seconds or milliseconds. A naive
+    time is taken as UTC. None for anything else.
+    """
+    moment: datetime | None = None
+    try:
+        if isinstance(value, datetime):
+            moment = value
+        elif isinstance(value, date):
+            moment = datetime(value.year, value.month, value.day, tzinfo=UTC)
+        elif isinstance(value, str):
+            moment = datetime.fromisoformat(value.strip())
+        elif hasattr(value, "to_pydatetime"):
+            moment = value.to_pydatetime()
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            seconds = value / 1000 if abs(value) > 1e11 else value
+            moment = datetime.fromtimestamp(seconds, UTC)
+        if moment is None or moment != moment:  # noqa: PLR0124  pandas' NaT differs from itself
+            return None
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError, OSError, TypeError):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One trading signal, cleaned of everything a feed or a caller may have got wrong."""
+
+    signal_id: str
+    timestamp: datetime | None
+    symbol: str
+    signal_type: str
+    entry_price: float | None
+    stop_loss: float | None
+    target_price: float | None
+    indicators: Mapping[str, float | None] = field(default_factory=dict)
+    bars: Sequence[Bar] = ()
+    session_id: str | None = None
+    strategy: str | None = None
+    notes: str | None = None
+
+    @property
+    def risk_reward_ratio(self) -> float | None:
+        """Reward per unit of risk, |target - entry| / |entry - stop|.
+
+        None when a price is missing, the stop equals the entry, or stop and target do not lie on
+        opposite sides of the entry.
+        """
+        entry, stop, target = self.entry_price, self.stop_loss, self.target_price
+        if entry is None or stop is None or target is None:
+            return None
+        risk, reward = entry - stop, target - entry
+        if risk == 0 or risk * reward <= 0:
+            return None
+        ratio = abs(reward / risk)
+        return ratio if math.isfinite(ratio) else None
+
+    @classmethod
+    def from_mapping(cls, signal_id: str, data: Mapping[str, Any]) -> Signal:
+        """Build a signal from a host's ``signal_data``; never raises on bad values."""
+        return cls(
+            signal_id=signal_id,
+            timestamp=parse_time(data.get("timestamp")),
+            symbol=_name(data.get("symbol")),
+            signal_type=_name(data.get("signal_type")),
+            entry_price=to_price(data.get("entry_price")),
+            stop_loss=to_price(data.get("stop_loss")),
+            target_price=to_price(data.get("target_price")),
+            indicators=_indicators(data.get("indicators")),
+            bars=_bars(data.get("bars")),
+            session_id=_optional_name(data.get("session_id")),
+            strategy=_optional_name(data.get("strategy")),
+            notes=_text(data.get("notes"), MAX_NOTE_CHARS) or None,
+        )
+
+
+def _text(value: object, limit: int) -> str:
+    return "" if value is None else str(value)[:limit]
+
+
+def _name(value: object) -> str:
+    return _text(value, MAX_NAME_CHARS).strip()
+
+
+def _optional_name(value: object) -> str | None:
+    return _name(value) or None
+
+
+def _indicators(value: object) -> dict[str, float | None]:
+    if not isinstance(value, Mapping):
+        return {}
+    return {_name(key): to_price(number) for key, number in list(value.items())[:200]}
+
+
+def _bars(value: object) -> tuple[Bar, ...]:
+    if not isinstance(value, Iterable) or isinstance(value, (str, bytes, Mapping)):
+        return ()
+    bars = (_bar(item) for item in value)
+    return tuple(bar for bar in bars if bar is not None)
+
+
+def _bar(item: object) -> Bar | None:
+    if isinstance(item, Bar):
+        return item
+    if isinstance(item, Mapping):
+        values: Sequence[Any] = [item.get(name) for name in Bar._fields]
+    elif isinstance(item, Sequence) and not isinstance(item, (str, bytes)) and len(item) >= 5:
+        values = item
+    else:
+        values = [getattr(item, name, None) for name in Bar._fields]
+    moment = parse_time(values[0])
+    prices = [to_price(value) for value in values[1:5]]
+    if moment is None or None in prices:
+        return None
+    volume = to_price(values[5]) if len(values) > 5 else None
+    opened, high, low, close = cast("list[float]", prices)
+    return Bar(moment, opened, high, low, close, volume or 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to finish one task, good until somebody else is given a newer one.
+
+    ``age_seconds`` is how long ago the task was created, by the database's clock.
+    """
+
+    task_id: int
+    signal_id: str
+    claim_id: str
+    attempts: int = 0
+    age_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LLMAnalysis:
+    """How one signal ended: an answer (rated or not), or the reason why there is none.
+
+    ``status`` is ``completed``, ``failed`` or ``expired``. A completed analysis has the reply in
+    ``raw_reply``; its ``rating`` (1 avoid .. 5 excellent) is None when the reply could not be
+    understood, and ``error`` then says why. ``cost_usd`` is None when unknown, never 0 for unknown.
+    ``queue_ms`` runs from acceptance to the first request, ``api_ms`` is the time of the answering
+    request, ``total_ms`` runs from acceptance to the finished reading.
+    """
+
+    signal_id: str
+    status: TaskStatus
+    task_id: int | None = None
+    rating: int | None = None
+    choppiness: Choppiness | None = None
+    analysis: str | None = None
+    recommendations: str | None = None
+    parse_method: ParseMethod = ParseMethod.NONE
+    warnings: tuple[str, ...] = ()
+    error: str | None = None
+    model_requested: str | None = None
+    model_served: str | None = None
+    provider: str | None = None
+    generation_id: str | None = None
+    finish_reason: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cost_usd: Decimal | None = None
+    queue_ms: float | None = None
+    api_ms: float | None = None
+    total_ms: float | None = None
+    attempts: int = 0
+    prompt_text: str | None = None
+    prompt_version: str | None = None
+    raw_reply: str | None = None
+    processed_at: datetime | None = None
+
+    @property
+    def answered(self) -> bool:
+        """True when a reply came, whether or not it could be read."""
+        return self.status is TaskStatus.COMPLETED
+
+    @property
+    def rated(self) -> bool:
+        """True when the reply gave a rating."""
+        return self.rating is not None
