@@ -1,0 +1,58 @@
+"""The ``database`` block of ``config.json``."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+__all__ = ["EMBEDDED", "DatabaseConfig"]
+
+EMBEDDED = "embedded"
+
+
+class DatabaseConfig(BaseModel):
+    """Where PostgreSQL is, and how long anything may wait for it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
+
+    url: SecretStr = Field(
+        SecretStr(EMBEDDED),
+        description="`postgresql://user:password@host:port/database`, or `embedded` for the server that "
+        "comes with the installation.",
+    )
+    required: bool = Field(
+        True,
+        description="True: the program refuses to start without PostgreSQL. False: it starts, and results "
+        "go to CSV until PostgreSQL answers.",
+    )
+    pool_size: int = Field(4, ge=1, le=64, description="Most connections at once.")
+    connect_timeout_seconds: float = Field(5.0, gt=0, le=60, description="Bound of opening one connection.")
+    statement_timeout_seconds: float = Field(
+        5.0, gt=0, le=300, description="Bound of one statement, kept by the client and by the server."
+    )
+    handoff_timeout_seconds: float = Field(
+        0.05,
+        ge=0,
+        le=5,
+        description="Longest time the bar loop waits for PostgreSQL per signal; a later answer is not lost.",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _url(cls, value: SecretStr) -> SecretStr:
+        text = value.get_secret_value().strip()
+        if text == EMBEDDED:
+            return SecretStr(text)
+        try:
+            scheme, port = urlsplit(text).scheme, urlsplit(text).port
+        except ValueError:
+            raise ValueError("should be a URL with a port from 1 to 65535") from None
+        if scheme not in ("postgresql", "postgres") or port == 0:
+            raise ValueError("should be 'embedded' or start with postgresql://")
+        return SecretStr(text)
+
+    @property
+    def embedded(self) -> bool:
+        """True when the server that comes with the installation is meant."""
+        return self.url.get_secret_value() == EMBEDDED

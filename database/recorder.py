@@ -1,0 +1,200 @@
+"""Writes a session's bars and signals to PostgreSQL without holding up the bar loop.
+
+A signal and its task go out in one statement. The loop waits for it no longer than ``handoff_seconds``;
+what PostgreSQL has not taken by then stays in a bounded queue and is written in order once it answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from itertools import islice
+from typing import Protocol
+
+from llm_integration.domain import Bar, Signal
+
+__all__ = ["HostDatabase", "SessionRecorder"]
+
+logger = logging.getLogger(__name__)
+
+BAR_INTERVAL_SECONDS = 0.25
+BARS_PER_STATEMENT = 500
+FIRST_PAUSE_SECONDS = 0.25
+LONGEST_PAUSE_SECONDS = 5.0
+
+
+class HostDatabase(Protocol):
+    """The part of DatabaseManager that a recorder uses."""
+
+    async def record_signal(self, signal: Signal, *, worker_id: str | None = None) -> int:
+        """Store a signal and its task; repeating it changes nothing."""
+        ...
+
+    async def record_bars(self, session_id: str, symbol: str, bars: Sequence[Bar]) -> None:
+        """Store bars; repeating them changes nothing."""
+        ...
+
+
+class SessionRecorder:
+    """One session's way into PostgreSQL. ``run()`` is a task of the host; ``flush`` and cancel end it."""
+
+    def __init__(
+        self,
+        database: HostDatabase,
+        session_id: str,
+        symbol: str,
+        *,
+        worker_id: str | None = None,
+        handoff_seconds: float = 0.05,
+        max_signals: int = 10_000,
+        max_bars: int = 100_000,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._database = database
+        self._session_id = session_id
+        self._symbol = symbol
+        self._worker_id = worker_id
+        self._handoff = handoff_seconds
+        self._max_signals = max_signals
+        self._max_bars = max_bars
+        self._sleep = sleep
+        self._signals: deque[tuple[Signal, asyncio.Future[bool]]] = deque()
+        self._bars: deque[tuple[int, Bar]] = deque()
+        self._signals_seen = 0
+        self._signals_done = 0
+        self._new_signal = asyncio.Event()
+        self._new_bar = asyncio.Event()
+        self._written = asyncio.Condition()
+        self.error: str | None = None
+        self.late_signals = 0
+        self.lost_signals = 0
+        self.lost_bars = 0
+
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """Signals and bars that PostgreSQL does not have yet."""
+        return len(self._signals), len(self._bars)
+
+    def record_bar(self, bar: Bar) -> None:
+        """Queue one bar; O(1). When 100,000 wait already, it is left out and counted."""
+        if len(self._bars) >= self._max_bars:
+            self.lost_bars += 1
+            if self.lost_bars == 1:
+                logger.error("%d bars wait for PostgreSQL; further ones are not stored", self._max_bars)
+            return
+        self._bars.append((self._signals_seen, bar))
+        self._new_bar.set()
+
+    async def record_signal(self, signal: Signal) -> bool:
+        """Store ``signal`` and its task; True if PostgreSQL has confirmed it within the handoff bound."""
+        if len(self._signals) >= self._max_signals:
+            self.lost_signals += 1
+            logger.error(
+                "signal %r: not stored, %d signals wait for PostgreSQL already",
+                signal.signal_id,
+                self._max_signals,
+            )
+            return False
+        stored: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._signals_seen += 1
+        self._signals.append((signal, stored))
+        self._new_signal.set()
+        if self.error is not None:  # known to be away: do not make the loop wait for it again
+            self.late_signals += 1
+            return False
+        done, _ = await asyncio.wait({stored}, timeout=self._handoff)
+        if not done:
+            self.late_signals += 1
+        return bool(done) and stored.result()
+
+    async def run(self) -> None:
+        """Write what arrives until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._write_signals(), name="recorder signals")
+            group.create_task(self._write_bars(), name="recorder bars")
+
+    async def flush(self, timeout: float) -> bool:
+        """Wait, at most ``timeout`` seconds, until everything is stored; True if it is."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout), self._written:
+                await self._written.wait_for(lambda: self.waiting == (0, 0))
+        return self.waiting == (0, 0)
+
+    async def _write_signals(self) -> None:
+        while True:
+            await self._new_signal.wait()
+            self._new_signal.clear()
+            while self._signals:
+                signal, stored = self._signals[0]
+                ok = await self._insist(partial(self._store_signal, signal), f"signal {signal.signal_id!r}")
+                self.lost_signals += not ok
+                self._signals.popleft()
+                self._signals_done += 1
+                if not stored.done():
+                    stored.set_result(ok)
+            await self._tell()
+
+    async def _store_signal(self, signal: Signal) -> None:
+        await self._database.record_signal(signal, worker_id=self._worker_id)
+
+    async def _write_bars(self) -> None:
+        while True:
+            await self._new_bar.wait()
+            await self._sleep(BAR_INTERVAL_SECONDS)
+            self._new_bar.clear()
+            while batch := self._storable_bars():
+                ok = await self._insist(partial(self._store_bars, batch), f"{len(batch)} bars")
+                self.lost_bars += 0 if ok else len(batch)
+                for _ in batch:
+                    self._bars.popleft()
+            if self._bars:
+                self._new_bar.set()
+            await self._tell()
+
+    def _storable_bars(self) -> list[Bar]:
+        """The oldest bars whose signals are stored.
+
+        A bar in PostgreSQL says that everything up to it is there: a resumed run starts behind it.
+        """
+        count = min(BARS_PER_STATEMENT, len(self._bars))
+        return [bar for seen, bar in islice(self._bars, count) if seen <= self._signals_done]
+
+    async def _store_bars(self, batch: Sequence[Bar]) -> None:
+        await self._database.record_bars(self._session_id, self._symbol, batch)
+
+    async def _insist(self, store: Callable[[], Awaitable[None]], what: str) -> bool:
+        """Try until it is stored; False when PostgreSQL refuses it for what it is."""
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                await store()
+            except Exception as error:
+                if not getattr(error, "retryable", True):
+                    logger.error("PostgreSQL refuses %s: %s", what, error)
+                    return False
+                self._away(str(error) or type(error).__name__)
+            else:
+                self._back()
+                return True
+            await self._sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    def _away(self, message: str) -> None:
+        if self.error is None:
+            logger.warning("PostgreSQL does not answer (%s); bars go on, signals wait to be stored", message)
+        self.error = message
+
+    def _back(self) -> None:
+        if self.error is not None:
+            logger.warning(
+                "PostgreSQL answers again; %d signal(s) and %d bar(s) are being stored", *self.waiting
+            )
+        self.error = None
+
+    async def _tell(self) -> None:
+        async with self._written:
+            self._written.notify_all()

@@ -1,0 +1,298 @@
+"""LLMCSVExporter: the three output files, written in real time by one thread of their own."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from llm_integration.config import LLMConfig
+from llm_integration.csv_exporter.writer import BarItem, Writer
+from llm_integration.domain import Bar, LLMAnalysis, Signal
+
+__all__ = ["LLMCSVExporter"]
+
+logger = logging.getLogger(__name__)
+
+GATHER_SECONDS = 0.01
+"""After the first row of a lull the thread waits this long for more: fewer, larger writes."""
+CLOSING_POLL_SECONDS = 0.05
+CLOSE_MARGIN_SECONDS = 0.5
+FIRST_RESTART_SECONDS, LONGEST_RESTART_SECONDS = 0.1, 30.0
+SCOPE = "outcomes this process has seen since started_at; the CSV files may hold earlier ones"
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class LLMCSVExporter:
+    """Appends to ``llm_signals.csv`` and ``llm_strategy_results.csv``, keeps the summary up to date.
+
+    ``write_analysis`` and ``record_bar`` may be called from any thread, an event loop's included: they
+    take a microsecond and do no I/O. A row is on its way to the file within a fraction of a second;
+    it is forced to the disk every ``batch_export_interval_seconds`` and by ``close``. At most
+    ``csv_queue_size`` rows wait; while a full queue stays full (the disk is full or gone, a file is
+    locked), new rows are left out, counted and announced once. PostgreSQL has them: ``rebuild``.
+
+    ``statistics`` is called in the thread for the ``run`` part of the summary, so it must be quick and
+    safe there; its failure is logged and costs nothing else. ``set_statistics`` hands over a snapshot
+    instead. ``clock`` is monotonic seconds, ``now`` the aware wall clock, ``pause`` sleeps.
+    """
+
+    def __init__(
+        self,
+        config: LLMConfig | None = None,
+        *,
+        output_directory: str | Path | None = None,
+        statistics: Callable[[], Mapping[str, object]] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = _utc_now,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        config = config or LLMConfig()
+        self.directory = Path(output_directory or config.csv_output_directory)
+        self._clock, self._now = clock, now
+        self._started_at = now()
+        self._statistics_source = statistics
+        self._snapshot: Mapping[str, object] = {}
+        self._source_failed = False
+        self._writer = Writer(
+            self.directory,
+            max_held=config.csv_max_held_bars,
+            interval=config.batch_export_interval_seconds,
+            clock=clock,
+            pause=pause,
+            statistics=self._summary,
+        )
+        self._queue_size = config.csv_queue_size
+        # Answers were paid for: bars may not take the last tenth of the room.
+        self._bar_room = config.csv_queue_size - config.csv_queue_size // 10
+        self._left_out = {"bars": 0, "analyses": 0}
+        self._leaving_out = False
+        self._restarts = 0
+        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._rung = False
+        self._hurry = threading.Event()
+        self._tickets: deque[threading.Event] = deque()
+        self._thread: threading.Thread | None = None
+        self._closing = False
+        self._flush_held = True
+        self._deadline = 0.0
+        self._complete = False
+
+    def start(self) -> None:
+        """Start the thread, which opens and repairs the files. Does nothing when it runs already.
+
+        RuntimeError after ``close``.
+        """
+        if self._closing:
+            raise RuntimeError("a closed LLMCSVExporter cannot be started again; build a new one")
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="llm-csv-exporter", daemon=True)
+            self._thread.start()
+
+    def write_analysis(self, signal: Signal, analysis: LLMAnalysis) -> bool:
+        """How ``signal`` ended: its row, if it was answered, and the end of the wait for its bar.
+
+        False when it was left out: no room, closed, or not a final outcome.
+        """
+        if not analysis.status.final or not self._admit("analyses", self._queue_size):
+            return False
+        self._writer.outcomes.append((signal, analysis))
+        self._ring()
+        return True
+
+    def record_bar(self, session_id: str | None, symbol: str, bar: Bar, signal: Signal | None = None) -> bool:
+        """One closed bar, in bar order within its session and symbol, with the signal it brought.
+
+        A bar not later than the last one of its session and symbol, in the file or handed over, is
+        skipped, so a resumed session may be fed from its beginning. False when it was left out.
+        """
+        if not self._admit("bars", self._bar_room):
+            return False
+        self._writer.bars.append(BarItem(session_id, symbol, bar, signal))
+        self._ring()
+        return True
+
+    @property
+    def room(self) -> int:
+        """Bars that may be handed over before they are left out; a feed without pace can wait on it."""
+        return max(0, self._bar_room - self._writer.waiting)
+
+    def set_statistics(self, statistics: Mapping[str, object]) -> None:
+        """The ``run`` part of the next summaries; copied at once, one level deep."""
+        self._snapshot = dict(statistics)
+
+    def get_statistics(self) -> dict[str, Any]:
+        """Figures of this run: rows written, waiting, held back, left out; errors, per file. Cheap."""
+        thread = self._thread
+        return {
+            "running": thread is not None and thread.is_alive(),
+            "rows_left_out": dict(self._left_out),
+            "thread_restarts": self._restarts,
+            **self._writer.figures(),
+        }
+
+    def flush(self, timeout: float = 10.0) -> bool:
+        """Wait until nothing is left to write (bars held back for an answer stay); False at the timeout.
+
+        Blocks: not for an event loop.
+        """
+        if self._complete:
+            return True
+        ticket = threading.Event()
+        self._tickets.append(ticket)
+        self._hurry.set()
+        self._ring()
+        return ticket.wait(timeout)
+
+    def close(self, timeout: float = 10.0, *, flush_held: bool = True) -> bool:
+        """Write what waits, force it to the disk, end the thread. True when everything is in the files.
+
+        With ``flush_held`` bars that still wait for an answer are written too, as pending; without it
+        they are left for a resumed run, which would skip bars that the file has. Returns within
+        ``timeout`` plus half a second, even when the disk hangs. Blocks: from an event loop call it by
+        ``asyncio.to_thread``. A second call waits again and changes nothing else.
+        """
+        if not self._closing:
+            self._flush_held = flush_held
+            self._deadline = self._clock() + timeout
+            self._closing = True
+        self._hurry.set()
+        self._ring()
+        if self._thread is None:
+            return self._writer.idle
+        self._thread.join(timeout + CLOSE_MARGIN_SECONDS)
+        if self._thread.is_alive():
+            logger.warning("%s: the disk does not answer; %d rows are not written", *self._unwritten())
+        return self._complete
+
+    def _unwritten(self) -> tuple[Path, int]:
+        return self.directory, self._writer.waiting
+
+    def _admit(self, kind: str, limit: int) -> bool:
+        waiting = self._writer.waiting
+        if waiting >= limit or self._closing:
+            self._leave_out(kind)
+            return False
+        if self._leaving_out and waiting < self._queue_size // 2:
+            self._leaving_out = False
+            logger.info("%s: rows are taken again; left out so far: %s", self.directory, self._left_out)
+        return True
+
+    def _leave_out(self, kind: str) -> None:
+        self._left_out[kind] += 1
+        if not self._leaving_out and not self._closing:
+            self._leaving_out = True
+            logger.warning(
+                "%s: %d rows wait already, further ones are left out of the CSV files and counted; "
+                "an export from PostgreSQL brings them back",
+                self.directory,
+                self._queue_size,
+            )
+
+    def _ring(self) -> None:
+        if not self._rung:
+            self._rung = True
+            self._bell.put(None)
+
+    def _run(self) -> None:
+        delay = FIRST_RESTART_SECONDS
+        while True:
+            try:
+                self._serve()
+            except Exception as error:
+                self._restarts += 1
+                logger.exception("the CSV thread failed (%s); it starts again", type(error).__name__)
+                if self._closing and self._clock() >= self._deadline:
+                    return
+                self._hurry.wait(delay)
+                delay = min(delay * 2, LONGEST_RESTART_SECONDS)
+            else:
+                return
+
+    def _serve(self) -> None:
+        self._writer.open()
+        while True:
+            more = self._writer.step()
+            self._answer_tickets()
+            if self._closing and self._finished():
+                self._finish()
+                return
+            if not more:
+                self._wait()
+
+    def _answer_tickets(self) -> None:
+        # Counted before looking: what was handed over before these tickets is then seen as waiting.
+        count = len(self._tickets)
+        if count and self._writer.idle:
+            for _ in range(count):
+                self._tickets.popleft().set()
+        if not self._tickets and not self._closing:
+            self._hurry.clear()
+
+    def _wait(self) -> None:
+        timeout = self._writer.next_wake()
+        if self._closing:
+            self._writer.retry_soon()
+            timeout = min(timeout, CLOSING_POLL_SECONDS)
+        try:
+            self._bell.get(timeout=timeout)
+        except Empty:
+            return
+        self._rung = False
+        self._hurry.wait(GATHER_SECONDS)
+
+    def _finished(self) -> bool:
+        if self._writer.idle and self._flush_held:
+            self._writer.holdback.release_all()
+        return self._writer.idle or self._clock() >= self._deadline
+
+    def _finish(self) -> None:
+        writer = self._writer
+        writer.sync()
+        writer.close()
+        complete = writer.idle and not writer.failing
+        if not complete:
+            logger.warning("%s: closed with %d rows not written", *self._unwritten())
+        elif writer.holdback.held:
+            logger.info(
+                "%s: %d bars wait for %d unanswered signals; they are left for a resumed run",
+                self.directory,
+                writer.holdback.held,
+                writer.holdback.unresolved,
+            )
+        self._complete = complete
+        while self._tickets:
+            self._tickets.popleft().set()
+
+    def _summary(self) -> dict[str, object]:
+        now = self._now()
+        return {
+            "generated_at": now,
+            "started_at": self._started_at,
+            "process_id": os.getpid(),
+            "scope": SCOPE,
+            **self._writer.summary.as_dict(),
+            "export": self.get_statistics(),
+            "run": self._run_statistics(),
+        }
+
+    def _run_statistics(self) -> Mapping[str, object]:
+        if self._statistics_source is None:
+            return self._snapshot
+        try:
+            return {**self._statistics_source(), **self._snapshot}
+        except Exception as error:
+            if not self._source_failed:
+                self._source_failed = True
+                logger.exception("the statistics for the summary failed (%s)", type(error).__name__)
+            return self._snapshot

@@ -1,0 +1,243 @@
+"""The bars that had closed at a signal's time, whatever form they come in."""
+
+from __future__ import annotations
+
+import bisect
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, Protocol
+
+from llm_integration.domain import Bar, parse_time, to_price
+from llm_integration.signal_formatter.text import decimals, number, price, shown_time
+
+__all__ = ["BarReader", "ShownBar"]
+
+MOST_SCANNED = 1_000
+"""Of a longer collection only the part around the signal's time is read; it must be in time order."""
+CACHED_BARS = 4_096
+
+TIME_NAMES = ("timestamp", "datetime", "date", "time")
+PRICE_NAMES = ("open", "high", "low", "close", "volume")
+
+
+class ShownBar:
+    """A bar read and checked once, and its line in the table, written once.
+
+    ``source`` keeps the original alive, so that its identity stays its own. ``moment`` is None for a bar
+    without a usable time, which is never shown. A value that is missing is None.
+    """
+
+    __slots__ = (
+        "close",
+        "high",
+        "line",
+        "low",
+        "moment",
+        "open",
+        "places",
+        "source",
+        "volume",
+        "written_places",
+    )
+
+    def __init__(self, source: object, moment: datetime | None, values: Sequence[object]) -> None:
+        self.source = source
+        self.moment = moment
+        self.open, self.high, self.low, self.close, self.volume = (to_price(value) for value in values)
+        prices = (self.open, self.high, self.low, self.close)
+        if all(value is None for value in prices):
+            self.moment = None  # nothing was traded, or nothing is known
+        self.places = max(decimals(value) for value in prices)
+        self.written_places = -1
+        self.line = ""
+
+    def values(self) -> tuple[float | None, ...]:
+        """Open, high, low, close and volume."""
+        return (self.open, self.high, self.low, self.close, self.volume)
+
+    def text(self, places: int) -> str:
+        """``time,open,high,low,close,volume`` with ``places`` digits after the point."""
+        if self.written_places != places and self.moment is not None:
+            self.written_places = places
+            self.line = ",".join((
+                shown_time(self.moment),
+                price(self.open, places), price(self.high, places),
+                price(self.low, places), price(self.close, places), number(self.volume),
+            ))  # fmt: skip
+        return self.line
+
+
+class _Rows(Protocol):
+    """Bars by position. ``in_order`` means that times never fall from one to the next."""
+
+    in_order: bool
+
+    def __len__(self) -> int: ...
+    def moment(self, index: int) -> datetime | None: ...
+    def read(self, start: int, stop: int) -> list[ShownBar]: ...
+
+
+class BarReader:
+    """Finds the bars to show; remembers those it has read, as most of them return with the next signal."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[int, ShownBar] = OrderedDict()
+
+    def closed(self, market: object, until: datetime, wanted: int) -> list[ShownBar]:
+        """The last ``wanted`` bars stamped at or before ``until``, oldest first, each time once.
+
+        ``market`` is a DataFrame or an iterable of bars: Bar, mappings, or sequences in the order of Bar.
+        Up to ``MOST_SCANNED`` bars may stand in any order; more must rise or fall in time. Of two bars
+        with one time the later one in the collection counts. A naive time is UTC.
+        """
+        rows = self._rows(market)
+        if len(rows) <= MOST_SCANNED and not rows.in_order:
+            return _last(rows.read(0, len(rows)), until, wanted)
+        margin = wanted
+        while True:
+            start, stop = _window(rows, until, margin)
+            found = _last(rows.read(start, stop), until, wanted)
+            if len(found) >= wanted or margin >= min(len(rows), MOST_SCANNED):
+                return found
+            margin *= 4  # repeated or empty bars took the room of others
+
+    def _rows(self, market: object) -> _Rows:
+        if hasattr(market, "columns") and hasattr(market, "iloc"):
+            return _FrameRows(market)
+        if isinstance(market, Iterable) and not isinstance(market, (str, bytes, Mapping)):
+            return _ListRows(market if isinstance(market, (list, tuple)) else list(market), self)
+        return _ListRows((), self)
+
+    def shown(self, item: object) -> ShownBar:
+        """``item`` as a checked bar, from memory if the very same object was read before."""
+        if type(item) is not Bar:
+            return _read_row(item)
+        known = self._known.get(id(item))
+        if known is None:
+            known = self._known[id(item)] = ShownBar(item, parse_time(item.timestamp), item[1:6])
+            if len(self._known) > CACHED_BARS:
+                self._known.popitem(last=False)
+        return known
+
+
+class _ListRows:
+    in_order = False
+
+    def __init__(self, items: Sequence[object], reader: BarReader) -> None:
+        self._items = items
+        self._reader = reader
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def moment(self, index: int) -> datetime | None:
+        return self._reader.shown(self._items[index]).moment
+
+    def read(self, start: int, stop: int) -> list[ShownBar]:
+        return [self._reader.shown(item) for item in self._items[start:stop]]
+
+
+class _FrameRows:
+    """A pandas DataFrame, read by position, of which only the needed rows are converted."""
+
+    def __init__(self, frame: Any) -> None:
+        self._frame = frame
+        names = [_column_name(column) for column in frame.columns]
+        self._columns = [names.index(name) if name in names else None for name in PRICE_NAMES]
+        self._times = [names.index(name) for name in _time_columns(names)]
+        times = frame.iloc[:, self._times[0]] if len(self._times) == 1 else frame.index
+        known = len(frame) <= MOST_SCANNED and len(self._times) < 2
+        self.in_order = known and bool(getattr(times, "is_monotonic_increasing", False))
+
+    def __len__(self) -> int:
+        return len(self._frame)
+
+    def moment(self, index: int) -> datetime | None:
+        return self._moments(index, index + 1)[0]
+
+    def read(self, start: int, stop: int) -> list[ShownBar]:
+        moments = self._moments(start, stop)
+        nothing = [None] * len(moments)
+        columns = [
+            nothing if column is None else self._frame.iloc[start:stop, column].tolist()
+            for column in self._columns
+        ]
+        rows = zip(moments, zip(*columns, strict=True), strict=True)
+        return [ShownBar(None, moment, values) for moment, values in rows]
+
+    def _moments(self, start: int, stop: int) -> list[datetime | None]:
+        if not self._times:
+            return [_index_time(value) for value in self._frame.index[start:stop].tolist()]
+        columns = [self._frame.iloc[start:stop, column].tolist() for column in self._times]
+        return [_joined_time(parts) for parts in zip(*columns, strict=True)]
+
+
+def _window(rows: _Rows, until: datetime, size: int) -> tuple[int, int]:
+    """Positions of the ``size`` bars up to ``until`` in ordered ``rows``."""
+    if not len(rows):
+        return 0, 0
+    first, last = rows.moment(0), rows.moment(len(rows) - 1)
+    if first is None or last is None or first <= last:
+        stop = bisect.bisect_right(range(len(rows)), False, key=lambda index: _after(rows, index, until))
+        return max(0, stop - size), stop
+    start = bisect.bisect_left(range(len(rows)), True, key=lambda index: not _after(rows, index, until))
+    return start, start + size
+
+
+def _after(rows: _Rows, index: int, until: datetime) -> bool:
+    moment = rows.moment(index)
+    return moment is not None and moment > until
+
+
+def _last(bars: list[ShownBar], until: datetime, wanted: int) -> list[ShownBar]:
+    by_time = {bar.moment: bar for bar in bars if bar.moment is not None and bar.moment <= until}
+    return [by_time[moment] for moment in sorted(by_time)[-wanted:]]
+
+
+def _read_row(item: object) -> ShownBar:
+    fields = getattr(item, "_fields", None)
+    if isinstance(item, Mapping):
+        named = {str(key).strip().lower(): value for key, value in item.items()}
+    elif fields is not None and isinstance(item, Sequence):
+        named = {str(key).lower(): value for key, value in zip(fields, item, strict=False)}
+    elif isinstance(item, Sequence) and not isinstance(item, (str, bytes)):
+        return ShownBar(item, parse_time(item[0]) if item else None, _padded(item[1:6]))
+    else:
+        named = {name: getattr(item, name, None) for name in (*TIME_NAMES, *PRICE_NAMES)}
+        named = {name: value for name, value in named.items() if value is not None}
+    times = [named[name] for name in _time_columns(named)] or [_index_time(named.get("index"))]
+    return ShownBar(item, _joined_time(times), [named.get(name) for name in PRICE_NAMES])
+
+
+def _padded(values: Sequence[object]) -> list[object]:
+    return [*values, *(None for _ in range(5 - len(values)))]
+
+
+def _column_name(column: object) -> str:
+    """The name of a column, of several levels the first, as some feeds add the symbol as a second."""
+    first = column[0] if isinstance(column, tuple) and column else column
+    return str(first).strip().lower()
+
+
+def _time_columns(names: Iterable[str]) -> list[str]:
+    """Where the time stands: one column, or ``date`` and ``time`` together.
+
+    A date alone, with the time beside it ignored, would let every bar of the day pass for closed.
+    """
+    known = set(names)
+    if not known & {"timestamp", "datetime"} and {"date", "time"} <= known:
+        return ["date", "time"]
+    return [name for name in TIME_NAMES if name in known][:1]
+
+
+def _joined_time(parts: Sequence[object]) -> datetime | None:
+    if len(parts) == 1:
+        return parse_time(parts[0])
+    day = parts[0].isoformat()[:10] if isinstance(parts[0], date) else str(parts[0]).strip()
+    return parse_time(f"{day} {str(parts[1]).strip()}")
+
+
+def _index_time(value: object) -> datetime | None:
+    """An index of plain numbers counts rows, not seconds."""
+    return None if isinstance(value, (int, float)) else parse_time(value)

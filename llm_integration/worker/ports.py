@@ -1,0 +1,85 @@
+"""What the worker needs from its neighbours, as Protocols: any object of this shape will do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from llm_integration.domain import Claim, LLMAnalysis, Signal
+from llm_integration.llm_processor import Completion
+
+__all__ = ["AnalysisSink", "Processor", "TaskDatabase"]
+
+
+class TaskDatabase(Protocol):
+    """The record of tasks and results; ``database.DatabaseManager`` is one.
+
+    Every call is bounded in time by the implementation. An exception with ``retryable = False`` means
+    that repeating the same call cannot help.
+    """
+
+    async def claim_signals(
+        self, signals: Sequence[Signal], *, worker_id: str, lease_seconds: float
+    ) -> dict[str, Claim]:
+        """Make sure that signals and tasks are stored, and claim those that are free, by signal id."""
+        ...
+
+    async def claim_waiting(
+        self, *, worker_id: str, limit: int, lease_seconds: float, exclude: Sequence[str] = ()
+    ) -> list[tuple[Claim, Signal]]:
+        """Claim the oldest tasks that wait or were abandoned by a worker whose lease ran out."""
+        ...
+
+    async def save_outcomes(self, outcomes: Sequence[tuple[LLMAnalysis, Claim | None]]) -> set[str]:
+        """Store results and end their tasks; the ids that were accepted, not refused by the fence."""
+        ...
+
+    async def release(self, claims: Sequence[Claim]) -> None:
+        """Make claimed tasks ``pending`` again."""
+        ...
+
+    async def heartbeat(self, worker_id: str, *, lease_seconds: float) -> None:
+        """Extend the worker's lease from now."""
+        ...
+
+    async def retire_worker(self, worker_id: str) -> None:
+        """End the worker's lease: what it still holds may be taken at once."""
+        ...
+
+
+class AnalysisSink(Protocol):
+    """Where finished analyses go besides the database; ``LLMCSVExporter`` is one. Never blocks."""
+
+    def start(self) -> None:
+        """Get ready to take analyses; called again it does nothing."""
+        ...
+
+    def write_analysis(self, signal: Signal, analysis: LLMAnalysis) -> object:
+        """Take one finished analysis."""
+        ...
+
+
+class Processor(Protocol):
+    """One answered call to a model; ``LLMProcessor`` is one."""
+
+    async def complete(
+        self, prompt: str, *, system: str | None = None, deadline: float | None = None
+    ) -> Completion:
+        """The model's reply, or a CallError."""
+        ...
+
+    def ready_in(self) -> float:
+        """Seconds until a request may be sent; 0 when one may be sent now."""
+        ...
+
+    def stopped_reason(self) -> str | None:
+        """Why no request is sent at present, in one line; None when requests are sent."""
+        ...
+
+    def statistics(self) -> dict[str, Any]:
+        """Counters and states for the dashboard."""
+        ...
+
+    async def close(self) -> None:
+        """Give connections back; returns within a second."""
+        ...

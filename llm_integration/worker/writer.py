@@ -1,0 +1,150 @@
+"""Writes finished analyses in batches: PostgreSQL first, then CSV and the host's callbacks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from llm_integration.domain import LLMAnalysis
+from llm_integration.worker.jobs import Job, log_line, one_line
+from llm_integration.worker.ports import AnalysisSink, TaskDatabase
+
+__all__ = ["ResultWriter"]
+
+logger = logging.getLogger(__name__)
+
+FIRST_RETRY_SECONDS = 0.25
+LONGEST_RETRY_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class _Outcome:
+    job: Job
+    analysis: LLMAnalysis
+    delivered: bool = False
+
+
+class ResultWriter:
+    """Finished analyses on their way out; bounded by the caller through ``unwritten``.
+
+    While PostgreSQL does not answer, results wait here and are tried again for ever; CSV and callbacks
+    get them after the first refusal, each exactly once.
+    """
+
+    def __init__(
+        self,
+        database: TaskDatabase | None,
+        sink: AnalysisSink | None,
+        deliver: Callable[[LLMAnalysis], None],
+        *,
+        batch_size: int,
+    ) -> None:
+        self._database = database
+        self._sink = sink
+        self._deliver_to_callbacks = deliver
+        self._batch_size = batch_size
+        self._waiting: deque[_Outcome] = deque()
+        self._arrived = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self.database_error: str | None = None
+        self.refused = 0
+        self.lost = 0
+
+    @property
+    def unwritten(self) -> int:
+        """Results that PostgreSQL does not have yet."""
+        return len(self._waiting)
+
+    def holds(self) -> list[str]:
+        """Ids of the signals whose results are still waiting."""
+        return [outcome.job.signal_id for outcome in self._waiting]
+
+    def put(self, job: Job, analysis: LLMAnalysis) -> None:
+        """Take one result; O(1)."""
+        self._waiting.append(_Outcome(job, analysis))
+        self._empty.clear()
+        self._arrived.set()
+
+    async def wait_until_empty(self) -> None:
+        """Return once every result is written."""
+        await self._empty.wait()
+
+    async def run(self) -> None:
+        """Write what arrives, for ever."""
+        pause = FIRST_RETRY_SECONDS
+        while True:
+            await self._arrived.wait()
+            if await self.write_batch():
+                pause = FIRST_RETRY_SECONDS
+                await asyncio.sleep(0)
+            else:
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_RETRY_SECONDS)
+
+    async def write_batch(self) -> bool:
+        """Write the oldest results; False when PostgreSQL did not take them and they wait."""
+        batch = [self._waiting[index] for index in range(min(self._batch_size, len(self._waiting)))]
+        accepted = await self._store(batch)
+        if accepted is None:
+            for outcome in batch:
+                self._deliver(outcome)
+            return False
+        for outcome in batch:
+            self._waiting.popleft()
+            if outcome.job.signal_id in accepted:
+                self._deliver(outcome)
+            else:
+                self._refuse(outcome)
+        if not self._waiting:
+            self._arrived.clear()
+            self._empty.set()
+        return True
+
+    async def _store(self, batch: list[_Outcome]) -> set[str] | None:
+        if self._database is None or not batch:
+            return {outcome.job.signal_id for outcome in batch}
+        try:
+            accepted = await self._database.save_outcomes(
+                [(outcome.analysis, outcome.job.claim) for outcome in batch]
+            )
+        except Exception as error:
+            if not getattr(error, "retryable", True):
+                return self._give_up(batch, error)
+            self._announce(error)
+            return None
+        self._announce(None)
+        return accepted
+
+    def _give_up(self, batch: list[_Outcome], error: Exception) -> set[str]:
+        self.lost += len(batch)
+        ids = ", ".join(one_line(outcome.job.signal_id) for outcome in batch[:5])
+        logger.error("PostgreSQL refuses the results of %d signal(s) (%s ...): %s", len(batch), ids, error)
+        return {outcome.job.signal_id for outcome in batch}
+
+    def _announce(self, error: Exception | None) -> None:
+        message = None if error is None else one_line(f"{error}", 300)
+        if message is not None and self.database_error is None:
+            logger.warning("PostgreSQL does not take results (%s); they wait and are tried again", message)
+        elif message is None and self.database_error is not None:
+            logger.warning("PostgreSQL takes results again")
+        self.database_error = message
+
+    def _deliver(self, outcome: _Outcome) -> None:
+        if outcome.delivered:
+            return
+        outcome.delivered = True
+        logger.info("%s", log_line(outcome.analysis))
+        if self._sink is not None:
+            self._sink.write_analysis(outcome.job.signal, outcome.analysis)
+        self._deliver_to_callbacks(outcome.analysis)
+
+    def _refuse(self, outcome: _Outcome) -> None:
+        self.refused += 1
+        logger.warning(
+            "signal %s: another worker has finished or holds this task; this answer is not stored",
+            one_line(outcome.job.signal_id),
+        )

@@ -1,0 +1,347 @@
+"""The worker against scripted neighbours: every way a signal can end, and what no fault may do."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from llm_integration.config import LLMConfig
+from llm_integration.domain import Claim, LLMAnalysis, Signal, TaskStatus
+from llm_integration.errors import (
+    ContentFilteredError,
+    DeadlineError,
+    KeyRefusedError,
+    OversizeRequestError,
+    ServerError,
+)
+from llm_integration.memory_store import SignalMemoryStore
+from llm_integration.worker import LLMWorker
+from tests.unit.worker_parts import MemoryDatabase, ScriptedProcessor, Sink, signal_mapping
+
+
+def config(**values: Any) -> LLMConfig:
+    return LLMConfig(**{"base_url": "http://127.0.0.1:9/v1", "max_concurrency": 2, **values})
+
+
+@asynccontextmanager
+async def running(worker: LLMWorker) -> AsyncIterator[LLMWorker]:
+    task = asyncio.create_task(worker.run())
+    try:
+        yield worker
+    finally:
+        await worker.stop(2)
+        await task
+
+
+def build(
+    processor: ScriptedProcessor, database: MemoryDatabase | None = None, **values: Any
+) -> tuple[LLMWorker, SignalMemoryStore, Sink]:
+    settings = config(**values)
+    store = SignalMemoryStore(settings.max_memory_signals, settings.memory_retention_minutes)
+    sink = Sink()
+    return LLMWorker(settings, store, database, sink, processor=processor), store, sink
+
+
+async def test_a_signal_ends_as_one_stored_and_delivered_rating() -> None:
+    """A signal handed over is rated once, stored once, written once and delivered once."""
+    database, delivered = MemoryDatabase(), asyncio.Queue[LLMAnalysis]()
+    worker, store, sink = build(ScriptedProcessor(), database)
+    worker.subscribe(delivered.put)
+    async with running(worker):
+        assert store.add_signal(signal_mapping("s1"))
+        analysis = await asyncio.wait_for(delivered.get(), 5)
+        assert await worker.drain(5)
+    assert analysis.rating == 4
+    assert database.results["s1"] == analysis
+    assert [row[1] for row in sink.rows] == [analysis]
+    assert store.get_signal("s1")["status"] == "completed"  # type: ignore[index]  # it was added above
+
+
+@pytest.mark.parametrize(
+    ("step", "status", "reason"),
+    [
+        (ServerError("503 for the fifth time", attempts=5), TaskStatus.FAILED, "503 for the fifth time"),
+        (ContentFilteredError("the filter refused it"), TaskStatus.FAILED, "the filter refused it"),
+        (OversizeRequestError("too large for a minute"), TaskStatus.FAILED, "too large for a minute"),
+        (DeadlineError("would answer too late"), TaskStatus.EXPIRED, "would answer too late"),
+        ("I would rather not say.", TaskStatus.COMPLETED, "no rating"),
+    ],
+)
+async def test_every_other_end_has_its_reason(step: str | Exception, status: TaskStatus, reason: str) -> None:
+    """A call that fails, or a reply that cannot be read, ends with a stored reason and no rating."""
+    database = MemoryDatabase()
+    worker, store, _ = build(ScriptedProcessor(step), database)
+    async with running(worker):
+        store.add_signal(signal_mapping("s1"))
+        assert await worker.drain(5)
+    assert database.results["s1"].status is status
+    assert database.results["s1"].rating is None
+    assert reason in (database.results["s1"].error or "")
+
+
+async def test_a_stopped_line_leaves_signals_pending() -> None:
+    """When the key is refused the signal is pending again, not failed, and nothing more is asked."""
+    database, processor = MemoryDatabase(), ScriptedProcessor(KeyRefusedError("401"))
+    worker, store, _ = build(processor, database)
+    async with running(worker):
+        processor_waits = asyncio.Event()
+
+        async def refuse(*_args: Any, **_kwargs: Any) -> Any:
+            processor.wait = 60.0
+            processor.prompts.append("")
+            processor_waits.set()
+            raise KeyRefusedError("401")
+
+        processor.complete = refuse  # type: ignore[method-assign]  # the script for this one test
+        for number in range(5):
+            store.add_signal(signal_mapping(f"s{number}"))
+        await asyncio.wait_for(processor_waits.wait(), 5)
+        assert not await worker.drain(0.1)
+        assert worker.get_statistics()["state"] == "waiting"
+    assert len(processor.prompts) <= worker.config.max_concurrency
+    assert not database.results
+    assert store.get_statistics()["pending"] == 5
+
+
+async def test_signals_that_grow_too_old_while_the_line_is_stopped_expire() -> None:
+    """A signal past its age ends as expired with the reason, without a request."""
+    database, processor = MemoryDatabase(), ScriptedProcessor(ready_in=0.01)
+    worker, store, _ = build(processor, database, signal_max_age_seconds=0.001)
+    async with running(worker):
+        store.add_signal(signal_mapping("s1"))
+        assert await worker.drain(5)
+    assert database.results["s1"].status is TaskStatus.EXPIRED
+    assert "signal_max_age_seconds=0.001" in (database.results["s1"].error or "")
+    assert processor.prompts == []
+
+
+async def test_tasks_of_earlier_runs_are_taken_back_at_the_start() -> None:
+    """Waiting tasks in PostgreSQL are rated although memory never saw them."""
+    database = MemoryDatabase()
+    old = Signal.from_mapping("old", signal_mapping("old")["signal_data"])
+    database.waiting.append((Claim(7, "old", "claim", age_seconds=1.0), old))
+    worker, _, sink = build(ScriptedProcessor(), database)
+    async with running(worker):
+        await asyncio.wait_for(database.looked.wait(), 5)
+        assert await worker.drain(5)
+    assert database.results["old"].rating == 4
+    assert sink.rows[0][0].signal_id == "old"
+
+
+async def test_poll_interval_sets_how_often_postgresql_is_asked_for_tasks() -> None:
+    """A short interval looks again and again, a long one only at the start."""
+    looks = {}
+    for interval in (0.01, 600.0):
+        database = MemoryDatabase()
+        worker, _, _ = build(ScriptedProcessor(), database, poll_interval=interval)
+        async with running(worker):
+            await asyncio.wait_for(database.looked.wait(), 5)
+            while interval < 1 and database.looks < 3:
+                database.looked.clear()
+                await asyncio.wait_for(database.looked.wait(), 5)
+        looks[interval] = database.looks
+    assert looks[0.01] >= 3
+    assert looks[600.0] == 1
+
+
+async def test_a_task_held_elsewhere_is_not_asked() -> None:
+    """What another worker holds or has finished costs nothing here."""
+    database, processor = MemoryDatabase(), ScriptedProcessor()
+    database.elsewhere.add("theirs")
+    worker, store, sink = build(processor, database)
+    async with running(worker):
+        store.add_signal(signal_mapping("theirs"))
+        assert await worker.drain(5)
+        assert worker.get_statistics()["taken_elsewhere"] == 1
+    assert processor.prompts == []
+    assert sink.rows == []
+
+
+async def test_results_wait_while_postgresql_is_away_and_are_delivered_once() -> None:
+    """An outage delays the row in PostgreSQL, not CSV or callbacks, and doubles nothing."""
+    database = MemoryDatabase()
+    worker, store, sink = build(ScriptedProcessor(), database)
+    tried = asyncio.Event()
+    database.on_save = tried.set
+    async with running(worker):
+        database.fault = OSError("connection refused")
+        store.add_signal(signal_mapping("s1"))
+        await asyncio.wait_for(tried.wait(), 5)
+        assert not await worker.drain(0.05)
+        assert worker.get_statistics()["unwritten"] == 1
+        database.fault = None
+        assert await worker.drain(10)
+    assert database.results["s1"].rating == 4
+    assert len(sink.rows) == 1
+
+
+async def test_no_call_is_made_while_too_many_results_are_unwritten() -> None:
+    """max_unwritten_results bounds what an outage can pile up, and so what it can cost."""
+    database = MemoryDatabase()
+    processor = ScriptedProcessor()
+    worker, store, _ = build(processor, database, max_unwritten_results=1, max_concurrency=1)
+    tried = asyncio.Event()
+    database.on_save = tried.set
+    async with running(worker):
+        database.fault = OSError("connection refused")
+        for number in range(20):
+            store.add_signal(signal_mapping(f"s{number}"))
+        await asyncio.wait_for(tried.wait(), 5)
+        assert not await worker.drain(0.05)
+        assert len(processor.prompts) <= 4
+        database.fault = None
+        assert await worker.drain(15)
+    assert len(database.results) == 20
+
+
+async def test_stop_returns_in_time_and_gives_back_what_hangs() -> None:
+    """A call that never ends does not delay stop by more than a second; its task is pending again."""
+    database, processor = MemoryDatabase(), ScriptedProcessor(asyncio.Event())
+    worker, store, _ = build(processor, database)
+    task = asyncio.create_task(worker.run())
+    store.add_signal(signal_mapping("s1"))
+    await asyncio.wait_for(processor.called.wait(), 5)
+    async with asyncio.timeout(1.2):
+        await worker.stop(0.2)
+    await asyncio.wait_for(task, 1)
+    assert database.released == ["s1"]
+    assert database.retired == [worker.worker_id]
+    assert store.get_signal("s1")["status"] == "pending"  # type: ignore[index]  # it was added above
+    assert processor.closed
+
+
+async def test_stop_lets_calls_in_flight_finish() -> None:
+    """An answer that arrives within the timeout is kept."""
+    gate, database = asyncio.Event(), MemoryDatabase()
+    processor = ScriptedProcessor(gate)
+    worker, store, _ = build(processor, database)
+    task = asyncio.create_task(worker.run())
+    store.add_signal(signal_mapping("s1"))
+    await asyncio.wait_for(processor.called.wait(), 5)
+    stopping = asyncio.create_task(worker.stop(5))
+    await asyncio.sleep(0)
+    gate.set()
+    await asyncio.wait_for(stopping, 5)
+    await task
+    assert database.results["s1"].rating == 4
+
+
+async def test_failing_and_slow_callbacks_hurt_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """A callback that raises is reported once and counted; others get every analysis."""
+    seen: list[str] = []
+    release, done = threading.Event(), threading.Event()
+
+    def blocking(analysis: LLMAnalysis) -> None:
+        release.wait(10)
+        done.set()
+
+    async def broken(analysis: LLMAnalysis) -> None:
+        raise ValueError("not my day")
+
+    async def good(analysis: LLMAnalysis) -> None:
+        seen.append(analysis.signal_id)
+
+    database = MemoryDatabase()
+    worker, store, _ = build(ScriptedProcessor(), database)
+    for callback in (blocking, broken, good):
+        worker.subscribe(callback)
+    with caplog.at_level(logging.ERROR):
+        async with running(worker):
+            for number in range(5):
+                store.add_signal(signal_mapping(f"s{number}"))
+            assert await worker.drain(5)
+            release.set()
+    assert sorted(seen) == [f"s{number}" for number in range(5)]
+    assert worker.get_statistics()["callback_errors"] == 5
+    assert sum("not my day" in (record.exc_text or "") for record in caplog.records) == 1
+    assert done.wait(5)
+
+
+async def test_a_crash_of_the_worker_is_logged_and_work_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    """A fault inside the sidecar costs at most the signal it struck, with its reason stored."""
+    database = MemoryDatabase()
+    worker, store, _ = build(
+        ScriptedProcessor(ZeroDivisionError("a bug"), ZeroDivisionError("a bug")), database
+    )
+    with caplog.at_level(logging.ERROR):
+        async with running(worker):
+            store.add_signal(signal_mapping("s1"))
+            assert await worker.drain(5)
+            store.add_signal(signal_mapping("s2"))
+            assert await worker.drain(5)
+            crashes = worker.get_statistics()["crashes"]
+    assert database.results["s1"].status is TaskStatus.FAILED
+    assert database.results["s2"].rating == 4
+    assert sum(crashes.values()) == 2
+    assert "restarts in" in caplog.text
+
+
+async def test_without_a_key_the_worker_is_off_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    """No key at OpenRouter itself: one warning that names the variable, and no request."""
+    processor = ScriptedProcessor()
+    worker = LLMWorker(LLMConfig(), processor=processor)
+    async with running(worker):
+        worker.memory_store.add_signal(signal_mapping("s1"))
+    assert worker.get_statistics()["state"] == "off"
+    assert "OPENROUTER_API_KEY" in caplog.text
+    assert processor.prompts == []
+
+
+async def test_signals_added_from_another_thread_wake_the_worker() -> None:
+    """poll_interval is only the backstop, also for additions from other threads."""
+    database = MemoryDatabase()
+    worker, store, _ = build(ScriptedProcessor(), database, poll_interval=600.0)
+    async with running(worker):
+        await asyncio.wait_for(database.looked.wait(), 5)
+        await asyncio.to_thread(store.add_signal, signal_mapping("s1"))
+        assert await worker.drain(5)
+    assert database.results["s1"].rating == 4
+
+
+async def test_one_info_line_per_signal_and_no_reply_text(caplog: pytest.LogCaptureFixture) -> None:
+    """The log names id, rating, method, model, milliseconds and cost, and forges no line."""
+    worker, store, _ = build(ScriptedProcessor(), MemoryDatabase())
+    with caplog.at_level(logging.INFO, "llm_integration"):
+        async with running(worker):
+            store.add_signal(signal_mapping("evil\nid"))
+            assert await worker.drain(5)
+    lines = [record.getMessage() for record in caplog.records if record.getMessage().startswith("signal ")]
+    assert len(lines) == 1
+    for part in ("evil?id", "4", "method=json", "model=served/model", "ms=", "cost=0.0001"):
+        assert part in lines[0]
+    assert "Clean trend" not in caplog.text
+
+
+def cleanup_calls(store: SignalMemoryStore) -> Callable[[], int]:
+    """Count the calls of the store's cleanup from now on."""
+    calls = 0
+    original = store.cleanup_old_signals
+
+    def counted() -> int:
+        nonlocal calls
+        calls += 1
+        return original()
+
+    store.cleanup_old_signals = counted  # type: ignore[method-assign]  # a counter around the real one
+    return lambda: calls
+
+
+async def test_cleanup_interval_sets_how_often_memory_is_cleaned() -> None:
+    """Finished signals past their retention leave memory at the configured interval."""
+    worker, store, _ = build(
+        ScriptedProcessor(), None, cleanup_interval_minutes=0.0002, memory_retention_minutes=0.0
+    )
+    async with running(worker):
+        store.add_signal(signal_mapping("s1"))
+        assert await worker.drain(5)
+        calls = cleanup_calls(store)
+        async with asyncio.timeout(5):
+            while not calls():
+                await asyncio.sleep(0.005)
+    assert store.get_signal("s1") is None

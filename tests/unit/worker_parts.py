@@ -1,0 +1,152 @@
+"""Small complete neighbours for the worker's unit tests: a scripted model and a database in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import deque
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any
+
+from llm_integration.domain import Claim, LLMAnalysis, Signal
+from llm_integration.llm_processor import Completion
+
+GOOD_REPLY = '{"rating": 4, "choppiness": "no", "analysis": "Clean trend.", "recommendations": "Take it."}'
+
+
+def signal_mapping(signal_id: str, **data: Any) -> dict[str, Any]:
+    """A signal as a host hands it over."""
+    return {
+        "signal_id": signal_id,
+        "signal_data": {
+            "timestamp": "2026-01-05T10:00:00+00:00", "symbol": "EURUSD", "signal_type": "BUY",
+            "entry_price": 1.1, "stop_loss": 1.09, "target_price": 1.12, **data,
+        },
+    }  # fmt: skip
+
+
+def completion(text: str = GOOD_REPLY, cost: Decimal | None = Decimal("0.0001")) -> Completion:
+    """An answer of the model."""
+    return Completion(
+        text=text, finish_reason="stop", model_requested="asked/model", model_served="served/model",
+        provider="Provider", generation_id="gen-1", prompt_tokens=100, completion_tokens=20,
+        cost_usd=cost, attempts=1, api_ms=5.0, wait_ms=0.0,
+    )  # fmt: skip
+
+
+class ScriptedProcessor:
+    """Answers each call with the next step: a text, an exception, or an event to wait for first."""
+
+    def __init__(self, *steps: str | Exception | asyncio.Event, ready_in: float = 0.0) -> None:
+        self.steps = deque(steps)
+        self.prompts: list[str] = []
+        self.called = asyncio.Event()
+        self.wait = ready_in
+        self.closed = False
+
+    async def complete(
+        self, prompt: str, *, system: str | None = None, deadline: float | None = None
+    ) -> Completion:
+        self.prompts.append(prompt)
+        self.called.set()
+        step = self.steps.popleft() if self.steps else GOOD_REPLY
+        if isinstance(step, asyncio.Event):
+            await step.wait()
+            step = GOOD_REPLY
+        if isinstance(step, Exception):
+            raise step
+        return completion(step)
+
+    def ready_in(self) -> float:
+        return self.wait
+
+    def stopped_reason(self) -> str | None:
+        return "the line is stopped" if self.wait else None
+
+    def statistics(self) -> dict[str, Any]:
+        return {"requests": len(self.prompts)}
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class MemoryDatabase:
+    """The worker's view of PostgreSQL, in dictionaries, with faults on request."""
+
+    def __init__(self) -> None:
+        self.results: dict[str, LLMAnalysis] = {}
+        self.live: dict[str, Claim] = {}
+        self.waiting: deque[tuple[Claim, Signal]] = deque()
+        self.elsewhere: set[str] = set()
+        self.released: list[str] = []
+        self.batches: list[int] = []
+        self.beats = 0
+        self.cleanups = 0
+        self.retired: list[str] = []
+        self.looks = 0
+        self.fault: Exception | None = None
+        self.looked = asyncio.Event()
+        self.on_save: Callable[[], None] | None = None
+
+    def _check(self) -> None:
+        if self.fault is not None:
+            raise self.fault
+
+    async def claim_signals(
+        self, signals: Sequence[Signal], *, worker_id: str, lease_seconds: float
+    ) -> dict[str, Claim]:
+        self._check()
+        granted = {
+            signal.signal_id: Claim(index, signal.signal_id, str(uuid.uuid4()))
+            for index, signal in enumerate(signals)
+            if signal.signal_id not in self.elsewhere and signal.signal_id not in self.results
+        }
+        self.live |= granted
+        return granted
+
+    async def claim_waiting(
+        self, *, worker_id: str, limit: int, lease_seconds: float, exclude: Sequence[str] = ()
+    ) -> list[tuple[Claim, Signal]]:
+        self._check()
+        self.looks += 1
+        self.looked.set()
+        return [self.waiting.popleft() for _ in range(min(limit, len(self.waiting)))]
+
+    async def save_outcomes(self, outcomes: Sequence[tuple[LLMAnalysis, Claim | None]]) -> set[str]:
+        if self.on_save is not None:
+            self.on_save()
+        self._check()
+        self.batches.append(len(outcomes))
+        fresh = {
+            analysis.signal_id: analysis
+            for analysis, _ in outcomes
+            if analysis.signal_id not in self.elsewhere
+        }
+        self.results |= fresh
+        return set(fresh)
+
+    async def release(self, claims: Sequence[Claim]) -> None:
+        self._check()
+        self.released += [claim.signal_id for claim in claims]
+
+    async def heartbeat(self, worker_id: str, *, lease_seconds: float) -> None:
+        self._check()
+        self.beats += 1
+
+    async def retire_worker(self, worker_id: str) -> None:
+        self.retired.append(worker_id)
+
+
+class Sink:
+    """Remembers what would go to CSV."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[Signal, LLMAnalysis]] = []
+        self.started = False
+
+    def start(self) -> None:
+        self.started = True
+
+    def write_analysis(self, signal: Signal, analysis: LLMAnalysis) -> None:
+        self.rows.append((signal, analysis))

@@ -1,0 +1,161 @@
+"""The technical indicators named in ``indicators_to_include``, computed with TA-Lib at signal time.
+
+A value is a function of the last ``IndicatorSet.history`` bars and of nothing else. Two things follow. No
+value can depend on a later bar. And a process that replays that many bars after a restart gets the values
+it would have had. Recursive indicators (EMA, RSI, ATR, ADX, MACD ...) therefore start anew at the beginning
+of the window instead of at the beginning of time; with at least 500 bars, and never less than ten times the
+period, what the earlier bars would still contribute is below one part in 10,000 of the series' movement.
+Cumulative ones (OBV) count from the beginning of the window, so only their changes carry meaning.
+
+Formulas: TA-Lib, https://ta-lib.org/functions/.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import talib
+from numpy.typing import NDArray
+
+from trading.bar import Bar
+from trading.errors import IndicatorError
+from trading.text import shown
+
+__all__ = ["ALIASES", "FAMILIES", "Family", "IndicatorSet"]
+
+Column = NDArray[np.float64]
+
+MIN_HISTORY = 500
+HISTORY_PER_PERIOD = 10
+MAX_PERIOD = 500
+SUFFIXED_NAME = re.compile(r"([a-z_]{1,30})_([0-9]{1,6})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The bars that a value is computed from, one array for each price, oldest first."""
+
+    high: Column
+    low: Column
+    close: Column
+    volume: Column
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One indicator for any period: ``default`` is the period of the plain name, None if it takes none."""
+
+    compute: Callable[[Window, int], Column]
+    default: int | None
+    meaning: str
+    shortest: int = 2
+
+
+def _closes(function: Callable[..., Any]) -> Callable[[Window, int], Column]:
+    return lambda w, period: function(w.close, timeperiod=period)
+
+
+def _ranges(function: Callable[..., Any]) -> Callable[[Window, int], Column]:
+    return lambda w, period: function(w.high, w.low, w.close, timeperiod=period)
+
+
+def _macd(output: int) -> Callable[[Window, int], Column]:
+    return lambda w, _: talib.MACD(w.close, fastperiod=12, slowperiod=26, signalperiod=9)[output]
+
+
+def _bands(output: int) -> Callable[[Window, int], Column]:
+    return lambda w, period: talib.BBANDS(w.close, timeperiod=period, nbdevup=2.0, nbdevdn=2.0)[output]
+
+
+def _stochastic(output: int) -> Callable[[Window, int], Column]:
+    return lambda w, period: talib.STOCH(w.high, w.low, w.close, period, 3, 0, 3, 0)[output]
+
+
+def _money_flow(w: Window, period: int) -> Column:
+    flow: Column = talib.MFI(w.high, w.low, w.close, w.volume, timeperiod=period)
+    return flow
+
+
+FAMILIES: Mapping[str, Family] = MappingProxyType(
+    {
+        "sma": Family(_closes(talib.SMA), 20, "simple moving average"),
+        "ema": Family(_closes(talib.EMA), 20, "exponential moving average"),
+        "wma": Family(_closes(talib.WMA), 20, "weighted moving average"),
+        "rsi": Family(_closes(talib.RSI), 14, "relative strength index"),
+        "roc": Family(_closes(talib.ROC), 10, "rate of change, percent", shortest=1),
+        "mom": Family(_closes(talib.MOM), 10, "momentum, in price", shortest=1),
+        "stddev": Family(_closes(talib.STDDEV), 20, "standard deviation of the close"),
+        "atr": Family(_ranges(talib.ATR), 14, "average true range", shortest=1),
+        "natr": Family(_ranges(talib.NATR), 14, "average true range, percent of the close", shortest=1),
+        "adx": Family(_ranges(talib.ADX), 14, "average directional index"),
+        "plus_di": Family(_ranges(talib.PLUS_DI), 14, "directional indicator, up", shortest=1),
+        "minus_di": Family(_ranges(talib.MINUS_DI), 14, "directional indicator, down", shortest=1),
+        "cci": Family(_ranges(talib.CCI), 20, "commodity channel index"),
+        "willr": Family(_ranges(talib.WILLR), 14, "Williams %R"),
+        "mfi": Family(_money_flow, 14, "money flow index"),
+        "macd": Family(_macd(0), None, "MACD line of 12, 26 and 9"),
+        "macd_signal": Family(_macd(1), None, "MACD signal line"),
+        "macd_hist": Family(_macd(2), None, "MACD line less its signal line"),
+        "bb_upper": Family(_bands(0), 20, "Bollinger band, average plus 2 standard deviations"),
+        "bb_middle": Family(_bands(1), 20, "Bollinger band, average"),
+        "bb_lower": Family(_bands(2), 20, "Bollinger band, average less 2 standard deviations"),
+        "stoch_k": Family(_stochastic(0), 14, "slow stochastic %K", shortest=1),
+        "stoch_d": Family(_stochastic(1), 14, "slow stochastic %D", shortest=1),
+        "obv": Family(lambda w, _: talib.OBV(w.close, w.volume), None, "on-balance volume over the window"),
+    }
+)
+"""Every indicator there is, by the name that goes before the period."""
+
+ALIASES: Mapping[str, str] = MappingProxyType(
+    {
+        "bollinger_upper": "bb_upper",
+        "bollinger_middle": "bb_middle",
+        "bollinger_lower": "bb_lower",
+        "bb_mid": "bb_middle",
+        "macdsignal": "macd_signal",
+        "macdhist": "macd_hist",
+        "macd_histogram": "macd_hist",
+        "stochastic_k": "stoch_k",
+        "stochastic_d": "stoch_d",
+        "momentum": "mom",
+        "williams_r": "willr",
+        "di_plus": "plus_di",
+        "di_minus": "minus_di",
+    }
+)
+"""Other spellings in use."""
+
+
+class IndicatorSet:
+    """Keeps the last bars and computes the named indicators from them.
+
+    ``names`` are families of ``FAMILIES`` or their aliases, in any case, with a period appended where the
+    family takes one: ``rsi``, ``RSI_14``, ``bb_upper_20``, ``macd``. ``history`` is the length of the window
+    in bars; the default is 500, or ten times the longest period if that is more. Raises IndicatorError for
+    a name that is unknown, a period out of bounds, and a history too short for the longest period.
+    """
+
+    def __init__(self, names: Iterable[str], *, history: int | None = None) -> None:
+        parsed = {name.strip(): _parse(name) for name in names}
+        longest = max((period for _, period in parsed.values()), default=0)
+        self.history = history if history is not None else max(MIN_HISTORY, HISTORY_PER_PERIOD * longest)
+        if self.history < 2 * longest + 1:
+            raise IndicatorError(f"a history of {self.history} bars is too short for a period of {longest}")
+        self._compute = {name: partial(family.compute, period=period) for name, (family, period) in ()} or {
+            name: _bound(family, period) for name, (family, period) in parsed.items()
+        }
+        self._columns = np.empty((4, 2 * max(self.history, 1)), dtype=np.float64)
+        self._end = 0
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The names as they were given, without repetitions: the keys of ``values()``."""
+        return tuple(self._compute)
