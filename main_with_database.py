@@ -9,29 +9,32 @@ import argparse
 import asyncio
 import contextlib
 import logging
+import math
+import os
 import signal as signals
 import sys
 import time
 import uuid
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from database import DatabaseConfig, DatabaseError, DatabaseManager, EmbeddedPostgres, SessionRecorder
 from llm_integration import LLMConfig, LLMCSVExporter, LLMProcessor, LLMWorker, SignalMemoryStore
-from llm_integration.config import environment, load_settings, read_json, suggestion
-from llm_integration.domain import Bar, LLMAnalysis, Signal
+from llm_integration.config import load_settings, read_json, suggestion
+from llm_integration.domain import Bar, LLMAnalysis, Signal, TaskStatus
 from llm_integration.errors import ConfigError
-from llm_integration.simulator import OpenRouterSimulator
+from llm_integration.simulator import SIMULATED_KEY, OpenRouterSimulator
 from trading.config import TradingConfig
-from trading.dashboard import Dashboard, DashboardState, Progress, RatingRow
+from trading.dashboard import Dashboard, DashboardState, PlainProgress, RatedSignal
 from trading.errors import TradingError
+from trading.feed import BarFile, open_bars
 from trading.feed import bars as feed_bars
-from trading.feed import read_bars
 from trading.indicators import IndicatorSet
 from trading.strategy import MovingAverageCross, TradeSignal
 
@@ -39,13 +42,16 @@ logger = logging.getLogger("tradent")
 
 HERE = Path(__file__).resolve().parent
 SAMPLE_BARS = HERE / "data" / "EURUSD_1h.csv"
-DEMO_KEY = "sk-or-v1-simulated"
 DEMO_BARS_PER_SECOND = 400.0
 DEMO_REQUESTS_PER_MINUTE = 1_200
 DEMO_LATENCY_SECONDS = (0.05, 0.4)
-SIGNAL_STOP_SECONDS = 10.0
-"""How long SIGINT and SIGTERM wait for answers: shorter than the end of the feed does."""
-BLOCKS = ("llm", "database", "trading")
+INTERRUPTED_DRAIN_SECONDS = 5.0
+"""How long SIGINT and SIGTERM wait for answers; the end of the feed waits drain_timeout_seconds."""
+BLOCKS: Mapping[str, type[BaseModel]] = {
+    "llm": LLMConfig,
+    "database": DatabaseConfig,
+    "trading": TradingConfig,
+}
 
 
 class UsageError(Exception):
@@ -59,23 +65,24 @@ class Settings:
     llm: LLMConfig
     database: DatabaseConfig
     trading: TradingConfig
-    demo: bool
     data: Path
     symbol: str
-    speed: float
-    follow: bool
-    resume: bool
-    dashboard: bool
+    demo: bool = False
+    speed: float = 0.0
+    follow: bool = False
+    resume: bool = False
+    dashboard: bool = False
     picture: Path | None = None
 
 
 @dataclass(slots=True)
-class Progressed:
-    """How far the run is."""
+class Progress:
+    """How far the run is. The longest bar is the longest time one bar kept the loop, in seconds."""
 
     bars: int = 0
     total_bars: int | None = None
     signals: int = 0
+    last_bar_at: datetime | None = None
     longest_bar_seconds: float = 0.0
     started: float = field(default_factory=time.monotonic)
 
@@ -83,68 +90,88 @@ class Progressed:
 class TradingSystem:
     """Feed, strategy, database and sidecar of one session.
 
-    ``setup_components()`` builds and connects, ``run()`` trades until the feed ends or ``request_stop()``,
-    ``_cleanup()`` ends everything within bounds whatever happened.
+    ``setup_components()`` builds and connects, ``run()`` trades until the feed ends or ``request_stop()``, and
+    ``_cleanup()`` ends everything within bounds, whatever happened before.
     """
 
     def __init__(self, settings: Settings) -> None:
+        llm = settings.llm
         self.settings = settings
         self.session_id = str(uuid.uuid4())
-        self.progress = Progressed()
-        self.stop_requested = asyncio.Event()
+        self.progress = Progress()
+        self.memory_store = SignalMemoryStore(llm.max_memory_signals, llm.memory_retention_minutes)
+        self.strategy = MovingAverageCross(settings.trading, settings.symbol)
+        self.indicators = IndicatorSet(llm.indicators_to_include)
         self.database: DatabaseManager | None = None
         self.recorder: SessionRecorder | None = None
-        self.memory_store = SignalMemoryStore(settings.llm.max_memory_signals, settings.llm.memory_retention_minutes)
         self.exporter: LLMCSVExporter | None = None
         self.worker: LLMWorker | None = None
         self.off_reason: str | None = None
+        self.finished = False
         self._simulator: OpenRouterSimulator | None = None
         self._embedded: EmbeddedPostgres | None = None
-        self._dashboard: Dashboard | None = None
-        self._tasks: list[asyncio.Task[Any]] = []
-        self._resume_after: Any = None
-        self._history: deque[Bar] = deque(maxlen=settings.llm.lookback_periods + 50)
-        self.strategy = MovingAverageCross(settings.trading, settings.symbol)
-        self.indicators = IndicatorSet(settings.llm.indicators_to_include)
-        self._stopped_by_user = False
-        self._finished = False
+        self._resume_after: datetime | None = None
+        self._history: deque[Bar] = deque(maxlen=llm.lookback_periods + 30)
+        self._background: list[asyncio.Task[Any]] = []
+        self._stop = asyncio.Event()
+        self._feed: BarFile | None = None
+
+    @property
+    def stop_requested(self) -> bool:
+        """True once the run was asked to end."""
+        return self._stop.is_set()
+
+    def request_stop(self) -> None:
+        """End the run soon, as SIGINT does: no further bar, a short wait for answers."""
+        self._stop.set()
 
     # Building
 
     async def setup_components(self) -> None:
-        """Start and connect every part. Raises UsageError or DatabaseError before any bar is read."""
+        """Start and connect every part. Raises UsageError before any bar is traded."""
+        self._feed = await asyncio.to_thread(open_bars, self.settings.data, follow=self.settings.follow)
+        self.progress.total_bars = None if self.settings.follow else len(self._feed.bars)
         await self._setup_database()
         await self._setup_session()
         await self._setup_llm()
 
     async def _setup_database(self) -> None:
         settings = self.settings.database
-        url = settings.url.get_secret_value()
         try:
-            if url == "embedded":
-                self._embedded = await EmbeddedPostgres.start(HERE)
-                logger.info("embedded PostgreSQL in %s", self._embedded.location)
-                url = self._embedded.dsn
-            self.database = DatabaseManager(
-                url,
+            dsn = await self._dsn()
+            database = DatabaseManager(
+                dsn,
                 pool_max=settings.pool_size,
                 connect_timeout=settings.connect_timeout_seconds,
                 statement_timeout=settings.statement_timeout_seconds,
             )
-            await self.database.connect()
+            await database.connect()
         except DatabaseError as error:
-            raise UsageError(f"database: {error}; check database.url, or name another with --database-url") from error
+            if settings.required:
+                raise UsageError(f"database: {error}; check database.url or --database-url") from error
+            logger.warning("database: %s; this run goes to CSV alone (database.required is false)", error)
+            return
+        self.database = database
+
+    async def _dsn(self) -> str:
+        if not self.settings.database.embedded:
+            return self.settings.database.url.get_secret_value()
+        self._embedded = EmbeddedPostgres()
+        return await self._embedded.start()
 
     async def _setup_session(self) -> None:
-        assert self.database is not None  # noqa: S101  set just before
-        symbol = self.settings.symbol
-        source = str(self.settings.data)
-        if self.settings.resume and (unfinished := await self.database.find_unfinished_session(symbol, source)):
+        if self.database is None:
+            return
+        symbol, source = self.settings.symbol, str(self.settings.data)
+        unfinished = (
+            await self.database.find_unfinished_session(symbol, source) if self.settings.resume else None
+        )
+        if unfinished is not None:
             self.session_id = unfinished
             self._resume_after = await self.database.last_bar_time(unfinished, symbol)
-            logger.info("session %s goes on after bar %s", unfinished, self._resume_after)
+            logger.info("session %s goes on after the bar of %s", unfinished, self._resume_after)
         elif self.settings.resume:
-            logger.info("there is no unfinished session of %s to resume; a new one starts", symbol)
+            logger.info("no unfinished session of %s to resume; a new one starts", symbol)
         await self.database.start_session(
             self.session_id,
             symbol=symbol,
@@ -154,27 +181,388 @@ class TradingSystem:
         )
 
     async def _setup_llm(self) -> None:
-        config = self.settings.llm
-        assert self.database is not None  # noqa: S101  set before
+        config, key = self.settings.llm, self.settings.llm.api_key
         if self.settings.demo:
             self._simulator = OpenRouterSimulator(seed=1, latency_seconds=DEMO_LATENCY_SECONDS)
             await self._simulator.start()
             config = config.model_copy(update={"base_url": self._simulator.base_url})
-        key = SecretStr(DEMO_KEY) if self.settings.demo else config.api_key
+            key = SecretStr(SIMULATED_KEY)
+        self.exporter = LLMCSVExporter(config, statistics=self._summary)
+        self.exporter.start()
         self.worker = LLMWorker(
             config,
             self.memory_store,
             self.database,
-            None,
+            self.exporter,
             processor=LLMProcessor(config, api_key=key),
         )
-        self.exporter = LLMCSVExporter(config, statistics=self._summary)
-        self.worker.attach_sink(self.exporter)
         self.off_reason = self.worker.off_reason()
-        self.recorder = SessionRecorder(
-            self.database,
-            self.session_id,
-            self.settings.symbol,
-            worker_id=self.worker.worker_id,
-            handoff_seconds=self.settings.database.handoff_timeout_seconds,
+        if self.database is not None:
+            self.recorder = SessionRecorder(
+                self.database,
+                self.session_id,
+                self.settings.symbol,
+                worker_id=None if self.off_reason else self.worker.worker_id,
+                handoff_seconds=self.settings.database.handoff_timeout_seconds,
+            )
+
+    # Trading
+
+    async def run(self) -> None:
+        """Trade bar by bar to the end of the feed, then wait for the answers."""
+        assert self.worker is not None and self._feed is not None  # noqa: S101, PT018  setup comes first
+        self._background.append(asyncio.create_task(self.worker.run(), name="llm worker"))
+        if self.recorder is not None:
+            self._background.append(asyncio.create_task(self.recorder.run(), name="recorder"))
+        await self._restore_answers()
+        with self._display():
+            start = await self._replay()
+            async for bar in feed_bars(
+                self._feed,
+                start=start,
+                speed=self.settings.speed,
+                follow=self.settings.follow,
+                stop=self._stop,
+                poll_seconds=self.settings.trading.follow_poll_seconds,
+            ):
+                started = time.perf_counter()
+                await self._on_bar(Bar(*bar))
+                took = time.perf_counter() - started
+                self.progress.longest_bar_seconds = max(self.progress.longest_bar_seconds, took)
+            await self._drain()
+            self.finished = not self._stop.is_set()
+
+    async def _replay(self) -> int:
+        """On a resumed session: bring strategy and files up to the last stored bar; the number of bars."""
+        if self._resume_after is None or self._feed is None:
+            return 0
+        count = self._feed.bars.count_until(self._resume_after)
+        for index in range(count):
+            await self._on_bar(Bar(*self._feed.bars[index]), replayed=True)
+            await asyncio.sleep(0)
+        return count
+
+    async def _on_bar(self, bar: Bar, *, replayed: bool = False) -> None:
+        self._history.append(bar)
+        self.progress.bars += 1
+        self.progress.last_bar_at = bar.timestamp
+        self.indicators.update(bar)
+        found = self.strategy.on_bar(bar)
+        signal = self._signal(found) if found is not None else None
+        if signal is not None:
+            self.progress.signals += 1
+            if not replayed:
+                await self._handle_new_signal(signal)
+        if self.exporter is not None:
+            self.exporter.record_bar(self.session_id, self.settings.symbol, bar, signal)
+            if signal is not None and self.off_reason:
+                self.exporter.write_analysis(signal, _unasked(signal, self.off_reason))
+        if self.recorder is not None and not replayed:
+            self.recorder.record_bar(bar)
+
+    def _signal(self, found: TradeSignal) -> Signal:
+        name = f"{self.session_id}|{found.symbol}|{found.timestamp.isoformat()}|{found.strategy}"
+        bars = list(self._history)[-(self.settings.llm.lookback_periods + 15) :]
+        return Signal(
+            signal_id=str(uuid.uuid5(uuid.NAMESPACE_OID, name)),
+            timestamp=found.timestamp,
+            symbol=found.symbol,
+            signal_type=found.signal_type,
+            entry_price=found.entry_price,
+            stop_loss=found.stop_loss,
+            target_price=found.target_price,
+            indicators=self.indicators.values(),
+            bars=tuple(bars),
+            session_id=self.session_id,
+            strategy=found.strategy,
         )
+
+    async def _handle_new_signal(self, signal: Signal) -> None:
+        """Signal and task to PostgreSQL in one round trip, then to the sidecar, then back to the bars.
+
+        The loop waits for PostgreSQL no longer than ``database.handoff_timeout_seconds``; the recorder keeps
+        what was not confirmed by then.
+        """
+        if self.recorder is not None:
+            await self.recorder.record_signal(signal)
+        if self.off_reason is None:
+            self.memory_store.add_signal({"signal_id": signal.signal_id, "signal_data": _as_data(signal)})
+
+    async def _restore_answers(self) -> None:
+        """On a resumed session: the answers PostgreSQL has go to the files, if they are not there yet."""
+        if self._resume_after is None or self.database is None or self.exporter is None:
+            return
+        for signal, analysis in await self.database.session_analyses(self.session_id):
+            self.exporter.write_analysis(signal, analysis)
+
+    async def _drain(self) -> None:
+        """Wait for outstanding answers; a stop makes the wait short."""
+        if self.worker is None or self.off_reason:
+            return
+        deadline = time.monotonic() + self.settings.llm.drain_timeout_seconds
+        waiting = asyncio.create_task(self._all_answered(), name="drain")
+        stopped = asyncio.create_task(self._stop.wait(), name="stop")
+        try:
+            await asyncio.wait(
+                {waiting, stopped},
+                timeout=max(0.0, deadline - time.monotonic()),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if not waiting.done() and self._stop.is_set():
+                await asyncio.wait({waiting}, timeout=INTERRUPTED_DRAIN_SECONDS)
+        finally:
+            for task in (waiting, stopped):
+                task.cancel()
+            await asyncio.wait({waiting, stopped}, timeout=1)
+
+    async def _all_answered(self) -> None:
+        assert self.worker is not None  # noqa: S101  the caller has checked
+        while True:
+            await self.worker.drain(3_600)
+            if self.database is None:
+                return
+            with contextlib.suppress(DatabaseError):
+                stats = await self.database.get_llm_processing_stats(self.session_id)
+                if not stats["pending"] and not stats["processing"]:
+                    return
+            await asyncio.sleep(0.2)
+
+    # Ending
+
+    async def _cleanup(self) -> None:
+        """End every part, each within a bound, in the order in which they need each other."""
+        if self.worker is not None:
+            await self.worker.stop(3.0)
+        if self.recorder is not None and not await self.recorder.flush(3.0):
+            logger.error("%d signals and %d bars did not reach PostgreSQL", *self.recorder.waiting)
+        if self.exporter is not None:
+            await asyncio.to_thread(self.exporter.close, 5.0, flush_held=self.finished)
+        for task in self._background:
+            task.cancel()
+        if self._background:
+            await asyncio.wait(self._background, timeout=1.0)
+        if self.database is not None:
+            with contextlib.suppress(DatabaseError):
+                await self.database.end_session(self.session_id, "completed" if self.finished else "stopped")
+            await self.database.close()
+        if self._simulator is not None:
+            await self._simulator.stop()
+        if self._embedded is not None:
+            await self._embedded.stop()
+
+    # Showing
+
+    def database_hint(self) -> str:
+        """How to look at the tables of this run."""
+        if self.database is None:
+            return "none; this run went to the files alone"
+        if self._embedded is not None:
+            return f"embedded, {self._embedded.location} ({self._embedded.psql_hint})"
+        return f"{self.database!r}"
+
+    def state(self) -> DashboardState:
+        """A snapshot for the dashboard and for the lines of progress."""
+        return DashboardState()
+
+    def _display(self) -> contextlib.AbstractContextManager[object]:
+        trading = self.settings.trading
+        if self.settings.dashboard:
+            return Dashboard(self.state, refreshes_per_second=trading.dashboard_refreshes_per_second)
+        return PlainProgress(self.state, interval_seconds=trading.progress_interval_seconds)
+
+    def _summary(self) -> dict[str, Any]:
+        return {"session_id": self.session_id, "symbol": self.settings.symbol, "bars": self.progress.bars,
+                "signals": self.progress.signals, "simulated": self.settings.demo}  # fmt: skip
+
+
+def _as_data(signal: Signal) -> dict[str, Any]:
+    """What the sidecar takes as ``signal_data``."""
+    return {
+        "timestamp": signal.timestamp,
+        "symbol": signal.symbol,
+        "signal_type": signal.signal_type,
+        "entry_price": signal.entry_price,
+        "stop_loss": signal.stop_loss,
+        "target_price": signal.target_price,
+        "indicators": signal.indicators,
+        "bars": signal.bars,
+        "session_id": signal.session_id,
+        "strategy": signal.strategy,
+    }
+
+
+def _unasked(signal: Signal, reason: str) -> LLMAnalysis:
+    """Lets the bar of a signal into the file when nobody is going to answer it."""
+    return LLMAnalysis(signal_id=signal.signal_id, status=TaskStatus.EXPIRED, error=f"LLM off: {reason}")
+
+
+# The command line
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="main_with_database.py",
+        description="Trade bars from a CSV file and have every signal rated by a language model meanwhile.",
+        epilog="Exit status: 0 finished or stopped cleanly, 1 the host failed, 2 usage or configuration.",
+    )
+    add = parser.add_argument
+    add("--config", type=Path, metavar="FILE", help="settings (default: config.json beside this program)")
+    add("--demo", action="store_true", help="bundled real bars and a simulated model: no key, no network")
+    add("--data", type=Path, metavar="BARS.csv", help="bars: timestamp, open, high, low, close, volume")
+    add("--symbol", metavar="S", help="symbol of the bars (default: trading.symbol)")
+    add("--speed", type=_speed, metavar="N", help="bars per second, 0 = no waiting (default: 0; demo: 400)")
+    add("--follow", action="store_true", help="keep reading while the file grows")
+    add("--database-url", metavar="URL", help="postgresql://... or 'embedded' (default: database.url)")
+    add(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="folder of the three files (default: llm.csv_output_directory)",
+    )
+    add("--resume", action="store_true", help="go on with the last unfinished session of these bars")
+    add("--no-dashboard", action="store_true", help="plain log lines instead of the dashboard")
+    add("--picture", type=Path, metavar="FILE.svg", help="save a picture of the dashboard at the end")
+    add("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"], help="default: INFO")
+    return parser
+
+
+def _speed(text: str) -> float:
+    try:
+        speed = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not math.isfinite(speed) or speed < 0:
+        raise argparse.ArgumentTypeError("must be 0 or more")
+    return speed
+
+
+def load(args: argparse.Namespace) -> Settings:
+    """Settings from the command line over the configuration file. Raises ConfigError or UsageError."""
+    file = args.config or HERE / "config.json"
+    blocks = read_json(file)
+    for name, block in blocks.items():
+        if name not in BLOCKS:
+            raise ConfigError(f"{file}: unknown block {name!r}{suggestion(name, BLOCKS)}")
+        if not isinstance(block, dict):
+            raise ConfigError(f"{file}: {name!r} must be an object of settings")
+    llm = LLMConfig.from_file_values(blocks.get("llm", {}), where=f"{file}: llm")
+    database = blocks.get("database", {})
+    if url := args.database_url or os.environ.get("DATABASE_URL"):
+        database = {**database, "url": url}
+    trading = load_settings(TradingConfig, blocks.get("trading", {}), f"{file}: trading")
+    settings = Settings(
+        llm=_for_run(llm, args),
+        database=load_settings(DatabaseConfig, database, f"{file}: database"),
+        trading=trading,
+        data=_data(args),
+        symbol=args.symbol or trading.symbol,
+        demo=args.demo,
+        speed=args.speed if args.speed is not None else (DEMO_BARS_PER_SECOND if args.demo else 0.0),
+        follow=args.follow,
+        resume=args.resume,
+        dashboard=not args.no_dashboard and sys.stdout.isatty(),
+        picture=args.picture,
+    )
+    IndicatorSet(llm.indicators_to_include)  # names it cannot compute are an error before anything starts
+    return settings
+
+
+def _for_run(llm: LLMConfig, args: argparse.Namespace) -> LLMConfig:
+    changes: dict[str, Any] = {}
+    if args.output is not None:
+        changes["csv_output_directory"] = str(args.output)
+    if args.demo:
+        changes["model"] = f"simulated/{llm.model.removeprefix('simulated/')}"
+        changes["enabled"] = True
+        changes["requests_per_minute"] = max(llm.requests_per_minute, DEMO_REQUESTS_PER_MINUTE)
+        changes["tokens_per_minute"] = max(llm.tokens_per_minute, DEMO_REQUESTS_PER_MINUTE * 10_000)
+    return llm.model_copy(update=changes)
+
+
+def _data(args: argparse.Namespace) -> Path:
+    if args.data is not None:
+        if not args.data.is_file():
+            raise UsageError(f"{args.data}: no such file of bars; name one with --data, or try --demo")
+        return Path(args.data)
+    if not args.demo:
+        raise UsageError("no bars: name a CSV file with --data, or try --demo")
+    return SAMPLE_BARS
+
+
+def configure_logging(level: str, *, quiet: bool) -> None:
+    """Log lines to stderr; under a dashboard only to a file beside the results."""
+    handler: logging.Handler = logging.NullHandler() if quiet else logging.StreamHandler()
+    handler.setFormatter(_OneLine("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+class _OneLine(logging.Formatter):
+    """No text from outside can start a new line or reach the terminal as a control sequence."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging's own name
+        text = super().formatMessage(record)
+        return "".join(char if char.isprintable() or char == "\t" else "?" for char in text)
+
+
+async def trade(settings: Settings) -> int:
+    """One run, from set-up to clean-up; the exit status."""
+    system = TradingSystem(settings)
+    loop = asyncio.get_running_loop()
+    for number in (signals.SIGINT, signals.SIGTERM):
+        loop.add_signal_handler(number, _stop_or_leave, system)
+    try:
+        await system.setup_components()
+        await system.run()
+    finally:
+        await system._cleanup()  # noqa: SLF001  the hook's name is fixed
+    report(system)
+    return 0
+
+
+def _stop_or_leave(system: TradingSystem) -> None:
+    """The first signal ends the run in order, the second at once."""
+    if system.stop_requested:
+        os._exit(1)
+    logger.warning("stopping; a second signal leaves at once")
+    system.request_stop()
+
+
+def report(system: TradingSystem) -> None:
+    """What a run brought, in a few lines on stdout."""
+    stats = system.worker.get_statistics() if system.worker else {}
+    lines = [
+        f"session {system.session_id} {'finished' if system.finished else 'stopped; go on with --resume'}",
+        f"bars {system.progress.bars}, signals {system.progress.signals}, rated {stats.get('rated', 0)}, "
+        f"unrated {stats.get('unrated', 0)}, failed {stats.get('failed', 0)}, expired {stats.get('expired', 0)}",
+        f"cost {stats.get('cost_usd', 0)} USD"
+        + (" (simulated)" if system.settings.demo else "")
+        + f", longest bar {system.progress.longest_bar_seconds * 1000:.1f} ms",
+        f"files: {system.settings.llm.csv_output_directory}",
+        f"database: {system.database_hint()}",
+    ]
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program; the exit status."""
+    args = build_parser().parse_args(arguments)
+    try:
+        settings = load(args)
+        configure_logging(args.log_level, quiet=settings.dashboard)
+        return asyncio.run(trade(settings))
+    except (UsageError, ConfigError, TradingError) as error:
+        sys.stderr.write(f"{build_parser().prog}: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        return 0
+    except Exception as error:
+        logger.debug("the run failed", exc_info=True)
+        sys.stderr.write(
+            f"{build_parser().prog}: {type(error).__name__}: {error} (--log-level DEBUG shows where)\n"
+        )
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

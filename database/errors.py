@@ -103,8 +103,8 @@ def explain(error: BaseException, password: str | None = None) -> str:
 
 
 def _kind(error: BaseException) -> type[DatabaseError]:
-    if isinstance(error, asyncpg.DataError) and not isinstance(error, asyncpg.PostgresError):
-        return BadRowError  # refused by asyncpg before it was sent
+    if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
+        return BadRowError  # asyncpg could not encode a value; nothing was sent
     if isinstance(error, asyncpg.PostgresError):
         return _kind_of_state(error.sqlstate or "")
     if isinstance(error, (OSError, TimeoutError, EOFError, asyncpg.InterfaceError, asyncpg.InternalClientError)):

@@ -3,8 +3,8 @@
 A value is a function of the last ``IndicatorSet.history`` bars and of nothing else. Two things follow. No
 value can depend on a later bar. And a process that replays that many bars after a restart gets the values
 it would have had. Recursive indicators (EMA, RSI, ATR, ADX, MACD ...) therefore start anew at the beginning
-of the window instead of at the beginning of time; with at least 500 bars, and never less than ten times the
-period, what the earlier bars would still contribute is below one part in 10,000 of the series' movement.
+of the window instead of at the beginning of time; with at least 500 bars, and never less than twenty times
+the period, what the earlier bars would still contribute is less than a millionth of what they once moved.
 Cumulative ones (OBV) count from the beginning of the window, so only their changes carry meaning.
 
 Formulas: TA-Lib, https://ta-lib.org/functions/.
@@ -15,14 +15,14 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import talib
+from talib._ta_lib import MA_Type  # the package itself does not list the name for type checkers
 from numpy.typing import NDArray
 
 from trading.bar import Bar
@@ -34,7 +34,8 @@ __all__ = ["ALIASES", "FAMILIES", "Family", "IndicatorSet"]
 Column = NDArray[np.float64]
 
 MIN_HISTORY = 500
-HISTORY_PER_PERIOD = 10
+HISTORY_PER_PERIOD = 20
+SHORTEST_HISTORY = 40
 MAX_PERIOD = 500
 SUFFIXED_NAME = re.compile(r"([a-z_]{1,30})_([0-9]{1,6})", re.ASCII)
 
@@ -76,7 +77,8 @@ def _bands(output: int) -> Callable[[Window, int], Column]:
 
 
 def _stochastic(output: int) -> Callable[[Window, int], Column]:
-    return lambda w, period: talib.STOCH(w.high, w.low, w.close, period, 3, 0, 3, 0)[output]
+    sma = MA_Type.SMA
+    return lambda w, period: talib.STOCH(w.high, w.low, w.close, period, 3, sma, 3, sma)[output]
 
 
 def _money_flow(w: Window, period: int) -> Column:
@@ -139,23 +141,81 @@ class IndicatorSet:
 
     ``names`` are families of ``FAMILIES`` or their aliases, in any case, with a period appended where the
     family takes one: ``rsi``, ``RSI_14``, ``bb_upper_20``, ``macd``. ``history`` is the length of the window
-    in bars; the default is 500, or ten times the longest period if that is more. Raises IndicatorError for
-    a name that is unknown, a period out of bounds, and a history too short for the longest period.
+    in bars; the default is 500, or twenty times the longest period if that is more. Raises IndicatorError
+    for a name that is unknown, a period out of bounds, and a history too short for the longest period.
     """
 
     def __init__(self, names: Iterable[str], *, history: int | None = None) -> None:
-        parsed = {name.strip(): _parse(name) for name in names}
-        longest = max((period for _, period in parsed.values()), default=0)
-        self.history = history if history is not None else max(MIN_HISTORY, HISTORY_PER_PERIOD * longest)
-        if self.history < 2 * longest + 1:
-            raise IndicatorError(f"a history of {self.history} bars is too short for a period of {longest}")
-        self._compute = {name: partial(family.compute, period=period) for name, (family, period) in ()} or {
-            name: _bound(family, period) for name, (family, period) in parsed.items()
-        }
-        self._columns = np.empty((4, 2 * max(self.history, 1)), dtype=np.float64)
+        self._wanted = {name.strip(): _parse(name) for name in names}
+        longest = max((period for _, period in self._wanted.values()), default=0)
+        self.history = max(MIN_HISTORY, HISTORY_PER_PERIOD * longest) if history is None else history
+        if self.history < max(SHORTEST_HISTORY, 2 * longest + 1):
+            raise IndicatorError(f"a history of {self.history} bars is too short for these indicators")
+        # Twice the window: a bar is written once, and the window moves to the front only when the end is hit.
+        self._columns = np.empty((4, 2 * self.history), dtype=np.float64)
         self._end = 0
 
     @property
-    def names(self) -> Sequence[str]:
+    def names(self) -> tuple[str, ...]:
         """The names as they were given, without repetitions: the keys of ``values()``."""
-        return tuple(self._compute)
+        return tuple(self._wanted)
+
+    def update(self, bar: Bar) -> None:
+        """Take in the next bar; costs about a microsecond."""
+        if self._end == self._columns.shape[1]:
+            kept = self.history - 1
+            self._columns[:, :kept] = self._columns[:, self._end - kept :]
+            self._end = kept
+        self._columns[:, self._end] = bar.high, bar.low, bar.close, bar.volume
+        self._end += 1
+
+    def values(self) -> dict[str, float | None]:
+        """Every indicator as of the last bar, by its name as given; None while there are too few bars."""
+        if not self._end:
+            return dict.fromkeys(self._wanted)
+        window = Window(*self._columns[:, max(0, self._end - self.history) : self._end])
+        return {
+            name: _last(family.compute(window, period)) for name, (family, period) in self._wanted.items()
+        }
+
+
+def _last(column: Column) -> float | None:
+    value = float(column[-1])
+    return value if math.isfinite(value) else None
+
+
+def _parse(name: str) -> tuple[Family, int]:
+    """The family and the period of a name; a period of 0 for a family that takes none."""
+    wanted = name.strip().lower()
+    family = FAMILIES.get(ALIASES.get(wanted, wanted))
+    if family:
+        return family, family.default or 0
+    suffixed = SUFFIXED_NAME.fullmatch(wanted)
+    family = FAMILIES.get(ALIASES.get(suffixed[1], suffixed[1])) if suffixed else None
+    if family is None or suffixed is None:
+        raise IndicatorError(f"unknown indicator {shown(name)}{_nearest(wanted)}; known: {_known()}")
+    return family, _period(name, family, int(suffixed[2]))
+
+
+def _period(name: str, family: Family, period: int) -> int:
+    if family.default is None:
+        raise IndicatorError(f"indicator {shown(name)}: takes no period, leave the number out")
+    if not family.shortest <= period <= MAX_PERIOD:
+        raise IndicatorError(
+            f"indicator {shown(name)}: the period must be {family.shortest} to {MAX_PERIOD}, not {period}"
+        )
+    return period
+
+
+def _nearest(wanted: str) -> str:
+    stem = wanted[:40].rstrip("0123456789").rstrip("_")
+    near = difflib.get_close_matches(stem, [*FAMILIES, *ALIASES], n=1, cutoff=0.5)
+    if not near:
+        return ""
+    number = wanted[:40][len(stem) :].lstrip("_")
+    takes_one = FAMILIES[ALIASES.get(near[0], near[0])].default is not None
+    return f" (did you mean {f'{near[0]}_{number}' if number and takes_one else near[0]!s}?)"
+
+
+def _known() -> str:
+    return ", ".join(f"{name}_N" if family.default else name for name, family in FAMILIES.items())

@@ -77,8 +77,7 @@ class HoldBack:
         if bar.ending is None and signal_id is not None:
             self._wait_for(signal_id, bar)
         self._list(stream)
-        if self.held > self._max_held and not self._ready:
-            self._give_up_oldest()
+        self._keep_bound()
 
     def resolve(self, signal_id: str, ending: str, *, keep: bool = True) -> None:
         """The signal has its outcome. Without its bar so far, it is remembered if ``keep``."""
@@ -109,6 +108,7 @@ class HoldBack:
                 if not stream.bars:
                     del self._streams[stream.key]
         self.held -= len(taken)
+        self._keep_bound()
         return taken
 
     @staticmethod
@@ -127,6 +127,11 @@ class HoldBack:
         if earlier is not None:
             self._give_up(earlier)
         self._unresolved[signal_id] = bar
+
+    def _keep_bound(self) -> None:
+        # While something is ready the number is about to fall by itself.
+        if self.held > self._max_held and not self._ready:
+            self._give_up_oldest()
 
     def _give_up_oldest(self) -> None:
         self._give_up(self._unresolved.popitem(last=False)[1])

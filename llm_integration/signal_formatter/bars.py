@@ -6,10 +6,11 @@ import bisect
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
+from itertools import pairwise
 from typing import Any, Protocol
 
-from llm_integration.domain import Bar, parse_time, to_price
-from llm_integration.signal_formatter.text import decimals, number, price, shown_time
+from llm_integration.domain import Bar, parse_time
+from llm_integration.signal_formatter.text import decimals, finite, number, price, shown_time
 
 __all__ = ["BarReader", "ShownBar"]
 
@@ -44,11 +45,11 @@ class ShownBar:
     def __init__(self, source: object, moment: datetime | None, values: Sequence[object]) -> None:
         self.source = source
         self.moment = moment
-        self.open, self.high, self.low, self.close, self.volume = (to_price(value) for value in values)
+        self.open, self.high, self.low, self.close, self.volume = map(finite, values)
         prices = (self.open, self.high, self.low, self.close)
-        if all(value is None for value in prices):
+        if prices == (None, None, None, None):
             self.moment = None  # nothing was traded, or nothing is known
-        self.places = max(decimals(value) for value in prices)
+        self.places = max(map(decimals, prices))
         self.written_places = -1
         self.line = ""
 
@@ -60,11 +61,8 @@ class ShownBar:
         """``time,open,high,low,close,volume`` with ``places`` digits after the point."""
         if self.written_places != places and self.moment is not None:
             self.written_places = places
-            self.line = ",".join((
-                shown_time(self.moment),
-                price(self.open, places), price(self.high, places),
-                price(self.low, places), price(self.close, places), number(self.volume),
-            ))  # fmt: skip
+            prices = (price(value, places) for value in (self.open, self.high, self.low, self.close))
+            self.line = ",".join((shown_time(self.moment), *prices, number(self.volume)))
         return self.line
 
 
@@ -191,8 +189,11 @@ def _after(rows: _Rows, index: int, until: datetime) -> bool:
 
 
 def _last(bars: list[ShownBar], until: datetime, wanted: int) -> list[ShownBar]:
-    by_time = {bar.moment: bar for bar in bars if bar.moment is not None and bar.moment <= until}
-    return [by_time[moment] for moment in sorted(by_time)[-wanted:]]
+    closed = [(bar.moment, bar) for bar in bars if bar.moment is not None and bar.moment <= until]
+    if any(later[0] <= earlier[0] for earlier, later in pairwise(closed)):
+        by_time = dict(closed)
+        closed = [(moment, by_time[moment]) for moment in sorted(by_time)]
+    return [bar for _, bar in closed[-wanted:]]
 
 
 def _read_row(item: object) -> ShownBar:

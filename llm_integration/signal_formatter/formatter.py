@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Any, Final
 
 from llm_integration.config import LLMConfig
-from llm_integration.domain import Signal, parse_time, to_price
+from llm_integration.domain import Signal, parse_time
 from llm_integration.signal_formatter import instructions
 from llm_integration.signal_formatter.bars import BarReader, ShownBar
 from llm_integration.signal_formatter.measures import choppiness_index, efficiency_ratio
 from llm_integration.signal_formatter.tables import BarTable, common_places, shared_tables
-from llm_integration.signal_formatter.text import MISSING, clean, number, price, shown_time
+from llm_integration.signal_formatter.text import MISSING, clean, finite, number, price, shown_time
 
 __all__ = ["SignalFormatter"]
 
@@ -39,6 +41,7 @@ class _Reading:
     signal: Signal
     shown: Sequence[ShownBar]
     closed: Sequence[ShownBar]
+    places: int
 
 
 class SignalFormatter:
@@ -108,9 +111,11 @@ class SignalFormatter:
         )
 
     def _read(self, source: Mapping[str, Any] | Signal, market: object) -> _Reading:
-        signal = self._cleaned(source)
-        closed = self._closed(signal, _bars_of(source) if market is None else market)
-        return _Reading(signal, closed[-self._lookback :], closed)
+        data, signal_id = _fields(source)
+        signal = self._cleaned(data, signal_id)
+        closed = self._closed(signal, data.get("bars") if market is None else market)
+        shown = closed[-self._lookback :]
+        return _Reading(signal, shown, closed, common_places(shown))
 
     def _closed(self, signal: Signal, market: object) -> list[ShownBar]:
         if market is None or signal.timestamp is None:
@@ -121,16 +126,15 @@ class SignalFormatter:
             logger.warning("the bars given with a signal cannot be read (%s)", type(error).__name__)
             return []
 
-    def _cleaned(self, source: Mapping[str, Any] | Signal) -> Signal:
-        data, signal_id = _fields(source)
+    def _cleaned(self, data: Mapping[str, Any], signal_id: object) -> Signal:
         return Signal(
             signal_id=clean(signal_id, MAX_ID_CHARS),
             timestamp=parse_time(data.get("timestamp")),
             symbol=clean(data.get("symbol"), MAX_NAME_CHARS),
             signal_type=clean(data.get("signal_type"), MAX_NAME_CHARS),
-            entry_price=to_price(data.get("entry_price")),
-            stop_loss=to_price(data.get("stop_loss")),
-            target_price=to_price(data.get("target_price")),
+            entry_price=finite(data.get("entry_price")),
+            stop_loss=finite(data.get("stop_loss")),
+            target_price=finite(data.get("target_price")),
             indicators=self._chosen(data.get("indicators")),
             strategy=clean(data.get("strategy"), MAX_NAME_CHARS),
             notes=clean(data.get("notes"), MAX_NOTE_CHARS),
@@ -141,12 +145,12 @@ class SignalFormatter:
         known = given if isinstance(given, Mapping) else {}
         folded = {name.lower(): value for name, value in known.items() if isinstance(name, str)}
         return {
-            shown: to_price(known[name] if name in known else folded.get(lower))
+            shown: finite(known[name] if name in known else folded.get(lower))
             for name, lower, shown in self._indicators
         }
 
     def _signal_lines(self, reading: _Reading) -> list[str]:
-        signal, places = reading.signal, common_places(reading.shown)
+        signal, places = reading.signal, reading.places
         closes = [bar.close for bar in reading.closed]
         choppiness = choppiness_index(
             [bar.high for bar in reading.closed],
@@ -158,8 +162,7 @@ class SignalFormatter:
         return [
             f"Symbol: {signal.symbol or MISSING}",
             f"Signal type: {signal.signal_type or MISSING}",
-            f"Signal time: {f'{shown_time(signal.timestamp)} UTC' if signal.timestamp else MISSING}",
-            *([f"Strategy: {signal.strategy}"] if signal.strategy else ()),
+            f"Signal time: {_time(signal.timestamp)}",
             f"Entry price: {price(signal.entry_price, places)}",
             f"Stop loss: {price(signal.stop_loss, places)}",
             f"Target price: {price(signal.target_price, places)}",
@@ -167,11 +170,13 @@ class SignalFormatter:
             f"Reward: {_distance(signal.entry_price, signal.target_price)}",
             f"Risk/reward ratio: {_ratio(signal)}",
             *_contradiction(signal),
-            *([f"Notes: {signal.notes}"] if signal.notes else ()),
             f"Choppiness Index ({CHOPPINESS_PERIODS}): {_fixed(choppiness, 1)}",
             f"Efficiency ratio ({EFFICIENCY_PERIODS}): {_fixed(efficiency, 2)}",
             *(["Indicators:"] if signal.indicators else ()),
             *(f"{name}: {number(value)}" for name, value in signal.indicators.items()),
+            # Free text comes after every fact, so that nothing in it is met before the fact it imitates.
+            *([f"Strategy: {signal.strategy}"] if signal.strategy else ()),
+            *([f"Notes: {signal.notes}"] if signal.notes else ()),
         ]
 
 
@@ -181,10 +186,6 @@ def _fields(source: Mapping[str, Any] | Signal) -> tuple[Mapping[str, Any], obje
         return {name: getattr(source, name) for name in SIGNAL_FIELDS}, source.signal_id
     inner = source.get("signal_data")
     return (inner if isinstance(inner, Mapping) else source), source.get("signal_id")
-
-
-def _bars_of(source: Mapping[str, Any] | Signal) -> object:
-    return _fields(source)[0].get("bars")
 
 
 def _assembled(task: str, data: Iterable[str], form: str) -> str:
@@ -197,17 +198,20 @@ def _bar_lines(reading: _Reading) -> list[str]:
         return [f"Closed bars: {MISSING} (the signal has no time, so none can be shown to have closed)"]
     if not reading.shown:
         return [f"Closed bars: {MISSING}"]
-    places = common_places(reading.shown)
     title = f"Last {len(reading.shown)} closed bars, oldest first ({BAR_COLUMNS}):"
-    return [title, *(bar.text(places) for bar in reading.shown)]
+    return [title, *[bar.text(reading.places) for bar in reading.shown]]
 
 
 def _bars_to_use(reading: _Reading, position: int, tables: Sequence[BarTable]) -> str:
     for index, table in enumerate(tables, start=1):
         if position in table.users:
-            first, last = reading.shown[0].moment, reading.shown[-1].moment
-            return f"Closed bars: table {index}, from {shown_time(first)} to {shown_time(last)}"
+            first, last = (_time(reading.shown[place].moment) for place in (0, -1))
+            return f"Closed bars: table {index}, from {first} to {last}"
     return _bar_lines(reading)[0]
+
+
+def _time(moment: datetime | None) -> str:
+    return MISSING if moment is None else f"{shown_time(moment)} UTC"
 
 
 def _fixed(value: float | None, places: int) -> str:
@@ -219,8 +223,9 @@ def _distance(entry: float | None, other: float | None) -> str:
     if entry is None or other is None:
         return MISSING
     distance = abs(other - entry)
-    share = f" ({distance / abs(entry) * 100:.3g}%)" if entry else ""
-    return f"{distance:.6g}{share}"
+    share = distance / abs(entry) * 100 if entry else math.inf
+    percent = f" ({share:.3g}%)" if math.isfinite(share) else ""
+    return f"{distance:.6g}{percent}" if math.isfinite(distance) else MISSING
 
 
 def _ratio(signal: Signal) -> str:

@@ -31,8 +31,10 @@ def choppiness_index(
         return None
     total, top, bottom = 0.0, -math.inf, math.inf
     for high, low, before in cast("list[tuple[float, float, float]]", window):
-        total += max(high, before) - min(low, before)
-        top, bottom = max(top, high), min(bottom, low)
+        # Comparisons rather than max() and min(), which cost several times as much here.
+        total += (high if high > before else before) - (low if low < before else before)
+        top = high if high > top else top
+        bottom = low if low < bottom else bottom
     span = top - bottom
     if not (0 < span < math.inf and 0 < total < math.inf):
         return None

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from math import isfinite
 
-__all__ = ["clean", "decimals", "number", "price", "shown_time"]
+from llm_integration.domain import to_price
+
+__all__ = ["clean", "decimals", "finite", "number", "price", "shown_time"]
 
 MISSING = "missing"
 MOST_DECIMALS = 12
@@ -41,12 +44,19 @@ def _visible(char: str) -> bool:
     return char.isprintable() and not ("\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef")
 
 
+def finite(value: object) -> float | None:
+    """``to_price``, without its questions for what is a plain number already."""
+    return value if type(value) is float and isfinite(value) else to_price(value)
+
+
 def decimals(value: float | None) -> int:
     """How many digits after the point ``value`` needs, looking at ten significant ones."""
     if value is None:
         return 0
-    digits, _, exponent = f"{value:.10g}".partition("e")
-    count = len(digits.partition(".")[2]) - int(exponent or 0)
+    digits, point, places = f"{value:.10g}".partition(".")
+    if "e" not in places and "e" not in digits:
+        return len(places)
+    count = len(places.partition("e")[0]) - int((digits + point + places).partition("e")[2])
     return min(max(count, 0), MOST_DECIMALS)
 
 
@@ -54,10 +64,10 @@ def price(value: float | None, places: int) -> str:
     """``value`` with ``places`` digits after the point, more if it needs them and fewer if it is huge."""
     if value is None:
         return MISSING
-    if abs(value) >= 1e12:
+    if not -1e12 < value < 1e12:
         return f"{value:.10g}"
-    needed = max(places, decimals(value))
-    return f"{value:.{needed}f}"
+    text = f"{value:.{places}f}"
+    return text if float(text) == value else f"{value:.{max(places, decimals(value))}f}"
 
 
 def number(value: float | None) -> str:
@@ -67,5 +77,6 @@ def number(value: float | None) -> str:
 
 def shown_time(moment: datetime) -> str:
     """An aware UTC time as ``2017-01-02 10:00``, with seconds only when they are not zero."""
-    text = moment.isoformat(" ").removesuffix("+00:00")
-    return text[:-3] if len(text) == 19 and text.endswith(":00") else text
+    if moment.second or moment.microsecond:
+        return moment.isoformat(" ").removesuffix("+00:00")
+    return moment.isoformat(" ", "minutes").removesuffix("+00:00")

@@ -13,8 +13,9 @@ from __future__ import annotations
 from llm_integration.simulator.catalogue import Model
 from llm_integration.simulator.faults import FAULTS, Fault
 from llm_integration.simulator.kinds import FaultInfo, Kind
+from llm_integration.simulator.request_log import ReceivedRequest
 from llm_integration.simulator.rule import Reading, rate
-from llm_integration.simulator.server import SIMULATED_KEY, OpenRouterSimulator, ReceivedRequest
+from llm_integration.simulator.server import SIMULATED_KEY, OpenRouterSimulator
 
 __all__ = [
     "FAULTS",

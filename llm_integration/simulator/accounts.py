@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from llm_integration.simulator.catalogue import Catalogue, Model
-from llm_integration.simulator.limits import Account
+from llm_integration.simulator.ledger import Account
 
 __all__ = ["credits_body", "endpoints_body", "generation_body", "key_body", "models_body"]
 
@@ -76,7 +76,7 @@ def endpoints_body(model: Model, provider: str) -> dict[str, Any]:
     return {"data": {**{name: listing[name] for name in names}, "endpoints": [endpoint]}}
 
 
-def generation_body(completion: dict[str, Any], latency_ms: int) -> dict[str, Any]:
+def generation_body(completion: dict[str, Any]) -> dict[str, Any]:
     """``GET /generation``: the record of one finished completion."""
     choice, usage = completion["choices"][0], completion["usage"]
     created = datetime.fromtimestamp(completion["created"], UTC)
@@ -97,8 +97,8 @@ def generation_body(completion: dict[str, Any], latency_ms: int) -> dict[str, An
             "native_tokens_cached": 0,
             "total_cost": usage["cost"],
             "usage": usage["cost"],
-            "latency": latency_ms,
-            "generation_time": latency_ms,
+            "latency": 0,
+            "generation_time": 0,
             "streamed": False,
             "cancelled": False,
             "is_byok": False,

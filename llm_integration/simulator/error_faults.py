@@ -11,7 +11,7 @@ import orjson
 from llm_integration.simulator.exchange import Answer, Exchange
 from llm_integration.simulator.kinds import FaultInfo, Kind
 
-__all__ = ["ERRORS", "error_body", "plain_error"]
+__all__ = ["ERRORS", "PER_DAY", "PER_MINUTE", "error_body", "plain_error", "quota_error"]
 
 USER = "user_simulated"
 HTML = "text/html"
@@ -66,7 +66,6 @@ def _provider(
     status: int,
     raw: object,
     text: str,
-    message: str = PROVIDER_SAYS,
     **metadata: Any,
 ) -> None:
     """Register a refusal by the provider, its cause inside ``metadata.raw``."""
@@ -75,7 +74,7 @@ def _provider(
         said = raw.replace("{model}", exchange.asked) if isinstance(raw, str) else raw
         return plain_error(
             status,
-            message,
+            PROVIDER_SAYS,
             metadata={"raw": said, "provider_name": exchange.provider, "is_byok": False, **metadata},
         )
 
@@ -112,7 +111,7 @@ def _html(name: str, status: int, title: str, text: str, kind: Kind = Kind.RETRY
     """Register an error page of the edge, which is HTML and not JSON."""
     page = (
         f"<!DOCTYPE html>\n<html><head><title>openrouter.ai | {status}: {title}</title></head>"
-        f'<body><h1>Error {status}</h1><p>{title}</p><div class="cf-footer">Cloudflare Ray ID</div></body></html>\n'
+        f"<body><h1>Error {status}</h1><p>{title}</p><div>Cloudflare Ray ID</div></body></html>\n"
     ).encode()
     _add(name, kind, text, lambda _: Answer(status, page, {}, HTML))
 

@@ -65,6 +65,7 @@ class Exchange:
     base_url: str
     max_tokens: int | None = None
     effort: str | None = None
+    stream: bool = False
     prefixed: bool = True
     params: Mapping[str, Any] = field(default_factory=dict)
 

@@ -13,6 +13,7 @@ from llm_integration.simulator.completion_faults import COMPLETIONS
 from llm_integration.simulator.content_faults import CONTENTS
 from llm_integration.simulator.error_faults import ERRORS
 from llm_integration.simulator.kinds import FaultInfo
+from llm_integration.simulator.streaming import STREAM_FAULTS
 from llm_integration.simulator.wire_faults import WIRES
 
 __all__ = ["FAULTS", "OK", "Fault"]
@@ -42,17 +43,17 @@ class Fault:
     params: Mapping[str, Any]
 
     def __init__(self, name: str, **params: Any) -> None:
-        info = FAULTS.get(name)
+        info = FAULTS.get(name) or (STREAM_FAULTS[name][0] if name in STREAM_FAULTS else None)
         if info is None and name != OK:
-            near = difflib.get_close_matches(name, [*FAULTS, OK], n=1, cutoff=0.4)
+            near = difflib.get_close_matches(name, [*FAULTS, *STREAM_FAULTS, OK], n=1, cutoff=0.4)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise ValueError(f"no fault is called {name[:60]!r}{hint}")
         defaults: Mapping[str, Any] = info.defaults if info else {}
-        for key in params:
+        for key, value in params.items():
             if key not in defaults:
                 allowed = ", ".join(defaults) or "none"
                 raise ValueError(f"fault {name!r} has no parameter {key[:60]!r} (it has: {allowed})")
-            _check(name, key, params[key], defaults[key])
+            _check(name, key, value, defaults[key])
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "params", MappingProxyType({**defaults, **params}))
 

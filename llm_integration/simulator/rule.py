@@ -6,8 +6,8 @@ test knows beforehand what must come back; it is no trading advice.
 Facts are read from the prompt by their labels (any case; ``:``, ``=`` or ``|`` before the value; a
 period in parentheses is allowed): ``Symbol``, ``Signal type`` or ``Direction``, ``Entry price``,
 ``Stop loss``, ``Target price``, ``Risk/reward ratio``, ``Choppiness Index``, ``Efficiency ratio`` and
-``RSI``. The first readable value of a label counts; ``missing`` is not readable. Only the first
-``MAX_READ_CHARS`` characters of the prompt are looked at.
+``RSI``. The first readable value of a label counts; ``missing`` is not readable. Nothing
+behind the first ``MAX_READ_CHARS`` characters of the prompt is looked at.
 
 Rating, 1 (avoid) to 5 (excellent), from risk/reward (computed from entry, stop and target when it is
 not stated):
@@ -35,7 +35,7 @@ from typing import Literal
 
 __all__ = ["MAX_READ_CHARS", "Facts", "Reading", "rate", "read_facts"]
 
-MAX_READ_CHARS = 65_536
+MAX_READ_CHARS = 8_192
 """How much of a prompt is searched for facts; bounds the work on the event loop."""
 
 CHOPPY_FROM = 61.8
@@ -44,7 +44,7 @@ TRENDING_TO = 38.2
 _NUMBER = r"[-+]?\d{1,15}(?:\.\d{1,15})?(?![\d.]*\d)"
 _SEPARATOR = r"\"?[ \t]{0,4}(?:\([^()\n]{0,24}\))?\"?[ \t]{0,4}[:=|][ \t]{0,4}[\"'`$]{0,2}"
 _FACT = re.compile(
-    rf"""(?<![A-Za-z0-9_])(?:
+    rf"""(?<![A-Za-z0-9_])(?=[rcestd])(?:
       (?:risk[ ]?[/_:-][ ]?reward(?:[ _]ratio)?{_SEPARATOR}(?:1[ ]?:[ ]?)?(?P<risk_reward>{_NUMBER}))
     | (?:choppiness[ _]index(?:_\d+)?{_SEPARATOR}(?P<choppiness_index>{_NUMBER}))
     | (?:efficiency[ _]ratio(?:_\d+)?{_SEPARATOR}(?P<efficiency_ratio>{_NUMBER}))
@@ -104,6 +104,8 @@ def read_facts(prompt: str) -> Facts:
         name = match.lastgroup
         if name is not None:
             found.setdefault(name, match[name])
+            if len(found) == _FACT.groups:
+                break
     entry, stop, target = (_number(found.get(name)) for name in ("entry", "stop", "target"))
     stated = _number(found.get("risk_reward"))
     return Facts(
@@ -140,7 +142,7 @@ def _ratio(entry: float | None, stop: float | None, target: float | None) -> flo
 def rate(prompt: str) -> Reading:
     """The rule of this module applied to ``prompt``."""
     facts = read_facts(prompt)
-    digest = blake2b(prompt.encode("utf-8", "surrogatepass"), digest_size=2).digest()
+    digest = blake2b(prompt[:MAX_READ_CHARS].encode("utf-8", "surrogatepass"), digest_size=2).digest()
     rating = _rating(facts, digest[0])
     choppiness: Literal["yes", "no"] = "yes" if _choppy(facts, digest[1]) else "no"
     return Reading(rating, choppiness, _analysis(facts, choppiness), _RECOMMENDATIONS[rating])

@@ -21,7 +21,14 @@ from llm_integration.simulator.completion_faults import late_error
 from llm_integration.simulator.exchange import JSON_TYPE, Answer, Exchange
 from llm_integration.simulator.kinds import FaultInfo, Kind
 
-__all__ = ["WIRES", "Line"]
+__all__ = ["COMMON_HEADERS", "WIRES", "Line", "finished"]
+
+COMMON_HEADERS: Mapping[str, str] = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "X-Generation-Id,cf-ray",
+    "cf-ray": "0000000000000000-SIM",
+    "Server": "simulated",
+}
 
 PAD = b"\n         \n"
 """One unit of keep-alive padding, as seen in the wild: a line break, nine blanks, a line break."""
@@ -38,9 +45,9 @@ class Line:
 
     request: web.Request
     sleep: Callable[[float], Awaitable[Any]]
-    clock: Callable[[], float]
     pad_interval_seconds: float
     hang_seconds: float
+    generation_id: str
     headers: Mapping[str, str]
 
     async def open(self, **headers: str) -> web.StreamResponse:

@@ -1,0 +1,133 @@
+"""PostgreSQL from a wheel, for a machine that has none: a real server on a local socket, never on TCP.
+
+::
+
+    async with EmbeddedPostgres() as server:
+        db = DatabaseManager(server.dsn)
+
+The cluster lies in ``.tradent/postgres`` (``server.location`` says where exactly; under root it may be a
+folder outside, see ``placement``) and persists between runs. Several processes may use it at once; the
+last one stops the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+import asyncpg
+
+from database.cluster import Cluster
+from database.errors import EmbeddedServerError, translate
+
+__all__ = ["EmbeddedPostgres", "default_base"]
+
+logger = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 10.0
+
+
+def default_base() -> Path:
+    """``.tradent`` of the checkout this file is in, or of the working folder when it is installed elsewhere."""
+    checkout = Path(__file__).resolve().parent.parent
+    return (checkout if (checkout / "pyproject.toml").is_file() else Path.cwd()) / ".tradent"
+
+
+class EmbeddedPostgres:
+    """A server in this machine's user space. Start it with ``async with`` or ``start()`` and ``stop()``.
+
+    ``settings`` are options of PostgreSQL, used when this process is the one that starts the server.
+    Raises EmbeddedServerError, one line long, when it cannot run here.
+    """
+
+    def __init__(
+        self,
+        base: str | Path | None = None,
+        *,
+        database: str = "tradent",
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        self._cluster = Cluster(Path(base) if base is not None else default_base(), settings)
+        self._database = _checked(database)
+
+    @property
+    def dsn(self) -> str:
+        """Where to connect to, for the database named at construction."""
+        return self.dsn_of(self._database)
+
+    @property
+    def location(self) -> Path:
+        """The folder that holds the cluster."""
+        return self._cluster.place.folder
+
+    @property
+    def log(self) -> Path:
+        """The server's log file."""
+        return self._cluster.place.log
+
+    @property
+    def was_shared(self) -> bool:
+        """True when another process was using the server as this one came."""
+        return self._cluster.was_shared
+
+    def dsn_of(self, database: str) -> str:
+        """Where to connect to for another database of the cluster."""
+        folder = self._cluster.socket_folder
+        if folder is None:
+            raise EmbeddedServerError("embedded PostgreSQL is not started")
+        return f"postgresql://postgres@/{_checked(database)}?host={quote(str(folder), safe='/')}&port=5432"
+
+    async def start(self) -> str:
+        """Start the server or join it, make sure the database exists, and return its DSN."""
+        # When this is cancelled the thread goes on; what it acquires is given up at the end of the process.
+        await asyncio.to_thread(self._cluster.acquire)
+        try:
+            await self.create_database(self._database)
+        except BaseException:
+            await self.stop()
+            raise
+        logger.info("embedded PostgreSQL in %s", self.location)
+        return self.dsn
+
+    async def stop(self) -> None:
+        """Give the server up; the last process that uses it stops it. Repeating it does nothing."""
+        await asyncio.shield(asyncio.to_thread(self._cluster.release))
+
+    async def create_database(self, name: str, *, template: str | None = None) -> str:
+        """Make sure that a database of this name exists; its DSN. ``template`` is copied into a new one."""
+        source = "" if template is None else f' TEMPLATE "{_checked(template)}"'
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS * 2):
+                connection = await asyncpg.connect(self.dsn_of("postgres"), timeout=CONNECT_SECONDS)
+                try:
+                    known = await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name)
+                    if not known:
+                        await connection.execute(f'CREATE DATABASE "{_checked(name)}"{source}')
+                except (asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):
+                    pass  # another process was quicker
+                finally:
+                    connection.terminate()
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise translate(error, doing=f"embedded PostgreSQL: creating database {name}") from error
+        return self.dsn_of(name)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+
+def _checked(name: str) -> str:
+    if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", name):
+        raise ValueError(f"{name!r} does not do as a database name: a-z, 0-9 and _ only, 63 at most")
+    return name

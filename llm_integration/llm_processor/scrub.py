@@ -1,0 +1,44 @@
+"""Text from outside, made fit for a log line, a table and a terminal: short, plain, without the key."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import SecretStr
+
+__all__ = ["Scrubber"]
+
+# Control characters, line separators, marks that reverse the reading direction, lone surrogates.
+_UNFIT = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]|\\s"
+)
+_BLANKS = re.compile(r" {2,}")
+_KEY_LIKE = re.compile(r"\b(?:sk-[\w-]{8,}|Bearer\s+\S+)", re.IGNORECASE)
+HIDDEN = "[key hidden]"
+
+
+class Scrubber:
+    """Knows the key, so that it can be taken out of whatever a server sends back."""
+
+    __slots__ = ("_secret",)
+
+    def __init__(self, secret: SecretStr | None) -> None:
+        self._secret = secret
+
+    def __call__(self, text: object, limit: int = 300) -> str:
+        """``text`` as at most ``limit`` characters of one plain line."""
+        line = self.without_key(text if isinstance(text, str) else str(text))[: 4 * limit + 400]
+        line = _BLANKS.sub(" ", _UNFIT.sub(" ", line)).strip()
+        line = _KEY_LIKE.sub(HIDDEN, self.without_key(line))
+        return line if len(line) <= limit else line[: limit - 3] + "..."
+
+    def name(self, value: object) -> str | None:
+        """An identifier the server reports (model, provider, generation id), or None if it is none."""
+        if not isinstance(value, str) or not value:
+            return None
+        return self(value, 200) or None
+
+    def without_key(self, text: str) -> str:
+        """``text`` with the key itself taken out, wherever it stands; nothing else changes."""
+        key = self._secret.get_secret_value() if self._secret is not None else ""
+        return text.replace(key, HIDDEN) if key and key in text else text

@@ -1,0 +1,273 @@
+"""What goes over the wire: the request's body, and the reading of whatever comes back. Pure."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from llm_integration.config import LLMConfig
+from llm_integration.errors import (
+    CallError,
+    ContentFilteredError,
+    NoCompletionError,
+    ServerError,
+    TruncatedError,
+)
+from llm_integration.llm_processor.failures import Reader, page_text
+
+__all__ = [
+    "Completion",
+    "Failed",
+    "RawReply",
+    "Reply",
+    "Usage",
+    "estimate_tokens",
+    "read_reply",
+    "request_body",
+]
+
+MOST_TOKENS = 2**31 - 1
+"""A token count beyond this is no count (and would not fit the column it is stored in)."""
+MOST_COST = 10_000
+"""USD; a single call that reports more than this reports nonsense."""
+SLOW_JSON_BYTES = 65_536
+"""Up to this size a body that orjson refuses gets a second reading by the tolerant standard parser."""
+PLAIN_BYTES = 98_304
+MOST_STRUCTURE = 50_000
+"""A body longer than PLAIN_BYTES with more commas and brackets than this would hold up the event loop
+for milliseconds while it is read; no chat completion looks like that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One answered call.
+
+    ``cost_usd`` sums what all attempts of this call reported; None when the answering attempt reported
+    nothing. ``api_ms`` is the time of the answering attempt, ``wait_ms`` everything before it: waiting
+    for the rate limit, earlier attempts, pauses between them. ``model_served`` and ``provider`` are as
+    the server named them.
+    """
+
+    text: str
+    finish_reason: str | None = None
+    model_requested: str | None = None
+    model_served: str | None = None
+    provider: str | None = None
+    generation_id: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cost_usd: Decimal | None = None
+    attempts: int = 1
+    api_ms: float = 0.0
+    wait_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RawReply:
+    """An HTTP response as it came; header names in any case are the mapping's business."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an attempt took, as far as the server says. Cost in USD; None is unknown, never zero."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    cost: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A usable completion."""
+
+    text: str
+    finish_reason: str | None
+    model: str | None
+    provider: str | None
+    generation_id: str | None
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An attempt without a usable completion; it may have cost something all the same."""
+
+    error: CallError
+    usage: Usage = Usage()
+
+
+def estimate_tokens(prompt: str, system: str | None, max_tokens: int) -> int:
+    """Tokens to reserve for one request: a third of its characters, and the longest reply allowed."""
+    return (len(prompt) + len(system or "")) // 3 + max_tokens
+
+
+def request_body(config: LLMConfig, prompt: str, *, system: str | None, model: str, max_tokens: int) -> bytes:
+    """The JSON of one chat completion request, not streamed."""
+    messages = [{"role": "system", "content": system}] if system else []
+    messages.append({"role": "user", "content": prompt})
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": messages,
+        "max_tokens": max_tokens,
+        "temperature": config.temperature,
+        "response_format": {"type": config.response_format},
+        "stream": False,
+    }
+    if config.reasoning_effort is not None:
+        body["reasoning"] = {"effort": config.reasoning_effort}
+    try:
+        return orjson.dumps(body)
+    except TypeError:  # a lone surrogate, which UTF-8 cannot carry
+        for message in messages:
+            message["content"] = message["content"].encode("utf-8", "replace").decode()
+        return orjson.dumps(body)
+
+
+def read_reply(raw: RawReply, *, model: str, reader: Reader) -> Reply | Failed:
+    """What a response is worth: a completion, or the error it stands for.
+
+    OpenRouter commits HTTP 200 early and pads the body while it waits, so a 200 says nothing yet: the
+    error may be in the body, in the choice, or the completion may be missing or empty.
+    """
+    body = _decode(raw.body)
+    if raw.status != 200:
+        return Failed(reader.error(raw, body, model), _usage(body))
+    if not isinstance(body, dict):
+        return Failed(NoCompletionError(f"HTTP 200 without a completion: {_shape(raw, reader)}", status=200))
+    usage = _usage(body)
+    if body.get("error"):
+        return Failed(reader.error(raw, body, model), usage)
+    choices = body.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    if not isinstance(choice, dict):
+        return Failed(
+            NoCompletionError("HTTP 200 without a completion: it holds no choices", status=200), usage
+        )
+    if choice.get("error"):
+        return Failed(reader.error(raw, choice, model), usage)
+    return _read_choice(raw, body, choice, usage, reader)
+
+
+def _read_choice(
+    raw: RawReply, body: dict[str, Any], choice: dict[str, Any], usage: Usage, reader: Reader
+) -> Reply | Failed:
+    message = choice.get("message")
+    message = message if isinstance(message, dict) else {}
+    finish = reader.scrub.name(choice.get("finish_reason"))
+    text = reader.scrub.without_key(_text(message.get("content")))
+    if error := _objection(finish, text, message, choice, reader):
+        return Failed(error, usage)
+    return Reply(
+        text=text,
+        finish_reason=finish,
+        model=reader.scrub.name(body.get("model")),
+        provider=reader.scrub.name(body.get("provider")),
+        generation_id=reader.scrub.name(body.get("id") or raw.headers.get("X-Generation-Id")),
+        usage=usage,
+    )
+
+
+def _objection(
+    finish: str | None, text: str, message: dict[str, Any], choice: dict[str, Any], reader: Reader
+) -> CallError | None:
+    """Why this choice is no completion; None if it is one."""
+    if finish == "error":
+        return ServerError("the provider broke off in the middle of its reply", status=200)
+    if finish == "content_filter":
+        native = reader.scrub.name(choice.get("native_finish_reason"))
+        return ContentFilteredError(
+            f"the provider's filter stopped the reply ({native or finish})", status=200
+        )
+    refusal = message.get("refusal")
+    if isinstance(refusal, str) and refusal.strip():
+        return ContentFilteredError(f"the model refused: {reader.scrub(refusal, 200)}", status=200)
+    if text.strip():
+        return None
+    if finish == "length":
+        return TruncatedError(
+            "max_tokens was used up before any text came, most likely by the model's reasoning;"
+            " raise max_tokens or lower reasoning_effort",
+            status=200,
+        )
+    return NoCompletionError("HTTP 200 without a completion: the text is empty", status=200)
+
+
+def _text(content: object) -> str:
+    """The text of ``message.content``: a string, or a list of parts."""
+    if isinstance(content, str):
+        return _printable(content)
+    if not isinstance(content, list):
+        return ""
+    parts = [part.get("text") if isinstance(part, dict) else part for part in content]
+    return _printable("".join(part for part in parts if isinstance(part, str)))
+
+
+def _printable(text: str) -> str:
+    """Lone surrogates become U+FFFD: no file, table or socket takes them."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _usage(body: object) -> Usage:
+    usage = body.get("usage") if isinstance(body, dict) else None
+    if not isinstance(usage, dict):
+        return Usage()
+    prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    total = _count(usage.get("total_tokens"))
+    if total is None and prompt is not None and completion is not None:
+        total = prompt + completion
+    return Usage(prompt, completion, total, _cost(usage))
+
+
+def _cost(usage: dict[str, Any]) -> Decimal | None:
+    """USD. With a key of one's own at the provider OpenRouter bills 0 and reports the provider's price apart."""
+    cost = _money(usage.get("cost"))
+    details = usage.get("cost_details")
+    if cost is not None and usage.get("is_byok") is True and isinstance(details, dict):
+        cost += _money(details.get("upstream_inference_cost")) or 0
+    return cost
+
+
+def _money(value: object) -> Decimal | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return Decimal(repr(value)) if math.isfinite(value) and 0 <= value <= MOST_COST else None
+
+
+def _count(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return int(value) if 0 <= value <= MOST_TOKENS else None
+
+
+def _decode(body: bytes) -> object:
+    """The JSON value in ``body``; None if there is none."""
+    if len(body) > PLAIN_BYTES and sum(map(body.count, (b",", b"[", b"{"))) > MOST_STRUCTURE:
+        return None
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        pass
+    if len(body) > SLOW_JSON_BYTES:
+        return None
+    try:  # NaN as a price, a lone surrogate in the text, a stray byte: no reason to lose a paid reply
+        return json.loads(body.decode("utf-8-sig", "replace"))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _shape(raw: RawReply, reader: Reader) -> str:
+    """In a few words, what stands there instead of a completion."""
+    if not raw.body.strip():
+        return "the body is empty" if not raw.body else "the body is only padding"
+    return f"the body is not a JSON object: {reader.scrub(page_text(raw.body), 120)}"

@@ -1,0 +1,97 @@
+"""What the layers of the parser hand to each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from llm_integration.domain import Choppiness, ParseMethod
+
+__all__ = ["MAX_STEPS", "Budget", "JsonObject", "OutOfWork", "ParsedResponse", "Reading", "show"]
+
+MAX_STEPS: Final = 1_500
+"""Work one reply may cost, in steps of roughly a microsecond; a normal broken reply needs about 30."""
+
+_SHOWN_CHARS: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedResponse:
+    """What a reply says. ``rating`` is 1 (avoid) to 5 (excellent), or None: unrated, never a default.
+
+    ``warnings`` are short sentences for the person who reads the row; an unrated reply has at least one.
+    """
+
+    rating: int | None
+    choppiness: Choppiness | None
+    analysis: str | None
+    recommendations: str | None
+    method: ParseMethod
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Reading:
+    """What one object, or one piece of prose, says.
+
+    ``explicit`` is true when it names a rating, usable or not; ``template`` when it is the prompt's own
+    format example; ``filler`` when its texts are only dots, which is a template unless it is all there is.
+    """
+
+    rating: int | None
+    choppiness: Choppiness | None
+    analysis: str | None
+    recommendations: str | None
+    explicit: bool
+    template: bool
+    filler: bool
+    warnings: list[str]
+    source: dict[str, object] | None = None
+
+    @property
+    def empty(self) -> bool:
+        """True when nothing of the answer's schema is in it."""
+        return not self.explicit and self.choppiness is None and not (self.analysis or self.recommendations)
+
+
+class JsonObject(dict[str, object]):
+    """An object that remembers a key given more than once; ``pairs`` holds every item in order."""
+
+    __slots__ = ("pairs",)
+
+    def __init__(self, pairs: list[tuple[str, object]]) -> None:
+        super().__init__(pairs)
+        self.pairs = pairs
+
+
+class OutOfWork(Exception):  # noqa: N818  a signal between the layers, not an error; it never leaves the parser
+    """The budget for this reply is spent."""
+
+
+class Budget:
+    """Steps left for one reply. Every loop in Python pays for each of its turns, so work is bounded."""
+
+    __slots__ = ("left", "limit")
+
+    def __init__(self, limit: int = MAX_STEPS) -> None:
+        self.limit = limit
+        self.left = limit
+
+    def spend(self, steps: int = 1) -> None:
+        """Pay for ``steps``; raises OutOfWork when they are not there."""
+        self.left -= steps
+        if self.left < 0:
+            raise OutOfWork
+
+    @property
+    def spent(self) -> int:
+        """Steps used so far, at most the limit."""
+        return self.limit - max(self.left, 0)
+
+
+def show(value: object) -> str:
+    """``value`` for a warning: at most 40 characters of printable ASCII, whatever it is."""
+    if isinstance(value, (dict, list)):
+        return "an object" if isinstance(value, dict) else "a list"
+    text = ascii(value[:_SHOWN_CHARS] if isinstance(value, str) else value)
+    return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 3] + "..."

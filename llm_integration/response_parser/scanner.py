@@ -1,0 +1,261 @@
+"""A tolerant scanner for objects in any text, linear by construction.
+
+It reads what a model can only have meant: missing, trailing and stray commas, keys without quotes or in
+single or typographic ones, line breaks and lone quotes inside strings, illegal escapes, comments, Python's
+True and None, missing brackets at the end. It never guesses a value.
+
+Why it is linear: the position only moves forward, every look ahead is bounded (or runs over blanks that
+no other look ahead will see again), every quantifier is bounded or possessive, and each turn of a loop
+pays a step of the budget.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from llm_integration.response_parser.fields import CutText
+from llm_integration.response_parser.model import Budget, JsonObject, OutOfWork
+
+__all__ = ["Found", "scan"]
+
+_MAX_LEVELS: Final = 24
+_MAX_RAW: Final = 12_000
+_MAX_ESCAPES: Final = 500
+
+_BLANKS: Final = re.compile(r"(?:\s++|//[^\n]{0,200}+|\#[^\n]{0,200}+|/\*[^*]{0,200}+\*/)*+")
+_BLANKS_AND_COMMAS: Final = re.compile(r"(?:[\s,]++|//[^\n]{0,200}+|\#[^\n]{0,200}+|/\*[^*]{0,200}+\*/)*+")
+_KEY: Final = re.compile(
+    r"""(?: "(?P<double>[^"\\\n]{0,80}+)"
+          | '(?P<single>[^'\\\n]{0,80}+)'
+          | [“”„](?P<smart>[^“”"\n]{0,80}+)[“”"]
+          | [‘’](?P<curly>[^‘’\n]{0,80}+)[‘’]
+          | ["'“”]? (?P<bare>[^\W\d][\w.-]{0,60}+) ["'“”]?
+        ) \s*+ :""",
+    re.VERBOSE,
+)
+_KEY_AHEAD: Final = r"""(?:["'“”„‘’][^"'“”‘’\n]{0,80}+["'“”‘’]\s{0,20}+:|[^\W\d][\w.-]{0,60}+["'”]?\s{0,20}+:)"""
+_AFTER_ITEM: Final = re.compile(
+    rf"""\s*+ (?: [\}}\]] | \Z | //|/\*|\#|```
+          | , \s*+ (?: {_KEY_AHEAD} | [\}}\],] | \Z | //|/\*|\# | ["'“”‘’]?[\w .-]{{0,60}}+["'“”‘’]?\s{{0,20}}+\Z )
+          | ["'“”„‘’][^"'“”‘’\n]{{0,80}}+["'“”‘’]\s{{0,20}}+: )
+        | [ \t]*+\n\s*+ (?:[^\W\d][\w.-]{{0,60}}+\s{{0,20}}+:)""",
+    re.VERBOSE,
+)
+_AFTER_ELEMENT: Final = re.compile(r"""\s*+(?:[\],}]|\Z|["'“”„\{\[]|//|\#)""")
+_BARE: Final = re.compile(r"""[^,\}\]\n\r\{\[\"“”]{0,200}+""")
+_COMMENT: Final = re.compile(r"//|\#|/\*")
+_NUMBER: Final = re.compile(r"-?\d{1,18}(\.\d{1,18})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
+_ESCAPE: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
+
+_DOUBLE, _SINGLE = re.compile('"'), re.compile("'")
+_SMART, _CURLY = re.compile('[”“"]'), re.compile("[’‘]")
+_CLOSERS: Final = {
+    '"': _DOUBLE,
+    "'": _SINGLE,
+    "“": _SMART,
+    "”": _SMART,
+    "„": _SMART,
+    "‘": _CURLY,
+    "’": _CURLY,
+}
+_LITERALS: Final[dict[str, object]] = {"true": True, "false": False, "null": None, "none": None}
+_LETTERS: Final = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
+
+
+class _Broken(Exception):  # noqa: N818  control flow inside this module
+    """The object cannot be read any further from here."""
+
+
+@dataclass(slots=True)
+class Found:
+    """One object, or list of objects, at the outermost level: ``text[start:end]``."""
+
+    start: int
+    end: int
+    value: object
+    closed: bool
+
+
+def scan(text: str, budget: Budget) -> tuple[list[Found], int]:
+    """Every outermost object in ``text`` in order, and how far the budget reached (``len(text)``: all)."""
+    found: list[Found] = []
+    position = 0
+    try:
+        while True:
+            brace = text.find("{", position)
+            if brace < 0:
+                return found, len(text)
+            budget.spend()
+            start = _list_before(text, position, brace)
+            reader = _Reader(text, start, budget)
+            position = _read_one(reader, start, brace, found)
+    except OutOfWork:
+        reached = max([position, *(item.end for item in found[-1:])])
+        return found, reached
+
+
+def _list_before(text: str, floor: int, brace: int) -> int:
+    """Where the list that holds the object at ``brace`` begins; ``brace`` when there is none."""
+    before = text[max(floor, brace - 40) : brace].rstrip()
+    return text.rfind("[", floor, brace) if before.endswith("[") else brace
+
+
+def _read_one(reader: _Reader, start: int, brace: int, found: list[Found]) -> int:
+    """Read one object; returns where the search for the next one goes on."""
+    root: list[object] = []
+    closed = False
+    try:
+        reader.value_into(root, 0)
+        closed = True
+    except _Broken:
+        pass
+    finally:
+        if _has_keys(root):
+            found.append(Found(start, reader.at, root[0], closed))
+    return max(reader.at, brace + 1) if _has_keys(root) or closed else brace + 1
+
+
+def _has_keys(root: list[object]) -> bool:
+    value = root[0] if root else None
+    if isinstance(value, list):
+        return any(isinstance(item, dict) and item for item in value[:3])
+    return isinstance(value, dict) and bool(value)
+
+
+class _Reader:
+    """Reads one value. Containers join their parent before they are filled, so a break loses nothing."""
+
+    __slots__ = ("at", "budget", "size", "text")
+
+    def __init__(self, text: str, start: int, budget: Budget) -> None:
+        self.text = text
+        self.size = len(text)
+        self.at = start
+        self.budget = budget
+
+    def value_into(self, target: JsonObject | list[object], level: int, key: str = "") -> None:
+        """Read the value at the current position and add it to ``target``."""
+        self.budget.spend()
+        char = self.text[self.at]
+        if char in "{[":
+            if level >= _MAX_LEVELS:
+                raise _Broken
+            child: JsonObject | list[object] = JsonObject([]) if char == "{" else []
+            _add(target, key, child)
+            self.at += 1
+            if isinstance(child, JsonObject):
+                self._items(child, level + 1)
+            else:
+                self._elements(child, level + 1)
+        elif char in _CLOSERS:
+            _add(target, key, self._string(_AFTER_ITEM if isinstance(target, JsonObject) else _AFTER_ELEMENT))
+        else:
+            _add(target, key, self._bare())
+
+    def _skip(self, pattern: re.Pattern[str]) -> str:
+        """Move over blanks and comments; returns the character there. Breaks at the end of the text."""
+        match = pattern.match(self.text, self.at)
+        if match:
+            self.at = match.end()
+        if self.at >= self.size:
+            raise _Broken
+        return self.text[self.at]
+
+    def _items(self, target: JsonObject, level: int) -> None:
+        while True:
+            self.budget.spend()
+            char = self._skip(_BLANKS_AND_COMMAS)
+            if char == "}":
+                self.at += 1
+                return
+            if char == "]" and level > 1:
+                return
+            match = _KEY.match(self.text, self.at)
+            if match is None:
+                raise _Broken
+            self.at = match.end()
+            self._skip(_BLANKS)
+            self.value_into(target, level, match[match.lastgroup or 0].strip())
+
+    def _elements(self, target: list[object], level: int) -> None:
+        while True:
+            self.budget.spend()
+            char = self._skip(_BLANKS_AND_COMMAS)
+            if char == "]":
+                self.at += 1
+                return
+            if char == "}":
+                return
+            self.value_into(target, level)
+
+    def _string(self, after: re.Pattern[str]) -> str:
+        """A string up to the first quote of its kind behind which an item can end."""
+        text, start = self.text, self.at + 1
+        closers = _CLOSERS[text[self.at]]
+        position = start
+        while True:
+            self.budget.spend()
+            match = closers.search(text, position)
+            if match is None:
+                self.at = self.size
+                return CutText(_unescaped(text[start:]))
+            quote = match.start()
+            if not _escaped(text, position, quote) and after.match(text, quote + 1):
+                self.at = quote + 1
+                return _unescaped(text[start:quote])
+            position = quote + 1
+
+    def _bare(self) -> object:
+        """A word or number without quotes. One that touches the end of the text may have lost its rest."""
+        match = _BARE.match(self.text, self.at)
+        if match is None or match.end() == self.at:
+            raise _Broken
+        self.at = match.end()
+        if self.at >= self.size:
+            raise _Broken
+        return _literal(_COMMENT.split(match[0], 1)[0].strip())
+
+
+def _add(target: JsonObject | list[object], key: str, value: object) -> None:
+    if isinstance(target, JsonObject):
+        target.pairs.append((key, value))
+        target[key] = value
+    else:
+        target.append(value)
+
+
+def _escaped(text: str, floor: int, quote: int) -> bool:
+    if quote == floor or text[quote - 1] != "\\":
+        return False
+    segment = text[floor:quote]
+    return (len(segment) - len(segment.rstrip("\\"))) % 2 == 1
+
+
+def _literal(word: str) -> object:
+    lowered = word.lower()
+    if lowered in _LITERALS:
+        return _LITERALS[lowered]
+    match = _NUMBER.fullmatch(word)
+    if match is None:
+        return word
+    return int(word) if match[1] is None and "e" not in lowered else float(word)
+
+
+def _unescaped(raw: str) -> str:
+    """The text that a string literal stands for; what JSON does not know keeps its letters."""
+    raw = raw[:_MAX_RAW]
+    if "\\" not in raw or raw.count("\\") > _MAX_ESCAPES:
+        return raw
+    text = _ESCAPE.sub(_replacement, raw)
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _replacement(match: re.Match[str]) -> str:
+    if match[1]:
+        return chr(int(match[1], 16))
+    letter: str = match[2]
+    if letter in _LETTERS:
+        return _LETTERS[letter]
+    return match[0] if letter.isalnum() else letter

@@ -1,0 +1,57 @@
+"""Strict JSON on bounded text: no NaN, no long number literal, no key lost to a second one."""
+
+from __future__ import annotations
+
+from json import JSONDecoder
+from typing import Any, Final
+
+from llm_integration.response_parser.model import JsonObject
+
+__all__ = ["BAD", "decode"]
+
+BAD: Final = object()
+"""Stands for text that is not JSON, or not worth decoding."""
+
+_SMALL: Final = 4_096
+_MAX_CONTAINERS: Final = 64
+_MAX_MARKS: Final = 2_000
+_MAX_DIGITS: Final = 18
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    plain = dict(pairs)
+    return plain if len(plain) == len(pairs) else JsonObject(pairs)
+
+
+def _integer(literal: str) -> object:
+    return int(literal) if len(literal) <= _MAX_DIGITS else literal
+
+
+def _real(literal: str) -> object:
+    return float(literal) if len(literal) <= _MAX_DIGITS else literal
+
+
+_DECODER: Final = JSONDecoder(
+    object_pairs_hook=_pairs, parse_int=_integer, parse_float=_real, parse_constant=str
+)
+
+
+def decode(text: str) -> object:
+    """The JSON value that ``text`` is, or BAD.
+
+    Numbers too long to be anybody's rating, NaN and Infinity come back as text. Text too crowded to be a
+    reply is BAD without a try, so that the cost stays linear and small.
+    """
+    if len(text) > _SMALL and _crowded(text):
+        return BAD
+    try:
+        return _DECODER.decode(text)
+    except (ValueError, RecursionError):
+        return BAD
+
+
+def _crowded(text: str) -> bool:
+    containers = text.count("{") + text.count("[")
+    if containers > _MAX_CONTAINERS:
+        return True
+    return any(text.count(mark) > _MAX_MARKS for mark in ',"\\')

@@ -1,0 +1,57 @@
+"""What the README says is what the code does."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+from database import DatabaseConfig
+from llm_integration.config import LLMConfig
+from llm_integration.reference import settings_table
+from main_with_database import build_parser
+from trading.config import TradingConfig
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def embedding_example() -> str:
+    """The Python lines under the embedding marker."""
+    found = re.search(r"<!-- embedding -->\n```python\n(.*?)```", README, re.S)
+    assert found
+    return found[1]
+
+
+def test_the_settings_tables_are_those_of_the_code() -> None:
+    """Each block's table in the README is the one generated from its model."""
+    for model in (LLMConfig, DatabaseConfig, TradingConfig):
+        assert settings_table(model) in README
+
+
+def test_the_help_text_is_the_one_printed() -> None:
+    """The options in the README are the program's."""
+    options = {action.option_strings[0] for action in build_parser()._actions if action.dest != "help"}
+    assert all(option in README for option in options)
+
+
+def test_the_embedding_example_fits_into_fifteen_lines() -> None:
+    """It stays short enough to be copied."""
+    lines = [line for line in embedding_example().splitlines() if line.strip()]
+    assert len(lines) <= 15
+
+
+def test_requirements_and_package_metadata_name_the_same_ranges() -> None:
+    """requirements.txt is the library's dependencies plus the host's."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    required = sorted(line for line in lines if line and not line.startswith("#"))
+    assert required == sorted(project["dependencies"] + project["optional-dependencies"]["host"])
+
+
+def test_every_dependency_has_its_reason() -> None:
+    """The decision record names each package of requirements.txt."""
+    record = (ROOT / "docs/decisions/0001-dependencies.md").read_text()
+    for line in (ROOT / "requirements.txt").read_text().splitlines():
+        if line and not line.startswith("#"):
+            assert re.split(r"[<>=]", line)[0] in record
