@@ -17,7 +17,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,18 @@ from llm_integration.domain import Bar, LLMAnalysis, Signal, TaskStatus
 from llm_integration.errors import ConfigError
 from llm_integration.simulator import SIMULATED_KEY, OpenRouterSimulator
 from trading.config import TradingConfig
-from trading.dashboard import Dashboard, DashboardState, PlainProgress, RatedSignal
+from trading.dashboard import (
+    Dashboard,
+    DashboardState,
+    PlainProgress,
+    RatedSignal,
+    RecentMessages,
+    export_svg,
+    restore_terminal,
+    terminal_available,
+)
 from trading.errors import TradingError
+from trading.feed import Bar as FeedBar
 from trading.feed import BarFile, open_bars
 from trading.feed import bars as feed_bars
 from trading.indicators import IndicatorSet
@@ -47,6 +57,8 @@ DEMO_REQUESTS_PER_MINUTE = 1_200
 DEMO_LATENCY_SECONDS = (0.05, 0.4)
 INTERRUPTED_DRAIN_SECONDS = 5.0
 """How long SIGINT and SIGTERM wait for answers; the end of the feed waits drain_timeout_seconds."""
+MOST_SHOWN_LATER = 1_000
+"""Unanswered signals whose answer the dashboard can still put beside their time and symbol."""
 BLOCKS: Mapping[str, type[BaseModel]] = {
     "llm": LLMConfig,
     "database": DatabaseConfig,
@@ -107,11 +119,14 @@ class TradingSystem:
         self.exporter: LLMCSVExporter | None = None
         self.worker: LLMWorker | None = None
         self.off_reason: str | None = None
+        self.messages = RecentMessages()
         self.finished = False
         self._simulator: OpenRouterSimulator | None = None
         self._embedded: EmbeddedPostgres | None = None
         self._resume_after: datetime | None = None
         self._history: deque[Bar] = deque(maxlen=llm.lookback_periods + 30)
+        self._recent: deque[RatedSignal] = deque(maxlen=5)
+        self._asked: dict[str, Signal] = {}
         self._background: list[asyncio.Task[Any]] = []
         self._stop = asyncio.Event()
         self._feed: BarFile | None = None
@@ -139,19 +154,13 @@ class TradingSystem:
         settings = self.settings.database
         try:
             dsn = await self._dsn()
-            database = DatabaseManager(
-                dsn,
-                pool_max=settings.pool_size,
-                connect_timeout=settings.connect_timeout_seconds,
-                statement_timeout=settings.statement_timeout_seconds,
-            )
+            database = DatabaseManager.from_config(settings, dsn)
+            self.database = database
             await database.connect()
         except DatabaseError as error:
             if settings.required:
                 raise UsageError(f"database: {error}; check database.url or --database-url") from error
-            logger.warning("database: %s; this run goes to CSV alone (database.required is false)", error)
-            return
-        self.database = database
+            logger.warning("database: %s; results go to CSV until it answers (database.required is false)", error)
 
     async def _dsn(self) -> str:
         if not self.settings.database.embedded:
@@ -163,13 +172,13 @@ class TradingSystem:
         if self.database is None:
             return
         symbol, source = self.settings.symbol, str(self.settings.data)
-        unfinished = (
-            await self.database.find_unfinished_session(symbol, source) if self.settings.resume else None
-        )
+        unfinished = None
+        if self.settings.resume:
+            unfinished = await self.database.find_unfinished_session(symbol=symbol, source=source)
         if unfinished is not None:
-            self.session_id = unfinished
-            self._resume_after = await self.database.last_bar_time(unfinished, symbol)
-            logger.info("session %s goes on after the bar of %s", unfinished, self._resume_after)
+            self.session_id = unfinished["session_id"]
+            self._resume_after = await self.database.last_bar_time(self.session_id, symbol)
+            logger.info("session %s goes on after the bar of %s", self.session_id, self._resume_after)
         elif self.settings.resume:
             logger.info("no unfinished session of %s to resume; a new one starts", symbol)
         await self.database.start_session(
@@ -196,6 +205,7 @@ class TradingSystem:
             self.exporter,
             processor=LLMProcessor(config, api_key=key),
         )
+        self.worker.subscribe(self._on_analysis)
         self.off_reason = self.worker.off_reason()
         if self.database is not None:
             self.recorder = SessionRecorder(
@@ -246,8 +256,8 @@ class TradingSystem:
         self._history.append(bar)
         self.progress.bars += 1
         self.progress.last_bar_at = bar.timestamp
-        self.indicators.update(bar)
-        found = self.strategy.on_bar(bar)
+        self.indicators.update(FeedBar(*bar))
+        found = self.strategy.on_bar(FeedBar(*bar))
         signal = self._signal(found) if found is not None else None
         if signal is not None:
             self.progress.signals += 1
@@ -286,6 +296,9 @@ class TradingSystem:
         if self.recorder is not None:
             await self.recorder.record_signal(signal)
         if self.off_reason is None:
+            self._asked[signal.signal_id] = signal
+            if len(self._asked) > MOST_SHOWN_LATER:
+                del self._asked[next(iter(self._asked))]
             self.memory_store.add_signal({"signal_id": signal.signal_id, "signal_data": _as_data(signal)})
 
     async def _restore_answers(self) -> None:
@@ -357,12 +370,73 @@ class TradingSystem:
         if self.database is None:
             return "none; this run went to the files alone"
         if self._embedded is not None:
-            return f"embedded, {self._embedded.location} ({self._embedded.psql_hint})"
+            return f"embedded PostgreSQL in {self._embedded.location}"
         return f"{self.database!r}"
 
     def state(self) -> DashboardState:
-        """A snapshot for the dashboard and for the lines of progress."""
-        return DashboardState()
+        """A snapshot for the dashboard and for the lines of progress; takes microseconds."""
+        progress, stats = self.progress, self.worker.get_statistics() if self.worker else {}
+        usage = stats["processor"]["limiter"] if stats else None
+        elapsed = time.monotonic() - progress.started
+        trouble = (self.recorder.error if self.recorder else None) or stats.get("database_error")
+        return DashboardState(
+            symbol=self.settings.symbol,
+            strategy=self.strategy.name,
+            session_id=self.session_id,
+            simulated=self.settings.demo,
+            elapsed_seconds=elapsed,
+            bars=progress.bars,
+            total_bars=progress.total_bars,
+            following=self.settings.follow,
+            bars_per_second=progress.bars / elapsed if elapsed > 1 else None,
+            last_bar_at=progress.last_bar_at,
+            last_close=self._history[-1].close if self._history else None,
+            longest_bar_ms=progress.longest_bar_seconds * 1000,
+            signals=progress.signals,
+            llm_on=self.off_reason is None,
+            llm_note=self.off_reason or stats.get("reason") or "",
+            model=stats["processor"]["model"] if stats else "",
+            queued=stats.get("queued", 0),
+            in_flight=stats.get("in_flight", 0),
+            rated=stats.get("rated", 0),
+            unrated=stats.get("unrated", 0),
+            failed=stats.get("failed", 0),
+            expired=stats.get("expired", 0),
+            requests_this_minute=usage.requests if usage else 0,
+            requests_limit=usage.request_limit if usage else None,
+            tokens_this_minute=usage.tokens if usage else 0,
+            tokens_limit=usage.token_limit if usage else None,
+            cost_usd=stats.get("cost_usd"),
+            database=trouble or ("none" if self.database is None else "connected"),
+            database_ok=trouble is None and self.database is not None,
+            recent=tuple(self._recent),
+            messages=self.messages.lines,
+        )
+
+    async def _on_analysis(self, analysis: LLMAnalysis) -> None:
+        """The host's own use of a rating would stand here; the sample shows it on the dashboard."""
+        signal = self._asked.pop(analysis.signal_id, None)
+        if signal is not None:
+            self._remember(signal, analysis)
+
+    def _remember(self, signal: Signal, analysis: LLMAnalysis) -> None:
+        text = analysis.recommendations or analysis.analysis if analysis.rated else analysis.error
+        self._recent.append(
+            RatedSignal(
+                timestamp=signal.timestamp,
+                symbol=signal.symbol,
+                signal_type=signal.signal_type,
+                rating=analysis.rating,
+                choppiness=analysis.choppiness,
+                method=analysis.parse_method.value,
+                status=analysis.status.value,
+                text=text or "",
+            )
+        )
+
+    def save_picture(self, file: Path) -> None:
+        """Write the dashboard as it stands to an SVG file."""
+        export_svg(self.state(), file)
 
     def _display(self) -> contextlib.AbstractContextManager[object]:
         trading = self.settings.trading
@@ -461,7 +535,7 @@ def load(args: argparse.Namespace) -> Settings:
         speed=args.speed if args.speed is not None else (DEMO_BARS_PER_SECOND if args.demo else 0.0),
         follow=args.follow,
         resume=args.resume,
-        dashboard=not args.no_dashboard and sys.stdout.isatty(),
+        dashboard=not args.no_dashboard and terminal_available(),
         picture=args.picture,
     )
     IndicatorSet(llm.indicators_to_include)  # names it cannot compute are an error before anything starts
@@ -508,6 +582,7 @@ class _OneLine(logging.Formatter):
 async def trade(settings: Settings) -> int:
     """One run, from set-up to clean-up; the exit status."""
     system = TradingSystem(settings)
+    logging.getLogger().addHandler(system.messages)
     loop = asyncio.get_running_loop()
     for number in (signals.SIGINT, signals.SIGTERM):
         loop.add_signal_handler(number, _stop_or_leave, system)
@@ -516,6 +591,8 @@ async def trade(settings: Settings) -> int:
         await system.run()
     finally:
         await system._cleanup()  # noqa: SLF001  the hook's name is fixed
+    if settings.picture is not None:
+        system.save_picture(settings.picture)
     report(system)
     return 0
 
@@ -523,6 +600,7 @@ async def trade(settings: Settings) -> int:
 def _stop_or_leave(system: TradingSystem) -> None:
     """The first signal ends the run in order, the second at once."""
     if system.stop_requested:
+        restore_terminal()
         os._exit(1)
     logger.warning("stopping; a second signal leaves at once")
     system.request_stop()

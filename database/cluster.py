@@ -1,4 +1,4 @@
-"""One embedded PostgreSQL cluster, shared by the processes that use it. Blocking; see ``embedded`` for asyncio.
+"""One embedded PostgreSQL cluster, shared by the processes that use it. Blocking; see ``embedded``.
 
 Two lock files in the cluster's folder, held with ``flock``, so that the kernel gives them back however a
 process ends:
@@ -26,6 +26,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from database.errors import EmbeddedServerError
 from database.placement import LONGEST_SOCKET_PATH, SOCKET_NAME, Place, choose_place, find_binaries
@@ -167,9 +168,10 @@ class Cluster:
         part.mkdir(mode=0o700)
         if self.place.account.switch:
             os.chown(part, self.place.account.uid, self.place.account.gid)
+        no_sync = ("--no-sync",) if self._settings.get("fsync") == "off" else ()
         self._run(
             binaries / "initdb", "-D", str(part), "-U", "postgres", "--auth=trust", "--encoding=UTF8",
-            "--no-locale", "--no-instructions", *(("--no-sync",) if self._settings.get("fsync") == "off" else ()),
+            "--no-locale", "--no-instructions", *no_sync,
         )  # fmt: skip
         part.rename(self.place.data)
 
@@ -191,7 +193,9 @@ class Cluster:
                 "-l", str(self.place.log), "-o", options,
             )  # fmt: skip
         except subprocess.CalledProcessError as error:
-            raise EmbeddedServerError(f"embedded PostgreSQL does not start: {self._last_log_line()}") from error
+            raise EmbeddedServerError(
+                f"embedded PostgreSQL does not start: {self._last_log_line()}"
+            ) from error
         return folder
 
     def _stop(self) -> None:
@@ -209,7 +213,12 @@ class Cluster:
 
     def _run(self, program: Path, *arguments: str) -> None:
         account = self.place.account
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_"))}
+        as_account: dict[str, Any] = {}
+        if account.switch:
+            as_account = {"user": account.uid, "group": account.gid, "extra_groups": []}
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_"))
+        }
         with tempfile.TemporaryFile() as output:  # a pipe would stay open in the server and never end
             try:
                 subprocess.run(  # noqa: S603  programs of the wheel, arguments of our own
@@ -222,7 +231,7 @@ class Cluster:
                     env={**environment, "LC_ALL": "C"},
                     timeout=START_SECONDS + STOP_SECONDS,
                     start_new_session=True,  # a Ctrl-C in the terminal is not for the server
-                    **({"user": account.uid, "group": account.gid, "extra_groups": []} if account.switch else {}),
+                    **as_account,
                 )
             except subprocess.CalledProcessError:
                 output.seek(0)

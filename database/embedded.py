@@ -34,7 +34,7 @@ CONNECT_SECONDS = 10.0
 
 
 def default_base() -> Path:
-    """``.tradent`` of the checkout this file is in, or of the working folder when it is installed elsewhere."""
+    """``.tradent`` in the checkout this file is part of; in the working folder when it is installed."""
     checkout = Path(__file__).resolve().parent.parent
     return (checkout if (checkout / "pyproject.toml").is_file() else Path.cwd()) / ".tradent"
 

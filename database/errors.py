@@ -16,6 +16,7 @@ are one line and never hold the password.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import ClassVar
 
 import asyncpg
@@ -84,20 +85,20 @@ class UnknownTaskError(DatabaseError, LookupError):
     """No row in ``llm_enhancement_tasks`` has this ``task_id``."""
 
 
-def translate(error: BaseException, *, doing: str, password: str | None = None) -> DatabaseError:
+def translate(error: BaseException, *, doing: str, secrets: Iterable[str] = ()) -> DatabaseError:
     """The error of ours for a foreign ``error`` that came while ``doing`` something."""
     if isinstance(error, DatabaseError):
         return error
-    return _kind(error)(f"{doing}: {explain(error, password)}")
+    return _kind(error)(f"{doing}: {explain(error, secrets)}")
 
 
-def explain(error: BaseException, password: str | None = None) -> str:
-    """One printable line about ``error``, without the password."""
+def explain(error: BaseException, secrets: Iterable[str] = ()) -> str:
+    """One printable line about ``error``, in which ``secrets`` are blotted out."""
     if isinstance(error, TimeoutError) and not str(error):
         return "no answer in time"
     first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    if password:
-        first = first.replace(password, "***")
+    for secret in secrets:
+        first = first.replace(secret, "***")
     shown = re.sub(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffd]", "?", first).strip()
     return shown if len(shown) <= LONGEST_MESSAGE else shown[: LONGEST_MESSAGE - 1] + "…"
 
@@ -107,7 +108,9 @@ def _kind(error: BaseException) -> type[DatabaseError]:
         return BadRowError  # asyncpg could not encode a value; nothing was sent
     if isinstance(error, asyncpg.PostgresError):
         return _kind_of_state(error.sqlstate or "")
-    if isinstance(error, (OSError, TimeoutError, EOFError, asyncpg.InterfaceError, asyncpg.InternalClientError)):
+    if isinstance(
+        error, (OSError, TimeoutError, EOFError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+    ):
         return DatabaseUnavailableError
     if isinstance(error, (ValueError, TypeError, OverflowError)):
         return BadRowError

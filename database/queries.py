@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from database.rows import OUTCOME_COLUMNS, SIGNAL_COLUMNS
+from database.outcome_rows import OUTCOME_COLUMNS
+from database.rows import SIGNAL_COLUMNS
 
 OPEN = "('pending', 'processing')"
 
@@ -26,7 +27,7 @@ def _unnest(columns: Mapping[str, str], alias: str) -> str:
     """One parameter per column, each an array, turned into rows."""
     arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(columns.values(), 1))
     names = ", ".join(f'"{name}"' for name in columns)
-    return f"SELECT * FROM unnest({arrays}) AS {alias}({names})"
+    return f"SELECT * FROM unnest({arrays}) AS {alias}({names})"  # noqa: S608  constants of this package
 
 
 def _one(columns: Mapping[str, str]) -> str:
@@ -72,7 +73,8 @@ WITH incoming AS MATERIALIZED ({_one(SIGNAL_COLUMNS)}), {_STORE_SIGNALS}
 INSERT INTO llm_enhancement_tasks AS t (signal_id, context, claimed_by, claimed_at, lease_expires_at)
 SELECT signal_id, context::jsonb, ${_N + 1}::text,
        CASE WHEN ${_N + 1}::text IS NOT NULL THEN clock_timestamp() END,
-       CASE WHEN ${_N + 1}::text IS NOT NULL THEN clock_timestamp() + make_interval(secs => ${_N + 2}::float8) END
+       CASE WHEN ${_N + 1}::text IS NOT NULL
+            THEN clock_timestamp() + make_interval(secs => ${_N + 2}::float8) END
 FROM incoming
 ON CONFLICT (signal_id) DO UPDATE SET context = COALESCE(t.context, EXCLUDED.context)
 RETURNING t.task_id
@@ -81,8 +83,7 @@ RETURNING t.task_id
 # ON CONFLICT DO UPDATE locks the row it meets and then looks at its newest version, so of two workers that
 # claim the same task at once the second sees the first one's claim, and its WHERE turns it away.
 CLAIM_SIGNALS = f"""
-WITH signals_only AS MATERIALIZED ({_unnest(SIGNAL_COLUMNS, "s")}),
-incoming AS MATERIALIZED (SELECT * FROM signals_only), {_STORE_SIGNALS}
+WITH incoming AS MATERIALIZED ({_unnest(SIGNAL_COLUMNS, "s")}), {_STORE_SIGNALS}
 INSERT INTO llm_enhancement_tasks AS t
     (signal_id, context, status, attempts, claim_id, claimed_by, claimed_at, lease_expires_at)
 SELECT signal_id, context::jsonb, 'processing', 1, gen_random_uuid(), ${_N + 1}::text, clock_timestamp(),
@@ -96,8 +97,137 @@ SET status = 'processing', attempts = t.attempts + 1, claim_id = EXCLUDED.claim_
 WHERE t.status IN {OPEN} AND NOT {_live_elsewhere(f"ARRAY[${_N + 1}::text]")}
 RETURNING t.task_id, t.signal_id, t.claim_id, t.attempts,
           extract(epoch FROM clock_timestamp() - t.created_at)::float8 AS age_seconds
-""".replace(
-    f"WITH signals_only AS MATERIALIZED ({_unnest(SIGNAL_COLUMNS, 's')}),\n"
-    "incoming AS MATERIALIZED (SELECT * FROM signals_only)",
-    f"WITH incoming AS MATERIALIZED ({_unnest(SIGNAL_COLUMNS, 's')})",
-)  # noqa: S608
+"""  # noqa: S608  fragments of this module
+
+# SKIP LOCKED: a task that another worker is claiming at this moment is passed over, not waited for.
+# The worker's own reservations are left alone for a moment: the host is just handing them over in memory.
+CLAIM_WAITING = f"""
+WITH picked AS MATERIALIZED (
+    SELECT t.task_id FROM llm_enhancement_tasks t
+    WHERE t.status IN {OPEN}
+      AND NOT {_live_elsewhere("ARRAY[$1::text]")}
+      AND (t.status = 'pending' AND t.claimed_by = $1::text
+           AND t.claimed_at > clock_timestamp() - interval '2 seconds') IS NOT TRUE
+      AND t.signal_id <> ALL ($4::text[])
+    ORDER BY t.task_id LIMIT $2::bigint
+    FOR UPDATE OF t SKIP LOCKED
+), claimed AS (
+    UPDATE llm_enhancement_tasks t
+    SET status = 'processing', attempts = t.attempts + 1, claim_id = gen_random_uuid(), claimed_by = $1::text,
+        claimed_at = clock_timestamp(), updated_at = clock_timestamp(),
+        lease_expires_at = clock_timestamp() + make_interval(secs => $3::float8)
+    FROM picked p WHERE t.task_id = p.task_id
+    RETURNING t.task_id, t.signal_id, t.claim_id, t.attempts, t.context, t.created_at
+)
+SELECT c.task_id, c.claim_id, c.attempts, c.context, s.signal_id, s.session_id, s.symbol, s."timestamp",
+       s.signal_type, s.entry_price, s.stop_loss, s.target_price, s.indicators, s.strategy, s.notes,
+       extract(epoch FROM clock_timestamp() - c.created_at)::float8 AS age_seconds
+FROM claimed c JOIN trading_signals s ON s.signal_id = c.signal_id
+ORDER BY c.task_id
+"""  # noqa: S608  fragments of this module
+
+_RESULT_COLUMNS = tuple(OUTCOME_COLUMNS)[6:]
+_RESULT_VALUES = ", ".join(
+    f"i.{name}::jsonb" if name == "warnings" else f"i.{name}" for name in _RESULT_COLUMNS
+)
+_RESULT_UPDATES = ", ".join(f"{name} = EXCLUDED.{name}" for name in _RESULT_COLUMNS)
+_O = len(OUTCOME_COLUMNS)
+
+# One statement, hence one transaction: a task never ends without its result, nor the other way round.
+# The fence: with a claim, the task must still carry that claim_id; without one (PostgreSQL was away when the
+# work began), no other living worker may hold it. `me` are the workers that speak through this manager.
+# An outcome without a claim whose signal never arrived makes a placeholder for it, to be filled in later.
+# `again` recognises an outcome that was stored before: its confirmation was lost and it is sent once more.
+SAVE_OUTCOMES = f"""
+WITH incoming AS MATERIALIZED ({_unnest(OUTCOME_COLUMNS, "o")}),
+signals AS (
+    INSERT INTO trading_signals (signal_id, placeholder)
+    SELECT signal_id, true FROM incoming WHERE NOT claimed ORDER BY signal_id
+    ON CONFLICT (signal_id) DO NOTHING
+),
+new_tasks AS (
+    INSERT INTO llm_enhancement_tasks (signal_id, status, claim_id, error, spent_usd, completed_at)
+    SELECT signal_id, status, claim_id, error, spent_usd, clock_timestamp()
+    FROM incoming WHERE NOT claimed ORDER BY signal_id
+    ON CONFLICT (signal_id) DO NOTHING
+    RETURNING task_id, signal_id
+),
+ended AS (
+    UPDATE llm_enhancement_tasks t
+    SET status = i.status, claim_id = i.claim_id, error = i.error, lease_expires_at = NULL,
+        spent_usd = CASE WHEN i.spent_usd IS NULL THEN t.spent_usd
+                         ELSE COALESCE(t.spent_usd, 0) + i.spent_usd END,
+        completed_at = clock_timestamp(), updated_at = clock_timestamp()
+    FROM incoming i
+    WHERE t.signal_id = i.signal_id AND t.status IN {OPEN}
+      AND CASE WHEN i.claimed THEN t.claim_id = i.claim_id
+               ELSE NOT {_live_elsewhere(f"${_O + 1}::text[]")} END
+    RETURNING t.task_id, t.signal_id
+),
+done AS (SELECT task_id, signal_id FROM ended UNION ALL SELECT task_id, signal_id FROM new_tasks),
+results AS (
+    INSERT INTO llm_analysis_results (task_id, signal_id, {", ".join(_RESULT_COLUMNS)})
+    SELECT d.task_id, d.signal_id, {_RESULT_VALUES}
+    FROM done d JOIN incoming i ON i.signal_id = d.signal_id
+    WHERE i.status = 'completed'
+    ON CONFLICT (task_id) DO UPDATE SET {_RESULT_UPDATES}, created_at = EXCLUDED.created_at
+),
+again AS (
+    SELECT t.signal_id FROM llm_enhancement_tasks t JOIN incoming i ON i.signal_id = t.signal_id
+    WHERE t.claim_id = i.claim_id AND t.status = i.status
+)
+SELECT signal_id FROM done UNION SELECT signal_id FROM again
+"""  # noqa: S608  fragments of this module
+
+# A released task belongs to nobody; its claim is void.
+RELEASE = f"""
+UPDATE llm_enhancement_tasks t
+SET status = 'pending', claim_id = NULL, claimed_by = NULL, lease_expires_at = NULL,
+    updated_at = clock_timestamp()
+FROM unnest($1::bigint[], $2::uuid[]) AS c(task_id, claim_id)
+WHERE t.task_id = c.task_id AND t.claim_id = c.claim_id AND t.status IN {OPEN}
+"""  # noqa: S608  fragments of this module
+
+HEARTBEAT = """
+INSERT INTO llm_workers (worker_id, lease_expires_at)
+VALUES ($1, clock_timestamp() + make_interval(secs => $2::float8))
+ON CONFLICT (worker_id) DO UPDATE SET lease_expires_at = EXCLUDED.lease_expires_at
+"""
+
+# claim_id stays: a result that is already on its way is good until somebody else is given the task.
+RETIRE_WORKER = f"""
+WITH gone AS (DELETE FROM llm_workers WHERE worker_id = $1)
+UPDATE llm_enhancement_tasks
+SET status = 'pending', claimed_by = NULL, lease_expires_at = NULL, updated_at = clock_timestamp()
+WHERE claimed_by = $1 AND status IN {OPEN}
+"""  # noqa: S608  fragments of this module
+
+# Tasks by hand
+
+# The first SELECT finds no signal: no row at all. The upsert returns the task also when it was there.
+CREATE_TASK = """
+INSERT INTO llm_enhancement_tasks AS t (signal_id)
+SELECT signal_id FROM trading_signals WHERE signal_id = $1
+ON CONFLICT (signal_id) DO UPDATE SET signal_id = EXCLUDED.signal_id
+RETURNING t.task_id
+"""
+
+PENDING_TASKS = """
+SELECT t.task_id, t.signal_id, t.status, t.attempts, t.created_at, t.context, s.session_id, s.symbol,
+       s."timestamp", s.signal_type, s.entry_price, s.stop_loss, s.target_price, s.indicators, s.strategy,
+       s.notes
+FROM llm_enhancement_tasks t JOIN trading_signals s ON s.signal_id = t.signal_id
+WHERE t.status = 'pending' ORDER BY t.task_id LIMIT $1::bigint
+"""
+
+# Whoever sets a status by hand voids the claim: a worker that still holds it is refused by the fence.
+SET_STATUS = f"""
+UPDATE llm_enhancement_tasks
+SET status = $2::text, error = $3::text, claim_id = NULL, claimed_by = NULL, lease_expires_at = NULL,
+    completed_at = CASE WHEN $2::text IN {OPEN} THEN NULL ELSE COALESCE(completed_at, clock_timestamp()) END,
+    updated_at = clock_timestamp()
+WHERE task_id = $1::bigint
+RETURNING task_id
+"""  # noqa: S608  fragments of this module
+
+TASK_SIGNAL = "SELECT signal_id, status, claim_id FROM llm_enhancement_tasks WHERE task_id = $1::bigint"

@@ -236,19 +236,20 @@ class AsyncRateLimiter:
         """
         permit = self.core.join(tokens)
         self._pump()
-        if permit.granted:
-            return permit
+        if not permit.granted:
+            await self._wait_for(permit, timeout)
+        return permit
+
+    async def _wait_for(self, permit: Permit, timeout: float | None) -> None:
+        hopeless = timeout is not None and self.core.usage().frozen_for > timeout
+        self._futures[permit] = future = asyncio.get_running_loop().create_future()
         try:
-            if timeout is not None and self.core.usage().frozen_for > timeout:
-                raise TimeoutError
-            self._futures[permit] = future = asyncio.get_running_loop().create_future()
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(0 if hopeless else timeout):
                 await future
         except BaseException:
             self._futures.pop(permit, None)
             self.release(permit)
             raise
-        return permit
 
     def sent(self, permit: Permit) -> None:
         """See ``RateLimiter.sent``."""
@@ -265,7 +266,8 @@ class AsyncRateLimiter:
     def release(self, permit: Permit) -> None:
         """See ``RateLimiter.release``."""
         self.core.release(permit)
-        self._pump()
+        if self._futures or self._timer is not None:
+            self._pump()
 
     def freeze(self, until: float) -> None:
         """See ``RateLimiter.freeze``."""

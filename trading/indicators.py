@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 import talib
-from talib._ta_lib import MA_Type  # the package itself does not list the name for type checkers
 from numpy.typing import NDArray
+from talib._ta_lib import MA_Type  # the package itself does not list the name for type checkers
 
 from trading.bar import Bar
 from trading.errors import IndicatorError

@@ -43,8 +43,9 @@ class LLMCSVExporter:
     locked), new rows are left out, counted and announced once. PostgreSQL has them: ``rebuild``.
 
     ``statistics`` is called in the thread for the ``run`` part of the summary, so it must be quick and
-    safe there; its failure is logged and costs nothing else. ``set_statistics`` hands over a snapshot
-    instead. ``clock`` is monotonic seconds, ``now`` the aware wall clock, ``pause`` sleeps.
+    safe there; its failure costs nothing else. ``set_statistics`` hands over a snapshot instead. Two
+    processes may share a folder: the CSV files hold the rows of both, the summary is that of the one
+    that wrote it last. ``clock`` is monotonic seconds, ``now`` the aware wall clock, ``pause`` sleeps.
     """
 
     def __init__(
@@ -114,7 +115,8 @@ class LLMCSVExporter:
         """One closed bar, in bar order within its session and symbol, with the signal it brought.
 
         A bar not later than the last one of its session and symbol, in the file or handed over, is
-        skipped, so a resumed session may be fed from its beginning. False when it was left out.
+        skipped, so a resumed session may be fed from its beginning, and a run that is to be written
+        beside an earlier one needs a session id of its own. False when the bar was left out.
         """
         if not self._admit("bars", self._bar_room):
             return False
@@ -172,11 +174,9 @@ class LLMCSVExporter:
             return self._writer.idle
         self._thread.join(timeout + CLOSE_MARGIN_SECONDS)
         if self._thread.is_alive():
-            logger.warning("%s: the disk does not answer; %d rows are not written", *self._unwritten())
+            waiting = self._writer.waiting
+            logger.warning("%s: the disk does not answer; %d rows are not written", self.directory, waiting)
         return self._complete
-
-    def _unwritten(self) -> tuple[Path, int]:
-        return self.directory, self._writer.waiting
 
     def _admit(self, kind: str, limit: int) -> bool:
         waiting = self._writer.waiting
@@ -262,17 +262,21 @@ class LLMCSVExporter:
         writer.close()
         complete = writer.idle and not writer.failing
         if not complete:
-            logger.warning("%s: closed with %d rows not written", *self._unwritten())
-        elif writer.holdback.held:
-            logger.info(
-                "%s: %d bars wait for %d unanswered signals; they are left for a resumed run",
-                self.directory,
-                writer.holdback.held,
-                writer.holdback.unresolved,
-            )
+            logger.warning("%s: closed with %d rows not written", self.directory, writer.waiting)
         self._complete = complete
         while self._tickets:
             self._tickets.popleft().set()
+        logger.info(
+            "%s: closed; rows of signals and bars written %d and %d, there already %d and %d; "
+            "%d bars left for a resumed run, held back by %d unanswered signals",
+            self.directory,
+            writer.signal_lane.written,
+            writer.bar_lane.written,
+            writer.signal_lane.repeated,
+            writer.bar_lane.repeated,
+            writer.holdback.held,
+            writer.holdback.unresolved,
+        )
 
     def _summary(self) -> dict[str, object]:
         now = self._now()

@@ -16,8 +16,9 @@ LOCK_PATIENCE_SECONDS = 1.0
 class Health:
     """State of one file. Times are seconds of the clock that the caller passes in."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, meanwhile: str = "rows wait in memory and are tried again") -> None:
         self.name = name
+        self.meanwhile = meanwhile
         self.errors = 0
         self.cause: str | None = None
         self.retry_at = 0.0
@@ -38,7 +39,7 @@ class Health:
         self.cause = "locked by another process" if locked else _reason(error)
         if self.cause != self._announced and (not locked or now - self._since >= LOCK_PATIENCE_SECONDS):
             self._announced = self.cause
-            logger.warning("%s: %s; rows wait in memory and are tried again", self.name, self.cause)
+            logger.warning("%s: %s; %s", self.name, self.cause, self.meanwhile)
 
     def worked(self, now: float) -> None:
         """An attempt succeeded."""

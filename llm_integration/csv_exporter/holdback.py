@@ -79,17 +79,20 @@ class HoldBack:
         self._list(stream)
         self._keep_bound()
 
-    def resolve(self, signal_id: str, ending: str, *, keep: bool = True) -> None:
-        """The signal has its outcome. Without its bar so far, it is remembered if ``keep``."""
+    def resolve(self, signal_id: str, ending: str) -> None:
+        """The signal has its outcome. Without its bar so far, it is remembered until the bar comes."""
         bar = self._unresolved.pop(signal_id, None)
-        if bar is None:
-            if keep:
-                self._early[signal_id] = ending
-                if len(self._early) > MAX_EARLY:
-                    self._early.popitem(last=False)
+        if bar is not None:
+            bar.ending = ending
+            self._list(bar.stream)
             return
-        bar.ending = ending
-        self._list(bar.stream)
+        self._early[signal_id] = ending
+        if len(self._early) > MAX_EARLY:
+            self._early.popitem(last=False)
+
+    def forget(self, signal_id: str) -> None:
+        """The signal's bar is in the file already: its outcome need not be remembered."""
+        self._early.pop(signal_id, None)
 
     def release_all(self) -> None:
         """Give every unresolved signal up: all bars become ready, those of such signals as pending."""

@@ -15,9 +15,9 @@ from llm_integration.csv_exporter.index import Index, Row
 __all__ = ["BATCH", "Lane"]
 
 K = TypeVar("K", bound=Hashable)
-BATCH = 512
+BATCH = 256
 """Most rows of one write."""
-BATCH_BYTES = 1_000_000
+BATCH_BYTES = 500_000
 
 
 class Lane(Generic[K]):

@@ -37,8 +37,10 @@ __all__ = ["BarItem", "Writer"]
 
 logger = logging.getLogger(__name__)
 
+SLICE_SECONDS = 0.0003
+"""How long bars, and how long outcomes, are turned into rows in one go."""
 SLICE = 64
-"""Rows formatted in one go, about half a millisecond."""
+"""Rows moved to their file's queue in one go."""
 PAUSE_SECONDS = 0.0005
 MAX_CACHED_STREAMS = 10_000
 CLOSING_RETRY_SECONDS = 0.05
@@ -83,7 +85,7 @@ class Writer:
             directory / RESULT_FILE, RESULT_COLUMNS, self._bar_index, self._pause
         )
         self._summary_path = directory / SUMMARY_FILE
-        self._summary_health = Health(str(self._summary_path))
+        self._summary_health = Health(str(self._summary_path), "it is tried again at the next interval")
         self._accepted: dict[StreamKey, datetime] = {}
         self._keys: dict[tuple[object, object], StreamKey] = {}
         self._next_sync = clock() + interval
@@ -183,7 +185,8 @@ class Writer:
             lane.write(self._clock())
 
     def _take_outcomes(self) -> None:
-        for _ in range(min(SLICE, len(self.outcomes))):
+        end = self._clock() + SLICE_SECONDS
+        while self.outcomes and self._clock() < end:
             signal, analysis = self.outcomes.popleft()
             try:
                 self._accept_outcome(signal, analysis)
@@ -191,19 +194,15 @@ class Writer:
                 self._count_broken(error)
 
     def _accept_outcome(self, signal: Signal, analysis: LLMAnalysis) -> None:
-        key = self._key(signal.session_id, signal.symbol)
-        seen = self._seen_until(key)
-        ahead = seen is None or signal.timestamp is None or _utc(signal.timestamp) > seen
-        self.holdback.resolve(signal.signal_id, outcome_cells(analysis), keep=ahead)
+        self.holdback.resolve(signal.signal_id, outcome_cells(analysis))
         self.summary.add(analysis)
         if analysis.answered:
             data = signal_row(signal, analysis).encode()
             self.signal_lane.put(Row(text_cell(signal.signal_id), data))
 
     def _take_bars(self) -> None:
-        for _ in range(min(SLICE, len(self.bars))):
-            if len(self.bar_lane.rows) >= BATCH:
-                return
+        end = self._clock() + SLICE_SECONDS
+        while self.bars and len(self.bar_lane.rows) < BATCH and self._clock() < end:
             item = self.bars.popleft()
             try:
                 self._accept_bar(item)
@@ -216,6 +215,8 @@ class Writer:
         seen = self._seen_until(key)
         if seen is not None and time <= seen:
             self.bar_lane.repeated += 1
+            if item.signal is not None:
+                self.holdback.forget(item.signal.signal_id)
             return
         cells = bar_cells(key, item.bar)
         self._accepted[key] = time

@@ -6,10 +6,8 @@ import asyncio
 import logging
 import random
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from typing import Any
 
 import aiohttp
@@ -25,9 +23,9 @@ from llm_integration.errors import (
     DeadlineError,
     LineStoppedError,
     ModelUnavailableError,
-    OversizeRequestError,
     TruncatedError,
 )
+from llm_integration.llm_processor.call import Books, Call
 from llm_integration.llm_processor.failures import Reader
 from llm_integration.llm_processor.models import ModelLadder
 from llm_integration.llm_processor.scrub import Scrubber
@@ -37,7 +35,6 @@ from llm_integration.llm_processor.wire import (
     Failed,
     Reply,
     Usage,
-    estimate_tokens,
     read_reply,
     request_body,
 )
@@ -47,31 +44,9 @@ __all__ = ["LLMProcessor"]
 
 logger = logging.getLogger(__name__)
 
-LARGEST_REPLY_TOKENS = 65_536
-LONGEST_PAUSE_SECONDS = 30.0
-"""Upper end of the pauses between attempts, which double from one second and are drawn at random below."""
 
-
-@dataclass(slots=True)
-class _Call:
-    """The state of one ``complete`` while it runs."""
-
-    prompt: str
-    system: str | None
-    deadline: float | None
-    started: float
-    max_tokens: int
-    attempts: int = 0
-    retries: int = 0
-    grown: bool = False
-    cost: Decimal | None = None
-    model: str = ""
-    api_seconds: float = 0.0
-    pauses: Iterator[float] | None = None
-
-    def add_cost(self, cost: Decimal | None) -> None:
-        if cost is not None:
-            self.cost = cost if self.cost is None else self.cost + cost
+class _NextModelError(CallError):
+    """Inside this module only: this model is gone, another one is to be asked."""
 
 
 class LLMProcessor:
@@ -110,9 +85,8 @@ class LLMProcessor:
         self._transport = Transport(
             self.config.base_url, key, connections=self.config.max_concurrency, session=session
         )
-        self._counts: Counter[str] = Counter()
-        self._failures: Counter[str] = Counter()
-        self._cost = Decimal(0)
+        self._books = Books()
+        self._closed = False
 
     async def complete(
         self, prompt: str, *, system: str | None = None, deadline: float | None = None
@@ -123,16 +97,17 @@ class LLMProcessor:
         LineStoppedError when no request can succeed at present, DeadlineError when the answer would
         come after ``deadline``; OversizeRequestError when the prompt exceeds a minute's tokens.
         """
-        call = _Call(prompt, system, deadline, self._clock(), self.config.max_tokens)
+        call = Call(prompt, system, deadline, self._clock(), self.config.max_tokens)
         try:
             while True:
                 outcome = await self._attempt(call)
                 if isinstance(outcome, Reply):
-                    return self._completion(call, outcome)
+                    self._books.complete(outcome)
+                    return call.completion(outcome, self._clock())
                 await self._prepare_next(call, outcome)
         except CallError as error:
             error.attempts, error.cost_usd = call.attempts, call.cost
-            self._counts["failed"] += 1
+            self._books.failed += 1
             raise
 
     def ready_in(self) -> float:
@@ -146,28 +121,21 @@ class LLMProcessor:
     def statistics(self) -> dict[str, Any]:
         """Counters since the start, and the state of line, limiter and model."""
         return {
-            "requests": self._counts["requests"],
-            "retries": self._counts["retries"],
-            "completed": self._counts["completed"],
-            "failed": self._counts["failed"],
-            "prompt_tokens": self._counts["prompt_tokens"],
-            "completion_tokens": self._counts["completion_tokens"],
-            "cost_usd": self._cost,
-            "cost_unknown": self._counts["cost_unknown"],
-            "failures": dict(self._failures),
+            **self._books.as_dict(),
             "state": self._line.state,
             "stopped_reason": self._line.reason,
             "model": self._models.current,
-            "limiter": self._limiter.usage(),
+            "limiter": asdict(self._limiter.usage()),
         }
 
     async def close(self) -> None:
         """Close the connections; calls still running end with an error. Returns within a second."""
+        self._closed = True
         await self._transport.close()
 
     # One attempt: permit, line, request, verdict
 
-    async def _attempt(self, call: _Call) -> Reply | CallError:
+    async def _attempt(self, call: Call) -> Reply | CallError:
         """One request, or the error that says what to do next; raises when the line is closed to it."""
         permit = await self._permit(call)
         try:
@@ -182,25 +150,26 @@ class LLMProcessor:
         finally:
             self._limiter.release(permit)
 
-    async def _permit(self, call: _Call) -> Permit:
+    async def _permit(self, call: Call) -> Permit:
+        if self._closed:
+            raise _closed()
         if self._line.ready_in() > 0:
             raise self._line.refusal()
-        tokens = estimate_tokens(call.prompt, call.system, call.max_tokens)
         try:
-            return await self._limiter.acquire(tokens, timeout=self._remaining(call))
+            return await self._limiter.acquire(call.tokens, timeout=call.remaining(self._clock()))
         except TimeoutError:
             raise DeadlineError("the rate limit leaves no room before the deadline") from None
 
-    async def _request(self, call: _Call, permit: Permit) -> Reply | Failed:
+    async def _request(self, call: Call, permit: Permit) -> Reply | Failed:
         limit = self.config.request_timeout_seconds
-        remaining = self._remaining(call)
+        remaining = call.remaining(self._clock())
         timeout = limit if remaining is None else min(limit, remaining)
         call.model = self._models.current
         body = request_body(
             self.config, call.prompt, system=call.system, model=call.model, max_tokens=call.max_tokens
         )
         call.attempts += 1
-        self._counts["requests"] += 1
+        self._books.requests += 1
         started = self._clock()
         try:
             raw = await self._transport.post(
@@ -212,30 +181,30 @@ class LLMProcessor:
             return Failed(error)
         finally:
             call.api_seconds = self._clock() - started
-        outcome = read_reply(raw, model=call.model, reader=self._reader)
+        outcome = read_reply(raw, self._reader)
         self._account(call, permit, outcome.usage, refused=400 <= raw.status < 500)
         return outcome
 
-    def _account(self, call: _Call, permit: Permit, usage: Usage, *, refused: bool) -> None:
+    def _account(self, call: Call, permit: Permit, usage: Usage, *, refused: bool) -> None:
         """Tokens to the limiter, cost and tokens to the books. A request refused with 4xx took no tokens."""
         if usage.total_tokens is not None or refused:
             self._limiter.settle(permit, usage.total_tokens or 0)
         call.add_cost(usage.cost)
-        self._cost += usage.cost or 0
-        self._counts["prompt_tokens"] += usage.prompt_tokens or 0
-        self._counts["completion_tokens"] += usage.completion_tokens or 0
+        self._books.attempt(usage)
 
-    def _judge(self, call: _Call, entry: Entry, outcome: Reply | Failed) -> Reply | CallError:
+    def _judge(self, call: Call, entry: Entry, outcome: Reply | Failed) -> Reply | CallError:
         """What the outcome means for the line and for everybody else in it."""
         if isinstance(outcome, Reply):
             self._announce(self._line.succeeded(entry))
             return outcome
         error = outcome.error
-        self._failures[type(error).__name__] += 1
+        if self._closed:
+            return _closed()
+        self._books.failures[type(error).__name__] += 1
         logger.debug("attempt %d with %s: %s: %s", call.attempts, call.model, type(error).__name__, error)
         if isinstance(error, ModelUnavailableError):
             if self._fall_back(call.model, error):
-                return error
+                return _NextModelError(str(error))
             error = self._no_model_left(error)
         elif error.retry_after is not None:
             error = self._obey(error, error.retry_after)
@@ -266,15 +235,11 @@ class LLMProcessor:
 
     # Between attempts
 
-    async def _prepare_next(self, call: _Call, error: CallError) -> None:
+    async def _prepare_next(self, call: Call, error: CallError) -> None:
         """Make ready for another attempt, or raise if there is none."""
-        if isinstance(error, LineStoppedError) and not isinstance(error, ModelUnavailableError):
-            raise error
-        if isinstance(error, ModelUnavailableError):
-            if error.retry_after is None and self._line.reason is None:
-                return
-            raise error
-        if isinstance(error, TruncatedError) and self._grow(call):
+        if isinstance(error, _NextModelError):
+            return
+        if isinstance(error, TruncatedError) and call.grow(self._limiter.usage().token_limit):
             return
         if not error.retryable:
             raise error
@@ -282,57 +247,9 @@ class LLMProcessor:
             raise self._line.refusal()
         if call.retries >= self.config.max_retries:
             raise error
-        await self._pause(call, error)
-
-    async def _pause(self, call: _Call, error: CallError) -> None:
-        if call.pauses is None:
-            call.pauses = backoff.expo(base=2, factor=1, max_value=LONGEST_PAUSE_SECONDS)
-            next(call.pauses)  # backoff's generators start with an empty step
-        pause = self._jitter(next(call.pauses))
-        remaining = self._remaining(call)
-        if remaining is not None and max(pause, error.retry_after or 0) >= remaining:
-            raise DeadlineError(f"the next attempt would come after the deadline; the last: {error}")
-        call.retries += 1
-        self._counts["retries"] += 1
+        pause = call.next_pause(error, self._clock(), self._jitter)
+        self._books.retries += 1
         await self._sleep(pause)
-
-    def _grow(self, call: _Call) -> bool:
-        """Twice the room for one more attempt, if there was none yet and the limits have it."""
-        larger = min(2 * call.max_tokens, LARGEST_REPLY_TOKENS)
-        if call.grown or larger <= call.max_tokens:
-            return False
-        if estimate_tokens(call.prompt, call.system, larger) > self._limiter.usage().token_limit:
-            return False
-        call.grown, call.max_tokens = True, larger
-        return True
-
-    def _remaining(self, call: _Call) -> float | None:
-        """Seconds to the deadline; raises DeadlineError once it has passed."""
-        if call.deadline is None:
-            return None
-        remaining = call.deadline - self._clock()
-        if remaining <= 0:
-            raise DeadlineError("the deadline has passed")
-        return remaining
-
-    def _completion(self, call: _Call, reply: Reply) -> Completion:
-        self._counts["completed"] += 1
-        known = reply.usage.cost is not None
-        self._counts["cost_unknown"] += not known
-        return Completion(
-            text=reply.text,
-            finish_reason=reply.finish_reason,
-            model_requested=call.model,
-            model_served=reply.model,
-            provider=reply.provider,
-            generation_id=reply.generation_id,
-            prompt_tokens=reply.usage.prompt_tokens,
-            completion_tokens=reply.usage.completion_tokens,
-            cost_usd=call.cost if known else None,
-            attempts=call.attempts,
-            api_ms=call.api_seconds * 1000,
-            wait_ms=max(0.0, self._clock() - call.started - call.api_seconds) * 1000,
-        )
 
     # State changes
 
@@ -342,14 +259,14 @@ class LLMProcessor:
             return False
         if self._models.first_time(model):
             logger.warning(
-                "model %s cannot be had (%s); %s from fallback_models is asked instead",
+                "model %s is not available (%s); %s from fallback_models is asked instead",
                 model, error, self._models.current,
             )  # fmt: skip
         return True
 
     def _no_model_left(self, error: CallError) -> ModelUnavailableError:
         return ModelUnavailableError(
-            f"none of the models can be had: {self._models.names()}; set `model` to one the server offers,"
+            f"none of the models is available: {self._models.names()}; set `model` to one the server offers,"
             f" or name others in `fallback_models` (the server said: {error})",
             status=error.status,
         )
@@ -363,3 +280,7 @@ class LLMProcessor:
             )
         else:
             logger.warning("requests are answered again after %.0f s", change.seconds)
+
+
+def _closed() -> LineStoppedError:
+    return LineStoppedError("the client is closed")

@@ -15,6 +15,7 @@ _UNFIT = re.compile(
 _BLANKS = re.compile(r" {2,}")
 _KEY_LIKE = re.compile(r"\b(?:sk-[\w-]{8,}|Bearer\s+\S+)", re.IGNORECASE)
 HIDDEN = "[key hidden]"
+MOST_NAME_CHARS = 200
 
 
 class Scrubber:
@@ -36,7 +37,9 @@ class Scrubber:
         """An identifier the server reports (model, provider, generation id), or None if it is none."""
         if not isinstance(value, str) or not value:
             return None
-        return self(value, 200) or None
+        if len(value) <= MOST_NAME_CHARS and value.isascii() and value.isprintable():
+            return self.without_key(value)  # the usual case, four times per reply
+        return self(value, MOST_NAME_CHARS) or None
 
     def without_key(self, text: str) -> str:
         """``text`` with the key itself taken out, wherever it stands; nothing else changes."""

@@ -16,12 +16,11 @@ from llm_integration.config import URL_VARIABLE
 from llm_integration.errors import (
     CallError,
     CallTimeoutError,
-    LineStoppedError,
     NoCompletionError,
     TransportError,
 )
+from llm_integration.llm_processor.envelope import RawReply
 from llm_integration.llm_processor.scrub import Scrubber
-from llm_integration.llm_processor.wire import RawReply
 
 __all__ = ["MOST_REPLY_BYTES", "Transport"]
 
@@ -66,14 +65,13 @@ class Transport:
         self._connections = connections
         self._session = session
         self._own = session is None
-        self._closed = False
         self._scrub = Scrubber(key)
 
     async def post(self, body: bytes, *, timeout: float, on_send: Callable[[], None]) -> RawReply:
         """The server's response, complete within ``timeout`` seconds and MOST_REPLY_BYTES.
 
-        Raises TransportError, CallTimeoutError, NoCompletionError (too long or undecodable) or, once
-        closed, LineStoppedError. ``on_send`` is called when the request leaves.
+        Raises TransportError, CallTimeoutError or NoCompletionError (too long or undecodable).
+        ``on_send`` is called when the request leaves.
         """
         try:
             async with asyncio.timeout(timeout):
@@ -90,7 +88,6 @@ class Transport:
 
     async def close(self) -> None:
         """Close the session, if it is our own, within half a second."""
-        self._closed = True
         session, self._session = self._session, None
         if session is not None and self._own:
             with contextlib.suppress(TimeoutError):
@@ -98,8 +95,6 @@ class Transport:
                     await session.close()
 
     async def _exchange(self, body: bytes, on_send: Callable[[], None]) -> RawReply:
-        if self._closed:
-            raise LineStoppedError("the client is closed")
         async with self._opened().post(
             self._url,
             data=_Body(body, on_send),
@@ -132,6 +127,8 @@ class Transport:
     def _describe(self, error: Exception) -> str:
         if isinstance(error, aiohttp.InvalidURL):
             return f"base_url ({URL_VARIABLE}) is not an address: {self._scrub(error, 100)}"
+        if isinstance(error, aiohttp.ClientResponseError):  # its text quotes what was received
+            return "what came back is not valid HTTP"
         return f"{self._scrub(str(error) or 'connection lost', 200)} ({type(error).__name__})"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -19,12 +18,12 @@ from llm_integration.errors import (
     ServerError,
     TruncatedError,
 )
-from llm_integration.llm_processor.failures import Reader, page_text
+from llm_integration.llm_processor.envelope import RawReply
+from llm_integration.llm_processor.failures import Reader
 
 __all__ = [
     "Completion",
     "Failed",
-    "RawReply",
     "Reply",
     "Usage",
     "estimate_tokens",
@@ -66,15 +65,6 @@ class Completion:
     attempts: int = 1
     api_ms: float = 0.0
     wait_ms: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class RawReply:
-    """An HTTP response as it came; header names in any case are the mapping's business."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,20 +124,22 @@ def request_body(config: LLMConfig, prompt: str, *, system: str | None, model: s
         return orjson.dumps(body)
 
 
-def read_reply(raw: RawReply, *, model: str, reader: Reader) -> Reply | Failed:
+def read_reply(raw: RawReply, reader: Reader) -> Reply | Failed:
     """What a response is worth: a completion, or the error it stands for.
 
     OpenRouter commits HTTP 200 early and pads the body while it waits, so a 200 says nothing yet: the
     error may be in the body, in the choice, or the completion may be missing or empty.
     """
     body = _decode(raw.body)
-    if raw.status != 200:
-        return Failed(reader.error(raw, body, model), _usage(body))
+    if not 200 <= raw.status < 300:
+        return Failed(reader.error(raw, body), _usage(body))
     if not isinstance(body, dict):
-        return Failed(NoCompletionError(f"HTTP 200 without a completion: {_shape(raw, reader)}", status=200))
+        return Failed(
+            NoCompletionError(f"HTTP 200 without a completion: {_shape(raw, reader)}", status=raw.status)
+        )
     usage = _usage(body)
     if body.get("error"):
-        return Failed(reader.error(raw, body, model), usage)
+        return Failed(reader.error(raw, body), usage)
     choices = body.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     if not isinstance(choice, dict):
@@ -155,7 +147,7 @@ def read_reply(raw: RawReply, *, model: str, reader: Reader) -> Reply | Failed:
             NoCompletionError("HTTP 200 without a completion: it holds no choices", status=200), usage
         )
     if choice.get("error"):
-        return Failed(reader.error(raw, choice, model), usage)
+        return Failed(reader.error(raw, choice), usage)
     return _read_choice(raw, body, choice, usage, reader)
 
 
@@ -191,7 +183,7 @@ def _objection(
         )
     refusal = message.get("refusal")
     if isinstance(refusal, str) and refusal.strip():
-        return ContentFilteredError(f"the model refused: {reader.scrub(refusal, 200)}", status=200)
+        return ContentFilteredError("the model refused to answer this prompt", status=200)
     if text.strip():
         return None
     if finish == "length":
@@ -230,7 +222,7 @@ def _usage(body: object) -> Usage:
 
 
 def _cost(usage: dict[str, Any]) -> Decimal | None:
-    """USD. With a key of one's own at the provider OpenRouter bills 0 and reports the provider's price apart."""
+    """USD; with a key of one's own at the provider, what the provider takes is reported apart and added."""
     cost = _money(usage.get("cost"))
     details = usage.get("cost_details")
     if cost is not None and usage.get("is_byok") is True and isinstance(details, dict):
@@ -270,4 +262,5 @@ def _shape(raw: RawReply, reader: Reader) -> str:
     """In a few words, what stands there instead of a completion."""
     if not raw.body.strip():
         return "the body is empty" if not raw.body else "the body is only padding"
-    return f"the body is not a JSON object: {reader.scrub(page_text(raw.body), 120)}"
+    kind = reader.scrub(raw.headers.get("Content-Type", "no content type"), 60)
+    return f"the body is not a JSON object ({kind}, {len(raw.body)} bytes)"

@@ -4,11 +4,11 @@ Rules, beside the plain ones:
 
 - Keys count whatever their case, blanks, hyphens or underscores. ``score`` and the compounds in
   ``_SCORE_KEYS`` stand for the rating only where no ``rating`` is and another key of the schema is there.
-- A rating is an integer 1 to 5: ``4``, ``4.0``, ``"4"``, ``"4/5"``, ``"four"``, ``"4 - good"``. A mark out of 10
-  counts if half of it is one (``"8/10"`` is 4, ``"7/10"`` is none). Nothing else is rounded, clamped or
+- A rating is an integer 1 to 5: ``4``, ``4.0``, ``"4"``, ``"4/5"``, ``"four"``, ``"4 - good"``. A mark out of
+  10 counts if half of it is one (``"8/10"`` is 4, ``"7/10"`` is none). Nothing else is rounded, clamped or
   scaled. Only ASCII digits are digits.
-- Choppiness is yes or no, also as boolean, ``choppy``, ``not choppy``, ``trending``, or a sentence that begins
-  with the one and does not mention the other. Everything else (``low``, ``1``, ``maybe``) is unknown.
+- Choppiness is yes or no, also as boolean, ``choppy``, ``not choppy``, ``trending``, or a sentence that
+  begins with the one and does not mention the other. All else (``low``, ``1``, ``maybe``) is unknown.
 - An object that has no rating itself may wrap one that has (three levels, a list counts as one).
 """
 
@@ -27,6 +27,7 @@ MAX_TEXT_CHARS: Final = 10_000
 """Longest analysis or recommendation that is handed on."""
 _MAX_ITEMS: Final = 50
 _MAX_LEVELS: Final = 3
+_RATINGS: Final = frozenset({1, 2, 3, 4, 5})
 
 _FIELDS: Final = {
     "rating": "rating",
@@ -49,14 +50,17 @@ _RATING: Final = re.compile(
     r"(\d{1,9}(?:\.\d{1,9})?)(?:\s{0,3}(?:/|out of|of)\s{0,3}(\d{1,9})(?:\.0)?)?(?:\s{0,3}stars?)?", re.ASCII
 )
 _LABELLED: Final = re.compile(r"([1-5])\s{0,3}(?:[-–—:,]\s{1,3}|\()[^\d<>|]{1,60}", re.ASCII)
-_LABEL_DOUBT: Final = re.compile(r"\b(?:if|or|maybe|would|not|out|one|two|three|four|five|half|to)\b", re.ASCII)
+_LABEL_DOUBT: Final = re.compile(
+    r"\b(?:if|or|maybe|would|not|out|one|two|three|four|five|half|to)\b", re.ASCII
+)
 _SCALE: Final = re.compile(
     r"[<\[({]?\s?(?:an? )?(?:integer|int|number|rating|your[ _].{0,30}|x|n|\.{2,4}|…|.{0,20}"
     r"1\s?(?:-|–|to|through|\.\.\.?)\s?5.{0,20}|1\s?([|/,])\s?2\s?\1.{0,12}|<.{0,40}>)\s?[>\])}]?",
     re.ASCII | re.DOTALL,
 )
 _FILLER: Final = re.compile(
-    r"\s*(?:\.{2,4}|…|string|text|str|<.{0,80}>|\[.{0,80}\]|your (?:analysis|recommendations?|text)(?: here)?)\s*",
+    r"\s*(?:\.{2,4}|…|string|text|str|<.{0,80}>|\[.{0,80}\]"
+    r"|your (?:analysis|recommendations?|text)(?: here)?)\s*",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -159,15 +163,16 @@ def _agreed_rating(values: list[object], warnings: list[str]) -> int | None:
 
 def to_rating(value: object) -> int | None:
     """``value`` as an integer 1 to 5 by the rules at the head of this module; None for anything else."""
-    if isinstance(value, bool):
+    if isinstance(value, str):
+        return (
+            None if isinstance(value, CutText) or len(value) > 80 else _worded_rating(value.strip().lower())
+        )
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    if isinstance(value, int):
-        return value if 1 <= value <= 5 else None
-    if isinstance(value, float):
-        return int(value) if value in (1.0, 2.0, 3.0, 4.0, 5.0) else None
-    if not isinstance(value, str) or isinstance(value, CutText) or len(value) > 80:
-        return None
-    text = value.strip().lower()
+    return int(value) if value in _RATINGS else None
+
+
+def _worded_rating(text: str) -> int | None:
     match = _RATING.fullmatch(text)
     if match:
         return as_rating(match[1], match[2])
@@ -184,7 +189,7 @@ def as_rating(number: str, denominator: str | None) -> int | None:
         value /= 2
     elif denominator not in (None, "5", "five"):
         return None
-    return int(value) if value in (1.0, 2.0, 3.0, 4.0, 5.0) else None
+    return int(value) if value in _RATINGS else None
 
 
 def _agreed_choppiness(values: list[object], warnings: list[str]) -> Choppiness | None:
@@ -210,7 +215,7 @@ def to_choppiness(value: object) -> Choppiness | None:
     if text in _NO:
         return "no"
     match = _LEADING.match(text)
-    others = {word for word in _VERDICTS.findall(text, match.end())} if match else set()
+    others = set(_VERDICTS.findall(text, match.end())) if match else set()
     if match is None or others:
         return None
     return "yes" if match[1] == "yes" else "no"

@@ -1,84 +1,193 @@
 """The three JSON layers below the first: which of the objects in a text is the answer.
 
 The last schema-valid object of the best layer wins: fenced before embedded before repaired. It does not
-win when somebody else in the text could mean another rating: a later object of a lower layer, any object
-that had to be repaired, or a quoted ``"rating": n`` outside the objects that were read strictly.
+win when something else in the text could mean another rating: a later object of a lower layer, any object
+that had to be repaired, or a quoted ``"rating": n`` outside the objects that were read strictly. Objects
+that echo the prompt's format, or that the words before them call an example, a condition or somebody
+else's wish, are not the answer.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from llm_integration.domain import ParseMethod
-from llm_integration.response_parser.fields import read_value
-from llm_integration.response_parser.model import Budget, Reading
+from llm_integration.response_parser.fields import as_rating, read_value
+from llm_integration.response_parser.model import Budget, OutOfWork, Reading
 from llm_integration.response_parser.scanner import Found, scan
 from llm_integration.response_parser.strict import BAD, decode
 
-__all__ = ["Candidate", "Search", "search"]
+__all__ = ["Search", "search"]
 
-_LAYERS: Final = (ParseMethod.FENCED_JSON, ParseMethod.EMBEDDED_JSON, ParseMethod.REPAIRED_JSON)
 _COST: Final = 25
-"""Steps for decoding and reading one object, beside those of the scanner."""
+"""Steps for decoding, reading and placing one object, beside those of the scanner."""
 
-_FENCE: Final = re.compile(r"(?:```|~~~)[ \t]*[A-Za-z0-9_-]{0,12}\s*\Z")
-_CLAUSE: Final = re.compile(r"[.!?][\s\"'”)*]|\n\s*(?=\S)")
+_FENCE: Final = re.compile(r"(?:```|~~~)[ \t]*[A-Za-z0-9_-]{0,12}[ \t]*\n?\s*\Z")
+_FENCES: Final = re.compile(r"(?:```|~~~)[A-Za-z0-9_-]{0,12}|\s+")
+_CLAUSE_END: Final = re.compile(r"[.!?][\s\"'”)*]|\n\s*(?=\S)")
 _QUOTED: Final = re.compile(
-    r"\b(?:for example|an example|example[^:\n]{0,20}:|e\.g|for instance|sample|template|hypothetical\w*"
-    r"|would (?:be|look|have|need)|could be|might be|if\b|unless|instead of|rather than|ignor\w+|disregard\w*"
-    r"|refus\w+|inject\w*|do not|don['’]t|won['’]t|cannot|can['’]t|never|not"
-    r"|(?:told|tells?|telling|instruct(?:s|ed|ing)?|ask(?:s|ed|ing)?|demand\w*|wants?|tr(?:y|ies|ied|ying)"
-    r"|attempt\w*|said|says?|claim\w*)(?: (?:me|us|you|the \w{1,20}))?(?: to\b|:))",
+    r"\b(?:(?:for|an|the) example|example[^:\n]{0,20}:|e\.g|for instance|hypothetical\w{0,9}|if|unless"
+    r"|sample (?:output|reply|response|answer)|would (?:be|look|have|need)|could be|might be|instead of"
+    r"|rather than|ignore (?:all|any|previous|prior|your|my|the (?:rules|instructions|system))|disregard"
+    r"|prompt injection)\b"
+    r"|(?<!you )\b(?:told|tells?|telling|instruct(?:s|ed|ing)?|ask(?:s|ed|ing)?|demand\w{0,3}|wants?"
+    r"|tr(?:y|ies|ied|ying)|attempt\w{0,3})(?: (?:me|us|you|the \w{1,20}))? to\b"
+    r"|\b(?:says?|said|claim(?:s|ed)?|reads|contains)(?: that)?:?$"
+    r"|(?:\bnot|\bnever|\bcannot|n['’]t)(?: [a-z]{1,10}){0,4}$",
     re.ASCII,
 )
-_QUOTED_KEY: Final = re.compile(
-    r"""["'“”]\s{0,8}rating\s{0,8}["'“”]\s{0,8}:\s{0,8}["'“”]?(-?\d[^\s,}\]"'“”]{0,12})""", re.IGNORECASE
-)
+"""Words before an object that make it an example, a condition or somebody else's wish."""
+_KEY_BEFORE: Final = re.compile(r"""["'“”]\s{0,8}\Z""")
+_KEY_AFTER: Final = re.compile(r"""\s{0,8}["'“”]\s{0,8}:\s{0,8}["'“”]?(-?\d[^\s,}\]"'“”]{0,12})""")
+_RATING_WORD: Final = re.compile("rating")
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class _Candidate:
     """One object that says something in the answer's schema, and the layer it was read by."""
 
-    found: Found
+    start: int
+    end: int
     layer: ParseMethod
     reading: Reading
+    quoted: bool
 
 
 @dataclass(slots=True)
 class Search:
-    """What the JSON layers made of a text. ``prose`` is what lies outside of the objects."""
+    """What the JSON layers made of a text.
+
+    ``reading`` is None when no object says anything. ``prose`` is what lies outside of all objects,
+    ``value`` the answering object, or failing that the last one.
+    """
 
     method: ParseMethod
     reading: Reading | None
     prose: str
-    complete: bool
-    value: dict[str, object] | None = None
+    value: dict[str, object] | None
 
 
 def search(text: str, budget: Budget) -> Search:
     """Find the answer among the objects in ``text``."""
     objects, reached = scan(text, budget)
-    candidates = [candidate for candidate in _candidates(text, objects, budget) if candidate is not None]
-    result = _choose(text, [candidate for candidate in candidates if not candidate.reading.template])
-    if reached < len(text) and _mentions_rating(text, reached):
-        _abstain(result, "the reply is too tangled to be read to its end")
-        result.complete = False
-    if result.reading is None and len(candidates) > 0:
-        result.reading = None
-    result.prose = _outside(text, objects)
-    if result.value is None and objects:
-        result.value = _plain(objects[-1].value)
-    return result
+    candidates: list[_Candidate] = []
+    prose = _outside(text, objects)
+    try:
+        for found, floor in zip(objects, [0, *(item.end for item in objects)], strict=False):
+            budget.spend(_COST)
+            candidates += _candidates(text, found, text[max(floor, found.start - 160) : found.start], prose)
+        chosen = _choose(text, candidates, budget)
+    except OutOfWork:
+        reached = 0
+        chosen = candidates[-1] if candidates else None
+    reading = chosen.reading if chosen else None
+    if reached < len(text) and "rating" in text[reached:].lower():
+        reading = _tangled(reading)
+    value = (reading.source if reading else None) or _last_object(objects)
+    return Search(chosen.layer if chosen else ParseMethod.NONE, reading, prose, value)
 
 
-def _candidates(text: str, objects: Sequence[Found], budget: Budget) -> Iterator[Candidate | None]:
-    for found in objects:
-        budget.spend(_COST)
-        value = decode(text[found.start : found.end]) if found.closed else BAD
-        if value is not BAD:
-            found.value = value
-        yield None
+def _candidates(text: str, found: Found, lead: str, prose: str) -> list[_Candidate]:
+    """The object as a candidate; nothing when it says nothing or only echoes the prompt."""
+    value = decode(text[found.start : found.end]) if found.closed else BAD
+    strict = value is not BAD
+    if strict:
+        found.value = value
+    reading = read_value(found.value)
+    if reading is None or reading.empty or reading.template:
+        return []
+    if reading.filler and _FENCES.sub("", prose):
+        return []
+    layer = ParseMethod.REPAIRED_JSON
+    if strict:
+        layer = ParseMethod.FENCED_JSON if _FENCE.search(lead[-40:]) else ParseMethod.EMBEDDED_JSON
+    return [_Candidate(found.start, found.end, layer, reading, _is_quoted(lead))]
+
+
+def _choose(text: str, candidates: Sequence[_Candidate], budget: Budget) -> _Candidate | None:
+    own = [candidate for candidate in candidates if not candidate.quoted]
+    rated = [candidate for candidate in own if candidate.reading.rating is not None]
+    if not rated:
+        explicit = [candidate for candidate in own if candidate.reading.explicit]
+        return (explicit or own)[-1] if own else None
+    order = list(ParseMethod)
+    best = min((candidate.layer for candidate in rated), key=order.index)
+    chosen = [candidate for candidate in rated if candidate.layer is best][-1]
+    if _contradicted(text, chosen, candidates, budget):
+        chosen.reading.rating = chosen.reading.choppiness = None
+        chosen.reading.warnings.append("the reply gives different ratings")
+    elif any(candidate.reading.explicit for candidate in own if candidate is not chosen):
+        chosen.reading.warnings.append("several objects in the reply; the last valid one counts")
+    return chosen
+
+
+def _contradicted(text: str, chosen: _Candidate, all_of_them: Sequence[_Candidate], budget: Budget) -> bool:
+    rating = chosen.reading.rating
+    rated = [other for other in all_of_them if other.reading.rating is not None]
+    for other in rated:
+        later = other.start > chosen.start and (other.quoted or other.layer is not chosen.layer)
+        repaired = other.layer is ParseMethod.REPAIRED_JSON and not other.quoted
+        if (later or repaired) and other.reading.rating != rating:
+            return True
+    strict = [(other.start, other.end) for other in rated if other.layer is not ParseMethod.REPAIRED_JSON]
+    return any(value != rating for gap in _gaps(text, strict) for value in _quoted_keys(gap, budget))
+
+
+def _quoted_keys(text: str, budget: Budget) -> list[int | None]:
+    """Every ``"rating": n`` in ``text`` whose n is a number, whatever stands around it."""
+    lowered = text.lower()
+    values: list[int | None] = []
+    for word in _RATING_WORD.finditer(lowered):
+        budget.spend()
+        after = _KEY_AFTER.match(lowered, word.end())
+        if after and _KEY_BEFORE.search(lowered[max(0, word.start() - 10) : word.start()]):
+            values.append(_number(after[1]))
+    return [value for value in values if value != _SCALE]
+
+
+_SCALE: Final = 0
+"""Stands for ``1-5`` and the like: the format, not a rating."""
+
+
+def _number(literal: str) -> int | None:
+    if re.match(r"1(?:-|–|\||to)", literal):
+        return _SCALE
+    number, _, denominator = literal.partition("/")
+    if not re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", number, re.ASCII):
+        return None
+    return as_rating(number, denominator or None)
+
+
+def _is_quoted(lead: str) -> bool:
+    """True when the clause before an object says that it is not the reply's own verdict."""
+    lead = _FENCE.sub("", lead).rstrip(" \t\n\"'`[(")
+    return bool(_QUOTED.search(_CLAUSE_END.split(lead)[-1].lower()))
+
+
+def _outside(text: str, objects: Sequence[Found]) -> str:
+    return "\n".join(_gaps(text, [(found.start, found.end) for found in objects]))
+
+
+def _gaps(text: str, spans: Sequence[tuple[int, int]]) -> list[str]:
+    edges = [0, *(edge for span in spans for edge in span), len(text)]
+    return [text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def _tangled(reading: Reading | None) -> Reading:
+    warning = "the reply is too tangled to be read to its end"
+    if reading is None:
+        return Reading(None, None, None, None, True, False, False, [warning])
+    reading.rating = None
+    reading.explicit = True
+    reading.warnings.append(warning)
+    return reading
+
+
+def _last_object(objects: Sequence[Found]) -> dict[str, object] | None:
+    value = objects[-1].value if objects else None
+    if isinstance(value, list):
+        value = next((item for item in reversed(value) if isinstance(item, dict)), None)
+    return value if isinstance(value, dict) else None

@@ -236,7 +236,7 @@ async def _html_200(_: Exchange, line: Line) -> web.StreamResponse:
 
 @_wire("gzip", "odd", Kind.READABLE, "the reply compressed")
 async def _gzip(exchange: Exchange, line: Line) -> web.StreamResponse:
-    packed = await asyncio.to_thread(_packed, _body(exchange))
+    packed = _packed(_body(exchange))
     return web.Response(
         body=packed, content_type=JSON_TYPE, headers={**line.headers, "Content-Encoding": "gzip"}
     )

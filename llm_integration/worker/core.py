@@ -118,8 +118,10 @@ class LLMWorker:
 
     async def run(self) -> None:
         """Work until ``stop()``. A crash inside is logged and restarted; only cancellation ends it early."""
-        if self._tasks or self._stopping:
-            raise RuntimeError("this worker was started before; build a new one")
+        if self._tasks or self._stopped.is_set():
+            if self._stopping:
+                return
+            raise RuntimeError("this worker is running already")
         if reason := self.off_reason():
             logger.warning("LLM off: %s; trading goes on without ratings", reason)
             await self._stopped.wait()
@@ -164,11 +166,11 @@ class LLMWorker:
         self._stopping, self._accepting = True, False
         started = self._clock()
         reserve = min(1.0, timeout / 4)
-        intake, _writer, *others = self._tasks or [None, None]
-        if intake is not None:
+        if self._tasks:
+            intake, _writer, *others = self._tasks
             await self._cancel([intake])
             await self._let_finish(timeout - reserve)
-            await self._cancel([task for task in others if task is not None])
+            await self._cancel(others)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(0.1, timeout - (self._clock() - started))):
                 await self._writer.wait_until_empty()

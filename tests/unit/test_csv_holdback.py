@@ -63,9 +63,10 @@ def test_an_outcome_that_comes_before_its_bar_is_remembered() -> None:
 
 
 def test_an_outcome_that_no_bar_will_ask_for_is_not_kept() -> None:
-    """With ``keep`` off nothing is remembered, and what is remembered is bounded."""
+    """One whose bar is in the file is forgotten, and what is remembered is bounded."""
     holdback = HoldBack(10)
-    holdback.resolve("gone", "!", keep=False)
+    holdback.resolve("gone", "!")
+    holdback.forget("gone")
     add(holdback, 0, "gone")
     assert rows(holdback) == []
 

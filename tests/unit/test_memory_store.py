@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
+from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
@@ -165,7 +166,7 @@ def test_what_was_noted_is_shown() -> None:
 
 
 def test_a_wrong_update_changes_nothing() -> None:
-    """An unknown status or a field that the store keeps itself is an error, and the signal stays as it was."""
+    """An unknown status or a field of the store's own is an error, and the signal stays as it was."""
     store = filled("a")
     before = store.get_signal("a")
     with pytest.raises(ValueError, match="finised"):
@@ -356,7 +357,7 @@ def test_many_threads_lose_and_double_nothing() -> None:
     adding.set()
     for thread in takers:
         thread.join()
-    everything_added, everything_ended = sum(added, []), sum(ended, [])
+    everything_added, everything_ended = list(chain(*added)), list(chain(*ended))
     assert sorted(everything_ended) == sorted(everything_added)
     statistics = store.get_statistics()
     assert statistics["total_added"] == len(everything_added)

@@ -18,8 +18,12 @@ __all__ = ["dashboard_view"]
 
 SIDE_BY_SIDE = 76
 """From this many columns on, two panels stand beside each other."""
-FULL_ROWS = 60
-"""From this many columns on, a rating's row shows its date, choppiness and method too."""
+MEDIUM_ROWS = 60
+"""From this many columns on, a rating's row shows its time and choppiness too."""
+FULL_ROWS = 96
+"""From this many columns on, a rating's row shows its year and the parser's method too."""
+COMPACT_BELOW = 38
+"""With fewer lines than this, panels that do not fit beside each other become one short panel."""
 SHOWN_RATINGS = 5
 RATING_STYLES = {1: "bold red", 2: "dark_orange", 3: "yellow", 4: "green", 5: "bold green"}
 SIDE_STYLES = {"BUY": "green", "SELL": "red"}
@@ -39,8 +43,7 @@ def dashboard_view(state: DashboardState, console: Console, *, height: int | Non
     """The dashboard for ``console``'s width; ``height`` lines at most, None for as many as it takes."""
     glyphs = Glyphs(ascii_only=console.options.ascii_only)
     width = console.width
-    top = _columns([_trading(state, glyphs), _llm(state, glyphs)], width)
-    parts: list[RenderableType] = [_header(state, width, glyphs), top, _answers(state, width)]
+    parts = [_header(state, width, glyphs), _top(state, width, height, glyphs), _answers(state, width)]
     spare = None if height is None else height - sum(_height(part, console) for part in parts)
     parts.append(_ratings(state, console, width, _lines_each(spare), glyphs))
     if spare is None or spare >= SHOWN_RATINGS + FRAME + 1 + FRAME:
@@ -58,24 +61,25 @@ def _lines_each(spare: int | None) -> int:
     return 2 if spare is None else max(1, min(3, (spare - FRAME - 5) // SHOWN_RATINGS))
 
 
-def _columns(panels: Sequence[RenderableType], width: int) -> RenderableType:
-    if width < SIDE_BY_SIDE:
-        return Group(*panels)
-    grid = Table.grid(expand=True)
-    for _ in panels:
+def _top(state: DashboardState, width: int, height: int | None, glyphs: Glyphs) -> RenderableType:
+    if width >= SIDE_BY_SIDE:
+        grid = Table.grid(expand=True)
         grid.add_column(ratio=1)
-    grid.add_row(*panels)
-    return grid
+        grid.add_column(ratio=1)
+        grid.add_row(_trading(state, glyphs), _llm(state, glyphs))
+        return grid
+    if height is not None and height < COMPACT_BELOW:
+        return _compact(state, glyphs)
+    return Group(_trading(state, glyphs), _llm(state, glyphs))
 
 
 def _header(state: DashboardState, width: int, glyphs: Glyphs) -> RenderableType:
-    left = Text(" TRADENT ", style="bold white on blue", no_wrap=True, overflow="ellipsis")
-    left.append(" ", style="not bold default on default")
-    parts = [clean(state.symbol, 32), clean(state.strategy, 40)]
-    left.append(glyphs.between.join(filter(None, parts)), style="bold default on default")
+    left = Text.assemble((" TRADENT ", "bold white on blue"), " ")
     if state.simulated:
-        left.append("  SIMULATED", style="bold magenta on default")
-    session = f"session {clean(state.session_id, 8)}  " if state.session_id and width >= SIDE_BY_SIDE else ""
+        left.append("SIMULATED ", style="bold magenta")
+    parts = [clean(state.symbol, 32), clean(state.strategy, 40)]
+    left.append(glyphs.between.join(filter(None, parts)), style="bold")
+    session = f"session {clean(state.session_id)[:8]}  " if state.session_id and width >= SIDE_BY_SIDE else ""
     right = Text(f"{session}{duration(state.elapsed_seconds)} ", style="dim", no_wrap=True)
     grid = Table.grid(expand=True, padding=(0, 1))
     grid.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
@@ -104,27 +108,33 @@ def _line(text: str, style: str = "") -> Text:
 
 
 def _trading(state: DashboardState, glyphs: Glyphs) -> Panel:
-    left = state.seconds_left
-    speed = "" if state.bars_per_second is None else f"{count(state.bars_per_second)} bars/s"
-    if state.following and state.total_bars is None:
-        speed = glyphs.between.join(filter(None, [speed, "following the file"]))
-    elif left is not None:
-        speed += f"{glyphs.between}{duration(left)} left"
     close = "" if state.last_close is None else f"{state.last_close:.10g}"
-    longest = glyphs.none if state.longest_bar_ms is None else f"{state.longest_bar_ms:,.1f} ms"
+    slowest = glyphs.none if state.longest_bar_ms is None else f"{state.longest_bar_ms:,.1f} ms at most"
     rows: list[tuple[str, RenderableType]] = [
         ("Bars", _bars(state)),
         ("", _gauge(state.share_done, "cyan")),
         ("Last bar", _line(f"{bar_time(state.last_bar_at)}  {close}".strip() or glyphs.none)),
-        ("Speed", _line(speed or glyphs.none)),
-        ("Slowest", _line(longest)),
+        ("Speed", _line(_speed(state, glyphs))),
+        ("Per bar", _line(slowest)),
         ("Signals", _line(count(state.signals), "bold")),
-        (
-            "Database",
-            _line(clean(state.database, 80) or glyphs.none, "green" if state.database_ok else "bold red"),
-        ),
+        _database(state, glyphs),
     ]
     return _panel(_facts(rows), "Trading")
+
+
+def _speed(state: DashboardState, glyphs: Glyphs) -> str:
+    parts = [] if state.bars_per_second is None else [f"{count(state.bars_per_second)} bars/s"]
+    if state.following:
+        parts.append("following the file")
+    elif state.seconds_left is not None:
+        parts.append(f"{duration(state.seconds_left)} left")
+    return glyphs.between.join(parts) or glyphs.none
+
+
+def _database(state: DashboardState, glyphs: Glyphs) -> tuple[str, RenderableType]:
+    return "Database", _line(
+        clean(state.database, 80) or glyphs.none, "green" if state.database_ok else "bold red"
+    )
 
 
 def _bars(state: DashboardState) -> Text:
@@ -136,26 +146,53 @@ def _bars(state: DashboardState) -> Text:
 
 
 def _llm(state: DashboardState, glyphs: Glyphs) -> Panel:
-    note = clean(state.llm_note, 160)
-    word, style = ("on", "green") if state.llm_on else ("OFF", "red")
-    if state.llm_on and note:
-        style = "yellow"
-    status = _line(word, f"bold {style}")
-    status.append(f"  {note}" if note else "", style=f"not bold {style}")
     rows: list[tuple[str, RenderableType]] = [
-        ("LLM", status),
+        ("LLM", _status(state)),
         ("Model", _line(clean(state.model, 120) or glyphs.none)),
-        ("Queue", _line(f"{count(state.queued)} waiting{glyphs.between}{count(state.in_flight)} in flight")),
-        ("Requests", _usage(state.requests_this_minute, state.requests_limit)),
+        ("Queue", _queue(state, glyphs)),
+        ("Requests", _line(f"{_usage(state.requests_this_minute, state.requests_limit)} this minute")),
         ("", _gauge(_share(state.requests_this_minute, state.requests_limit))),
-        ("Tokens", _usage(state.tokens_this_minute, state.tokens_limit)),
+        ("Tokens", _line(_usage(state.tokens_this_minute, state.tokens_limit))),
         ("Cost", _line(money(state.cost_usd), "bold")),
     ]
-    return _panel(_facts(rows), "Second opinion", style if not state.llm_on or note else "blue")
+    return _panel(_facts(rows), "Second opinion", _llm_style(state, calm="blue"))
 
 
-def _usage(used: int, limit: int | None) -> Text:
-    return _line(f"{count(used)} / {count(limit)} this minute" if limit else f"{count(used)} this minute")
+def _compact(state: DashboardState, glyphs: Glyphs) -> Panel:
+    """What matters most of both panels, for a small terminal."""
+    requests = f"{_usage(state.requests_this_minute, state.requests_limit)} this minute"
+    rows: list[tuple[str, RenderableType]] = [
+        ("Bars", _bars(state)),
+        ("Signals", _line(count(state.signals), "bold")),
+        ("LLM", _status(state)),
+        ("Model", _line(clean(state.model, 120) or glyphs.none)),
+        ("Queue", _queue(state, glyphs)),
+        ("Requests", _line(requests)),
+        ("Tokens", _line(_usage(state.tokens_this_minute, state.tokens_limit))),
+        ("Cost", _line(money(state.cost_usd), "bold")),
+        _database(state, glyphs),
+    ]
+    return _panel(_facts(rows), "Trading", _llm_style(state, calm="blue"))
+
+
+def _llm_style(state: DashboardState, *, calm: str) -> str:
+    if not state.llm_on:
+        return "red"
+    return "yellow" if state.llm_note else calm
+
+
+def _status(state: DashboardState) -> Text:
+    style = _llm_style(state, calm="green")
+    status = _line("on" if state.llm_on else "OFF", f"bold {style}")
+    return status.append(f"  {clean(state.llm_note, 160)}", style="not bold") if state.llm_note else status
+
+
+def _queue(state: DashboardState, glyphs: Glyphs) -> Text:
+    return _line(f"{count(state.queued)} waiting{glyphs.between}{count(state.in_flight)} in flight")
+
+
+def _usage(used: int, limit: int | None) -> str:
+    return f"{count(used)} / {count(limit)}" if limit else count(used)
 
 
 def _share(used: int, limit: int | None) -> float | None:
@@ -180,7 +217,7 @@ def _answers(state: DashboardState, width: int) -> RenderableType:
     grid = Table.grid(expand=True, padding=(0, 1))
     for _ in counts:
         grid.add_column(
-            ratio=1, justify="left" if width >= FULL_ROWS else "center", no_wrap=True, overflow="ellipsis"
+            ratio=1, justify="left" if width >= MEDIUM_ROWS else "center", no_wrap=True, overflow="ellipsis"
         )
     grid.add_row(*(_counted(name, number, style) for name, number, style in counts))
     return _panel(grid, "Answers")
@@ -193,40 +230,33 @@ def _counted(name: str, number: int, style: str) -> Text:
 def _ratings(
     state: DashboardState, console: Console, width: int, lines_each: int, glyphs: Glyphs
 ) -> RenderableType:
-    full = width >= FULL_ROWS
     grid = Table.grid(expand=True, padding=(0, 1))
-    fixed = _add_rating_columns(grid, full=full)
-    room = max(8, width - FRAME - 2 - fixed)
+    widths = (16, 4, 7, 6, 13) if width >= FULL_ROWS else (11, 4, 7, 6) if width >= MEDIUM_ROWS else (4, 7)
+    for column in widths:
+        grid.add_column(width=column, no_wrap=True, overflow="ellipsis")
+    grid.add_column(ratio=1)
+    room = max(8, width - FRAME - 2 - sum(widths) - len(widths))
     shown = list(reversed(state.recent[-SHOWN_RATINGS:]))
     for item in shown:
-        grid.add_row(*_rating_cells(item, console, room, lines_each, glyphs, full=full))
+        text = _shortened(clean(item.text, room * lines_each * 2), console, room, lines_each)
+        grid.add_row(*_rating_cells(item, len(widths), glyphs), text)
     for _ in range(SHOWN_RATINGS - len(shown)):
         grid.add_row("")
     return _panel(grid, "Last ratings")
 
 
-def _add_rating_columns(grid: Table, *, full: bool) -> int:
-    """Add every column but the text's with its width; returns the columns they take, gaps included."""
-    widths = [16, 4, 7, 6, 8] if full else [4, 7]
-    for width in widths:
-        grid.add_column(width=width, no_wrap=True, overflow="ellipsis")
-    grid.add_column(ratio=1)
-    return sum(widths) + len(widths)
-
-
-def _rating_cells(
-    item: RatedSignal, console: Console, room: int, lines_each: int, glyphs: Glyphs, *, full: bool
-) -> list[RenderableType]:
+def _rating_cells(item: RatedSignal, columns: int, glyphs: Glyphs) -> list[RenderableType]:
+    """The cells before the text: side and rating, more of them where there is room."""
     side = clean(item.signal_type, 12)
     cells: list[RenderableType] = [_line(side, SIDE_STYLES.get(side.upper(), "")), _stars(item, glyphs)]
-    if full:
+    if columns > len(cells):
+        moment = bar_time(item.timestamp) or glyphs.none
+        cells.insert(0, _line(moment if columns > 4 else moment.partition("-")[2] or moment, "dim"))
         choppy = {"yes": "choppy", "no": "clean"}.get(item.choppiness or "", glyphs.none)
-        cells.insert(0, _line(bar_time(item.timestamp) or glyphs.none, "dim"))
-        cells += [
-            _line(choppy, "yellow" if choppy == "choppy" else "dim"),
-            _line(clean(item.method, 20), "dim"),
-        ]
-    return [*cells, _shortened(clean(item.text, room * lines_each * 2), console, room, lines_each)]
+        cells.append(_line(choppy, "yellow" if choppy == "choppy" else "dim"))
+    if columns > len(cells):
+        cells.append(_line(clean(item.method, 20), "dim"))
+    return cells
 
 
 def _stars(item: RatedSignal, glyphs: Glyphs) -> Text:

@@ -20,6 +20,8 @@ Row = tuple[int, tuple[float, float, float, float, float]]
 VALUES = ("open", "high", "low", "close", "volume")
 DELIMITERS = ",;\t"
 MICROSECOND = timedelta(microseconds=1)
+EARLIEST = (datetime.min.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
+LATEST = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
 NUMBER_ONLY = re.compile(r"[0-9]{9,}(\.[0-9]*)?")
 EARLIEST_EPOCH = datetime(1980, 1, 1, tzinfo=UTC).timestamp()
 LATEST_EPOCH = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
@@ -93,7 +95,10 @@ def _microseconds(text: str) -> int:
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
-        return (moment - EPOCH) // MICROSECOND
+        microseconds = (moment - EPOCH) // MICROSECOND
+        if EARLIEST <= microseconds <= LATEST:
+            return microseconds
+        raise ValueError("no such moment in UTC")  # 23:00-23:00 on the calendar's last day, for instance
     except (ValueError, OverflowError):
         raise ValueError(
             f"{shown(text)} is not a time; write ISO 8601, such as 2017-01-31T22:00:00Z, "

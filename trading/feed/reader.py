@@ -71,7 +71,7 @@ class BarReader:
 
     def _next_piece(self, limit: int) -> bytes:
         try:
-            with _opened_without_waiting(self._path) as file:
+            with FileIO(self._path, opener=_without_waiting) as file:
                 self._check_same(file)
                 file.seek(self._offset - len(self._tail))
                 found = _read_fully(file, len(self._tail) + limit)
@@ -144,9 +144,9 @@ class BarReader:
         return BarDataError(f"{place}: {text}")
 
 
-def _opened_without_waiting(path: Path) -> FileIO:
+def _without_waiting(path: str, flags: int) -> int:
     """Opening a named pipe would wait for a writer; this way it is opened, seen and refused."""
-    return FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _read_fully(file: FileIO, size: int) -> bytes:

@@ -1,0 +1,86 @@
+"""DatabaseManager: everything this program asks of PostgreSQL, through one bounded pool."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+from database.config import DatabaseConfig
+from database.connections import Connections
+from database.reports import Reports
+from database.session_store import SessionStore
+from database.task_store import TaskStore
+
+__all__ = ["DatabaseManager"]
+
+
+class DatabaseManager(TaskStore, SessionStore, Reports):
+    """PostgreSQL by asyncpg: signals and tasks, sessions and bars, reports.
+
+    ``dsn`` is a ``postgresql://`` URL; None leaves it to the ``PG*`` variables. Seconds bound everything:
+    ``connect_timeout`` the opening of a connection, ``acquire_timeout`` the wait for a free one,
+    ``statement_timeout`` each statement, by the client and by the server. Further keywords go to asyncpg.
+
+    ``connect()`` creates and migrates the tables. A manager that could not connect tries again with the next
+    call, so it can be handed out before PostgreSQL is there. Errors are DatabaseError's children.
+    """
+
+    def __init__(
+        self,
+        dsn: str | None = None,
+        *,
+        pool_min: int = 1,
+        pool_max: int = 4,
+        connect_timeout: float = 5.0,
+        acquire_timeout: float = 2.0,
+        statement_timeout: float = 5.0,
+        **connect_options: Any,
+    ) -> None:
+        connections = Connections(
+            dsn,
+            pool_min=pool_min,
+            pool_max=pool_max,
+            connect_timeout=connect_timeout,
+            acquire_timeout=acquire_timeout,
+            statement_timeout=statement_timeout,
+            **connect_options,
+        )
+        TaskStore.__init__(self, connections)
+
+    @classmethod
+    def from_config(cls, config: DatabaseConfig, dsn: str | None = None) -> Self:
+        """A manager with the bounds of ``config``; ``dsn`` stands in for an ``embedded`` URL."""
+        return cls(
+            dsn or config.url.get_secret_value(),
+            pool_max=config.pool_size,
+            connect_timeout=config.connect_timeout_seconds,
+            statement_timeout=config.statement_timeout_seconds,
+        )
+
+    @property
+    def connected(self) -> bool:
+        """True after a first successful connect, until ``close``; an outage does not change it."""
+        return self._connections.open
+
+    async def connect(self) -> None:
+        """Connect, and create or migrate the tables; safe when several processes do it at once.
+
+        Raises DatabaseUnavailableError (try again later) or DatabaseRefusedError (somebody must act).
+        """
+        await self._connections.connect()
+
+    async def close(self) -> None:
+        """Close all connections; returns within about a second whatever state they are in."""
+        await self._connections.close()
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"DatabaseManager({self._connections.address}, {'open' if self.connected else 'closed'})"

@@ -1,0 +1,131 @@
+"""The SQL of sessions, bars, reports and exports, as named constants."""
+
+from __future__ import annotations
+
+# Sessions and bars
+
+# Continuing a session opens it again and keeps what was known about it.
+START_SESSION = """
+INSERT INTO trading_sessions AS s (session_id, symbol, mode, source, config, status)
+VALUES ($1, $2, $3, $4, $5, 'running')
+ON CONFLICT (session_id) DO UPDATE
+SET symbol = COALESCE(EXCLUDED.symbol, s.symbol), mode = EXCLUDED.mode,
+    source = COALESCE(EXCLUDED.source, s.source), config = EXCLUDED.config,
+    status = 'running', ended_at = NULL
+"""
+
+END_SESSION = """
+INSERT INTO trading_sessions (session_id, status, ended_at) VALUES ($1, $2, clock_timestamp())
+ON CONFLICT (session_id) DO UPDATE SET status = EXCLUDED.status, ended_at = EXCLUDED.ended_at
+"""
+
+UNFINISHED_SESSION = """
+SELECT session_id, symbol, mode, source, status, started_at, ended_at, last_bar_at, config
+FROM trading_sessions
+WHERE status <> 'completed' AND ($1::text IS NULL OR symbol = $1) AND ($2::text IS NULL OR source = $2)
+  AND ($3::text IS NULL OR mode = $3)
+ORDER BY started_at DESC, session_id LIMIT 1
+"""
+
+LAST_BAR_TIME = """
+SELECT max("timestamp") FROM market_data WHERE session_id = $1 AND symbol = $2
+"""
+
+RECORD_BARS = """
+WITH session AS (
+    INSERT INTO trading_sessions AS s (session_id, symbol, last_bar_at)
+    SELECT $1::text, $2::text, max(b.at) FROM unnest($3::timestamptz[]) AS b(at)
+    ON CONFLICT (session_id) DO UPDATE SET last_bar_at = GREATEST(s.last_bar_at, EXCLUDED.last_bar_at)
+)
+INSERT INTO market_data (session_id, symbol, "timestamp", open, high, low, close, volume)
+SELECT $1, $2, *
+FROM unnest($3::timestamptz[], $4::float8[], $5::float8[], $6::float8[], $7::float8[], $8::float8[])
+ON CONFLICT DO NOTHING
+"""
+
+# Reading back. rows.signal_from_row and rows.analysis_from_row expect these names.
+
+SIGNAL_FIELDS = """s.signal_id, s.session_id, s.symbol, s."timestamp", s.signal_type, s.entry_price,
+       s.stop_loss, s.target_price, s.indicators, s.strategy, s.notes"""
+
+RESULT_FIELDS = """r.rating, r.choppiness, r.analysis, r.recommendations, r.parse_method,
+       r.warnings, r.unrated_reason, r.model_requested, r.model_served, r.provider, r.generation_id,
+       r.finish_reason, r.prompt_tokens, r.completion_tokens, r.cost_usd, r.queue_ms, r.api_ms, r.total_ms,
+       r.attempts, r.prompt_text, r.prompt_version, r.raw_reply, r.processed_at"""
+
+OUTCOME_FIELDS = f"t.task_id, t.status, t.error, t.spent_usd, t.completed_at, {RESULT_FIELDS}"
+
+SIGNAL_WITH_OUTCOME = f"""
+SELECT {SIGNAL_FIELDS}, {OUTCOME_FIELDS}, s.created_at, t.created_at AS task_created_at,
+       t.attempts AS task_attempts, t.context
+FROM trading_signals s
+LEFT JOIN llm_enhancement_tasks t ON t.signal_id = s.signal_id
+LEFT JOIN llm_analysis_results r ON r.task_id = t.task_id AND t.status = 'completed'
+WHERE s.signal_id = $1
+"""  # noqa: S608  fragments of this module
+
+FINISHED_SIGNALS = f"""
+SELECT {SIGNAL_FIELDS}, {OUTCOME_FIELDS}
+FROM trading_signals s
+JOIN llm_enhancement_tasks t ON t.signal_id = s.signal_id
+LEFT JOIN llm_analysis_results r ON r.task_id = t.task_id AND t.status = 'completed'
+WHERE ($1::text IS NULL OR s.session_id = $1) AND t.status NOT IN ('pending', 'processing')
+ORDER BY s."timestamp", s.signal_id
+"""  # noqa: S608  fragments of this module
+
+BARS_WITH_SIGNALS = f"""
+SELECT b.symbol AS bar_symbol, b."timestamp" AS bar_timestamp, b.open, b.high, b.low, b.close, b.volume,
+       {SIGNAL_FIELDS}, {OUTCOME_FIELDS}
+FROM market_data b
+LEFT JOIN trading_signals s
+       ON s.session_id = b.session_id AND s.symbol = b.symbol AND s."timestamp" = b."timestamp"
+LEFT JOIN llm_enhancement_tasks t ON t.signal_id = s.signal_id
+LEFT JOIN llm_analysis_results r ON r.task_id = t.task_id AND t.status = 'completed'
+WHERE b.session_id = $1 AND ($2::text IS NULL OR b.symbol = $2)
+ORDER BY b."timestamp", b.symbol, s.signal_id
+"""  # noqa: S608  fragments of this module
+
+# One row. Percentiles are over results whose time is known; a cost is unknown, not 0, where it is NULL.
+STATISTICS = """
+WITH rows AS MATERIALIZED (
+    SELECT t.status, t.error, t.spent_usd, r.rating, r.parse_method, r.unrated_reason, r.model_served,
+           r.prompt_tokens, r.completion_tokens, r.cost_usd, r.queue_ms, r.api_ms, r.total_ms
+    FROM trading_signals s
+    JOIN llm_enhancement_tasks t ON t.signal_id = s.signal_id
+    LEFT JOIN llm_analysis_results r ON r.task_id = t.task_id AND t.status = 'completed'
+    WHERE $1::text IS NULL OR s.session_id = $1
+),
+counted (kind, name, n) AS (
+    SELECT 'ratings', rating::text, count(*) FROM rows WHERE rating IS NOT NULL GROUP BY 2
+    UNION ALL
+    SELECT 'unrated_reasons', COALESCE(unrated_reason, 'no reason given'), count(*) FROM rows
+    WHERE status = 'completed' AND rating IS NULL GROUP BY 2
+    UNION ALL
+    SELECT 'failure_reasons', COALESCE(error, 'no reason given'), count(*) FROM rows
+    WHERE status IN ('failed', 'expired') GROUP BY 2
+    UNION ALL
+    SELECT 'by_parse_method', parse_method, count(*) FROM rows WHERE parse_method IS NOT NULL GROUP BY 2
+    UNION ALL
+    SELECT 'by_model', COALESCE(model_served, 'unknown'), count(*) FROM rows
+    WHERE status = 'completed' GROUP BY 2
+)
+SELECT count(*) AS total,
+       count(*) FILTER (WHERE status = 'pending') AS pending,
+       count(*) FILTER (WHERE status = 'processing') AS processing,
+       count(*) FILTER (WHERE status = 'completed') AS completed,
+       count(*) FILTER (WHERE status = 'failed') AS failed,
+       count(*) FILTER (WHERE status = 'expired') AS expired,
+       count(rating) AS rated,
+       count(*) FILTER (WHERE status = 'completed' AND rating IS NULL) AS unrated,
+       avg(rating)::float8 AS average_rating,
+       COALESCE(sum(spent_usd), 0) AS cost_usd,
+       count(*) FILTER (WHERE status = 'completed' AND cost_usd IS NULL) AS cost_unknown,
+       COALESCE(sum(prompt_tokens), 0)::bigint AS prompt_tokens,
+       COALESCE(sum(completion_tokens), 0)::bigint AS completion_tokens,
+       avg(queue_ms) AS average_queue_ms, avg(api_ms) AS average_api_ms, avg(total_ms) AS average_total_ms,
+       percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY api_ms) AS api_percentiles,
+       percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY total_ms) AS total_percentiles,
+       (SELECT jsonb_object_agg(kind, names)
+        FROM (SELECT kind, jsonb_object_agg(name, n) AS names FROM counted GROUP BY kind) AS k) AS counts
+FROM rows
+"""

@@ -1,0 +1,219 @@
+"""Between analyses and the rows of tasks and results. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, cast
+
+from database.rows import Row
+from database.storable import (
+    LONGEST_ANSWER,
+    LONGEST_NAME,
+    LONGEST_REPLY,
+    clean_key,
+    clean_text,
+    json_text,
+    shown,
+)
+from llm_integration.domain import (
+    Choppiness,
+    Claim,
+    LLMAnalysis,
+    ParseMethod,
+    TaskStatus,
+    parse_time,
+    to_price,
+)
+
+__all__ = ["OUTCOME_COLUMNS", "analysis_from_mapping", "analysis_from_row", "outcome_columns"]
+
+LARGEST_INT = 2**31 - 1
+SMALLEST_COST = Decimal("1e-15")
+LARGEST_COST = Decimal("1e12")
+UNCLAIMED = uuid.UUID("6f0f2c4e-3b1d-4d7c-9a53-0c9d6f1f7a11")
+"""Name space of the stand-in claim ids of outcomes that were reached without a claim."""
+
+OUTCOME_COLUMNS: Mapping[str, str] = {
+    "signal_id": "text",
+    "claim_id": "uuid",
+    "claimed": "bool",
+    "status": "text",
+    "error": "text",
+    "spent_usd": "numeric",
+    "rating": "int2",
+    "choppiness": "text",
+    "analysis": "text",
+    "recommendations": "text",
+    "parse_method": "text",
+    "warnings": "text",  # JSON
+    "unrated_reason": "text",
+    "model_requested": "text",
+    "model_served": "text",
+    "provider": "text",
+    "generation_id": "text",
+    "finish_reason": "text",
+    "prompt_tokens": "int8",
+    "completion_tokens": "int8",
+    "cost_usd": "numeric",
+    "queue_ms": "float8",
+    "api_ms": "float8",
+    "total_ms": "float8",
+    "attempts": "int4",
+    "prompt_text": "text",
+    "prompt_version": "text",
+    "raw_reply": "text",
+    "processed_at": "timestamptz",
+}
+"""What ``outcome_columns`` gives, in order, with the type it is sent as."""
+
+
+def outcome_columns(analysis: LLMAnalysis, claim: Claim | None) -> tuple[Any, ...]:
+    """The values of OUTCOME_COLUMNS."""
+    status = TaskStatus(analysis.status)
+    completed = status is TaskStatus.COMPLETED
+    reason = clean_text(analysis.error)
+    cost = _cost(analysis.cost_usd)
+    return (
+        clean_key(analysis.signal_id),
+        _stand_in(analysis) if claim is None else _uuid(claim.claim_id),
+        claim is not None,
+        status.value,
+        None if completed else reason or "no reason given",
+        cost,
+        _rating(analysis.rating),
+        analysis.choppiness if analysis.choppiness in ("yes", "no") else None,
+        clean_text(analysis.analysis, LONGEST_ANSWER),
+        clean_text(analysis.recommendations, LONGEST_ANSWER),
+        str(analysis.parse_method),
+        json_text([clean_text(warning) for warning in analysis.warnings]),
+        reason if completed and analysis.rating is None else None,
+        clean_text(analysis.model_requested, LONGEST_NAME),
+        clean_text(analysis.model_served, LONGEST_NAME),
+        clean_text(analysis.provider, LONGEST_NAME),
+        clean_text(analysis.generation_id, LONGEST_NAME),
+        clean_text(analysis.finish_reason, LONGEST_NAME),
+        _count(analysis.prompt_tokens),
+        _count(analysis.completion_tokens),
+        cost,
+        to_price(analysis.queue_ms),
+        to_price(analysis.api_ms),
+        to_price(analysis.total_ms),
+        _count(analysis.attempts) or 0,
+        clean_text(analysis.prompt_text, LONGEST_REPLY),
+        clean_text(analysis.prompt_version, LONGEST_NAME),
+        clean_text(analysis.raw_reply, LONGEST_REPLY),
+        parse_time(analysis.processed_at),
+    )
+
+
+def _stand_in(analysis: LLMAnalysis) -> uuid.UUID:
+    """The same for the same outcome, so that sending it twice is recognised."""
+    name = f"{analysis.signal_id}|{analysis.status}|{analysis.processed_at}|{analysis.generation_id}"
+    return uuid.UUID(bytes=hashlib.sha256(UNCLAIMED.bytes + name.encode("utf-8", "replace")).digest()[:16])
+
+
+def _uuid(text: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(text)
+    except (ValueError, AttributeError, TypeError):
+        return uuid.UUID(int=0)  # nobody's claim
+
+
+def _rating(value: object) -> int | None:
+    return value if type(value) is int and 1 <= value <= 5 else None
+
+
+def _count(value: object) -> int | None:
+    return value if type(value) is int and 0 <= value <= LARGEST_INT else None
+
+
+def _cost(value: object) -> Decimal | None:
+    if not isinstance(value, Decimal) or not value.is_finite() or abs(value) >= LARGEST_COST:
+        return None
+    return value if cast("int", value.as_tuple().exponent) >= -15 else value.quantize(SMALLEST_COST)
+
+
+def analysis_from_row(row: Row) -> LLMAnalysis:
+    """The analysis of a task's row joined with its result, as QUERY's OUTCOME_FIELDS select them."""
+    status = TaskStatus(row["status"])
+    if status is not TaskStatus.COMPLETED:
+        return LLMAnalysis(
+            signal_id=row["signal_id"], status=status, task_id=row["task_id"], error=row["error"],
+            cost_usd=row["spent_usd"], processed_at=row["completed_at"],
+        )  # fmt: skip
+    return LLMAnalysis(
+        signal_id=row["signal_id"],
+        status=status,
+        task_id=row["task_id"],
+        rating=row["rating"],
+        choppiness=cast("Choppiness | None", row["choppiness"]),
+        parse_method=_method(row["parse_method"]),
+        warnings=tuple(str(warning) for warning in row["warnings"] or ()),
+        error=row["unrated_reason"],
+        attempts=row["attempts"] or 0,
+        processed_at=row["processed_at"] or row["completed_at"],
+        **{name: row[name] for name in _SAME_NAMES},
+    )
+
+
+_SAME_NAMES = (
+    "analysis", "recommendations", "model_requested", "model_served", "provider", "generation_id",
+    "finish_reason", "prompt_tokens", "completion_tokens", "cost_usd", "queue_ms", "api_ms", "total_ms",
+    "prompt_text", "prompt_version", "raw_reply",
+)  # fmt: skip
+
+
+def _method(value: object) -> ParseMethod:
+    return ParseMethod(value) if isinstance(value, str) and value in set(ParseMethod) else ParseMethod.NONE
+
+
+def analysis_from_mapping(signal_id: str, values: Mapping[str, Any]) -> LLMAnalysis:
+    """A completed analysis from a caller's mapping with the names of LLMAnalysis.
+
+    A rating that is not an integer from 1 to 5 and a choppiness that is not yes or no become None, with
+    the reason in ``error``; they are never replaced by a default.
+    """
+    given = values.get("rating")
+    rating = _rating(int(given) if isinstance(given, float) and given.is_integer() else given)
+    reason = values.get("error") or values.get("unrated_reason")
+    if rating is None and given is not None:
+        reason = reason or f"not a rating: {shown(given)[:50]!r}"
+    choppiness = values.get("choppiness")
+    cost = values.get("cost_usd")
+    warnings = values.get("warnings") or ()
+    texts = {name: None if values.get(name) is None else shown(values[name]) for name in _TEXTS}
+    return LLMAnalysis(
+        signal_id=signal_id,
+        status=TaskStatus.COMPLETED,
+        rating=rating,
+        choppiness=choppiness if choppiness in ("yes", "no") else None,
+        parse_method=_method(values.get("parse_method", values.get("method"))),
+        warnings=(warnings,) if isinstance(warnings, str) else tuple(map(shown, warnings)),
+        error=None if reason is None else shown(reason),
+        prompt_tokens=_count(values.get("prompt_tokens")),
+        completion_tokens=_count(values.get("completion_tokens")),
+        cost_usd=None if cost is None or isinstance(cost, bool) else _decimal(cost),
+        queue_ms=to_price(values.get("queue_ms")),
+        api_ms=to_price(values.get("api_ms")),
+        total_ms=to_price(values.get("total_ms")),
+        attempts=_count(values.get("attempts")) or 0,
+        processed_at=parse_time(values.get("processed_at")) or datetime.now(UTC),
+        **cast("dict[str, Any]", texts),
+    )
+
+
+_TEXTS = (
+    "analysis", "recommendations", "model_requested", "model_served", "provider", "generation_id",
+    "finish_reason", "prompt_text", "prompt_version", "raw_reply",
+)  # fmt: skip
+
+
+def _decimal(value: object) -> Decimal | None:
+    try:
+        return Decimal(shown(value))
+    except ArithmeticError:
+        return None

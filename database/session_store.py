@@ -1,0 +1,74 @@
+"""Sessions and bars of the host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+from database import host_queries as queries
+from database.connections import Connections
+from database.rows import bar_columns
+from database.storable import clean_key, clean_text
+from llm_integration.domain import Bar
+
+__all__ = ["SessionStatus", "SessionStore"]
+
+SessionStatus = Literal["running", "stopped", "failed", "completed"]
+"""``stopped`` by a signal, ``failed`` by an error of the host; only ``completed`` is not to be resumed."""
+
+
+class SessionStore:
+    """What the host stores beside its signals. Every method may be repeated."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    async def start_session(
+        self,
+        session_id: str,
+        *,
+        symbol: str | None = None,
+        mode: str = "live",
+        source: str | None = None,
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Open a session, or open it again to continue it. ``config`` must hold no secrets."""
+        await self._connections.fetch(
+            "starting a session", queries.START_SESSION,
+            clean_key(session_id), clean_text(symbol), clean_text(mode), clean_text(source),
+            dict(config or {}),
+        )  # fmt: skip
+
+    async def end_session(self, session_id: str, status: SessionStatus) -> None:
+        """Note that and how the session ended."""
+        await self._connections.fetch("ending a session", queries.END_SESSION, clean_key(session_id), status)
+
+    async def find_unfinished_session(
+        self, *, symbol: str | None = None, source: str | None = None, mode: str | None = None
+    ) -> dict[str, Any] | None:
+        """The latest session that did not run to the end of its bars, narrowed by what is given."""
+        rows = await self._connections.fetch(
+            "looking for a session", queries.UNFINISHED_SESSION,
+            clean_text(symbol), clean_text(source), clean_text(mode),
+        )  # fmt: skip
+        return dict(rows[0]) if rows else None
+
+    async def last_bar_time(self, session_id: str, symbol: str) -> datetime | None:
+        """The time of the last stored bar; None before the first."""
+        rows = await self._connections.fetch(
+            "reading bars", queries.LAST_BAR_TIME, clean_key(session_id), clean_text(symbol)
+        )
+        found: datetime | None = rows[0][0]
+        return found
+
+    async def record_bars(self, session_id: str, symbol: str, bars: Sequence[Bar]) -> None:
+        """Store bars in one statement; those that are stored already stay as they are.
+
+        A session that is not known yet is created. A bar without four finite prices is left out.
+        """
+        columns = bar_columns(bars)
+        if columns[0]:
+            await self._connections.fetch(
+                "storing bars", queries.RECORD_BARS, clean_key(session_id), clean_text(symbol) or "", *columns
+            )

@@ -1,0 +1,108 @@
+"""The one place where values are made safe for PostgreSQL. Pure.
+
+PostgreSQL takes no NUL in text, no lone surrogates, and neither in JSON; JSON knows no NaN; an indexed
+text must be short. Whatever comes in here comes out storable.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from datetime import datetime
+
+import orjson
+
+from llm_integration.domain import to_price
+
+__all__ = [
+    "LONGEST_ANSWER",
+    "LONGEST_NAME",
+    "LONGEST_NOTE",
+    "LONGEST_REPLY",
+    "clean_key",
+    "clean_text",
+    "json_text",
+    "shown",
+]
+
+LONGEST_KEY = 512
+"""Bytes of an id; longer ones, and those with unstorable characters, get a digest in place of a tail."""
+LONGEST_NAME = 500
+LONGEST_NOTE = 4_000
+LONGEST_ANSWER = 50_000
+LONGEST_REPLY = 500_000
+"""Characters of a prompt or a reply."""
+DEEPEST_JSON = 50
+
+
+def clean_text(value: object, limit: int = LONGEST_NOTE) -> str | None:
+    """``value`` as text PostgreSQL can store: NUL and lone surrogates become U+FFFD, the rest is cut at
+    ``limit`` characters with a note of how many there were. None stays None.
+    """
+    if value is None:
+        return None
+    text = value if type(value) is str else shown(value)
+    if len(text) > limit:
+        note = f"… [cut: {len(text)} characters]"
+        text = text[: max(0, limit - len(note))] + note[:limit]
+    return _storable(text)
+
+
+def _storable(text: str) -> str:
+    if "\0" in text:
+        text = text.replace("\0", "\ufffd")
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def clean_key(key: str) -> str:
+    """A storable, indexable id for ``key``: itself if it is one, else its beginning and its digest.
+
+    Different keys stay different, and a key that was stored once stays as it is.
+    """
+    text = _storable(key)
+    if text == key and (len(key) <= LONGEST_KEY // 4 or len(key.encode()) <= LONGEST_KEY):
+        return key
+    digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{text[:80]}~{digest[:32]}"
+
+
+def json_text(value: object) -> str:
+    """``value`` as JSON for a JSONB column; NaN and infinities become null, unknown objects their text."""
+    try:
+        encoded = orjson.dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        encoded = orjson.dumps(_json_safe(value, 0))
+    if b"\\u0000" in encoded:  # the one escape that JSONB refuses
+        encoded = orjson.dumps(_json_safe(value, 0))
+    return encoded.decode()
+
+
+def _json_safe(value: object, depth: int) -> object:
+    if depth < DEEPEST_JSON and isinstance(value, Mapping):
+        return {_json_key(key): _json_safe(item, depth + 1) for key, item in value.items()}
+    if depth < DEEPEST_JSON and isinstance(value, (list, tuple, set, frozenset)):
+        return [_json_safe(item, depth + 1) for item in value]
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, (int, float)):
+        return value if isinstance(value, int) and abs(value) < 2**63 else to_price(value)
+    return clean_text(value.isoformat() if isinstance(value, datetime) else value, LONGEST_ANSWER)
+
+
+def _json_key(key: object) -> str:
+    return clean_text(key, LONGEST_NAME) or ""
+
+
+def shown(value: object) -> str:
+    """``str(value)``, or the name of its type when that fails."""
+    try:
+        return str(value)
+    except Exception:  # a foreign object may do anything
+        return type(value).__name__

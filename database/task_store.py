@@ -1,0 +1,253 @@
+"""Tasks and results: claimed, finished and given back, each by one statement for a whole batch."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+from uuid import UUID
+
+from database import queries
+from database.connections import Connections
+from database.errors import BadRowError, DatabaseError, UnknownSignalError, UnknownTaskError
+from database.outcome_rows import OUTCOME_COLUMNS, analysis_from_mapping, outcome_columns
+from database.rows import SIGNAL_COLUMNS, Row, signal_columns, signal_from_row
+from database.storable import clean_key, clean_text
+from llm_integration.domain import Claim, LLMAnalysis, Signal, TaskStatus
+
+__all__ = ["TaskStore"]
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Outcome = tuple[LLMAnalysis, Claim | None]
+
+
+class TaskStore:
+    """What the worker and the host do with signals, tasks and results.
+
+    Every method raises DatabaseError's children only; ``retryable`` on them says whether to try again.
+    """
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._workers: set[str] = set()
+        self.refused_rows = 0
+
+    # The host's side
+
+    async def record_signal(
+        self, signal: Signal, *, worker_id: str | None = None, lease_seconds: float = 30.0
+    ) -> int:
+        """Store a signal and its task in one round trip; the task's id. Repeating it changes nothing.
+
+        With ``worker_id`` the task is reserved for that worker, which is about to get the signal through
+        memory: others leave it alone for ``lease_seconds``, and for as long as the worker's heart beats.
+        A session that is not known yet is created.
+        """
+        self._meet(worker_id)
+        rows = await self._connections.fetch(
+            "storing a signal", queries.RECORD_SIGNAL, *signal_columns(signal), worker_id, lease_seconds
+        )
+        return int(rows[0]["task_id"])
+
+    async def create_llm_enhancement_task(self, signal_id: str) -> int:
+        """The id of the signal's task, which is created if it has none. Raises UnknownSignalError."""
+        rows = await self._connections.fetch("creating a task", queries.CREATE_TASK, clean_key(signal_id))
+        if not rows:
+            raise UnknownSignalError(f"there is no signal {clean_key(signal_id)!r}; store it before its task")
+        return int(rows[0]["task_id"])
+
+    async def get_pending_llm_tasks(self, limit: int = 10) -> list[dict[str, Any]]:
+        """The oldest ``pending`` tasks with their signals, without claiming them."""
+        rows = await self._connections.fetch("reading tasks", queries.PENDING_TASKS, max(0, limit))
+        return [dict(row) for row in rows]
+
+    async def update_task_status(
+        self, task_id: int, status: TaskStatus | str, error: str | None = None
+    ) -> None:
+        """Set a task's status by hand. A claim on it becomes void. Raises UnknownTaskError, ValueError."""
+        wanted = TaskStatus(status).value
+        rows = await self._connections.fetch(
+            "setting a status", queries.SET_STATUS, task_id, wanted, clean_text(error)
+        )
+        if not rows:
+            raise UnknownTaskError(f"there is no task {task_id}")
+
+    async def save_llm_analysis_result(
+        self,
+        task_id: int,
+        signal_id: str,
+        llm_result: LLMAnalysis | Mapping[str, Any],
+        *,
+        claim_id: str | None = None,
+    ) -> bool:
+        """Store one outcome and end its task, in one transaction; True if it was accepted.
+
+        ``llm_result`` is an LLMAnalysis or a mapping with its field names. False when another worker holds
+        the task or it was finished before; nothing is changed then. Raises UnknownTaskError when there is
+        no such task, BadRowError when it belongs to another signal.
+        """
+        rows = await self._connections.fetch("reading a task", queries.TASK_SIGNAL, task_id)
+        if not rows:
+            raise UnknownTaskError(f"there is no task {task_id}")
+        key = clean_key(signal_id)
+        if rows[0]["signal_id"] != key:
+            raise BadRowError(f"task {task_id} belongs to signal {rows[0]['signal_id']!r}, not {key!r}")
+        if isinstance(llm_result, LLMAnalysis):
+            analysis = replace(llm_result, signal_id=signal_id, task_id=task_id)
+        else:
+            analysis = analysis_from_mapping(signal_id, llm_result)
+        claim = None if claim_id is None else Claim(task_id, key, claim_id)
+        return key in await self._save([(analysis, claim)])
+
+    # The worker's side
+
+    async def claim_signals(
+        self, signals: Sequence[Signal], *, worker_id: str, lease_seconds: float
+    ) -> dict[str, Claim]:
+        """Make sure that these signals and their tasks are stored, and claim the tasks that are free.
+
+        One round trip for all of them. A signal that is missing from the answer is finished already, or a
+        living worker holds it.
+        """
+        self._meet(worker_id)
+        claims: dict[str, Claim] = {}
+        for batch in _rounds(signals, lambda signal: signal.signal_id):
+            ids = {clean_key(signal.signal_id): signal.signal_id for signal in batch}
+            rows = await self._claim_batch(batch, worker_id, lease_seconds)
+            claims.update((ids[row["signal_id"]], _claim(row, ids[row["signal_id"]])) for row in rows)
+        return claims
+
+    async def _claim_batch(self, batch: Sequence[Signal], worker_id: str, lease_seconds: float) -> list[Any]:
+        columns = _columns([signal_columns(signal) for signal in batch], len(SIGNAL_COLUMNS))
+        try:
+            return await self._connections.fetch(
+                "claiming signals", queries.CLAIM_SIGNALS, *columns, worker_id, lease_seconds
+            )
+        except BadRowError as error:
+            if len(batch) == 1:
+                self._bad_row("signal", batch[0].signal_id, error)
+                return []
+        rows = []
+        for signal in batch:
+            rows += await self._claim_batch([signal], worker_id, lease_seconds)
+        return rows
+
+    async def claim_waiting(
+        self, *, worker_id: str, limit: int, lease_seconds: float, exclude: Sequence[str] = ()
+    ) -> list[tuple[Claim, Signal]]:
+        """Claim up to ``limit`` tasks that wait or were abandoned, oldest first, with their signals.
+
+        ``exclude`` names signals that this worker knows of already.
+        """
+        self._meet(worker_id)
+        if limit <= 0:
+            return []
+        rows = await self._connections.fetch(
+            "claiming waiting tasks", queries.CLAIM_WAITING,
+            worker_id, limit, lease_seconds, [clean_key(signal_id) for signal_id in exclude],
+        )  # fmt: skip
+        return [(_claim(row, row["signal_id"]), signal_from_row(row)) for row in rows]
+
+    async def save_outcomes(self, outcomes: Sequence[Outcome]) -> set[str]:
+        """Store results and end their tasks; the signal ids that were accepted.
+
+        Fenced by the claims: an id is missing from the answer when its task was given to somebody else or
+        ended otherwise. Saving the same outcome again is accepted and changes nothing. An outcome that
+        PostgreSQL refuses for what is in it does not hold up the others: its task ends as ``failed`` with
+        the reason, the error is logged, and the id counts as accepted, because the task is settled.
+        """
+        accepted: set[str] = set()
+        for batch in _rounds(outcomes, lambda outcome: outcome[0].signal_id):
+            ids = {clean_key(analysis.signal_id): analysis.signal_id for analysis, _ in batch}
+            accepted |= {ids[key] for key in await self._save(batch)}
+        return accepted
+
+    async def _save(self, batch: Sequence[Outcome]) -> set[str]:
+        columns = _columns([outcome_columns(*outcome) for outcome in batch], len(OUTCOME_COLUMNS))
+        try:
+            rows = await self._connections.fetch(
+                "storing results", queries.SAVE_OUTCOMES, *columns, sorted(self._workers)
+            )
+        except BadRowError as error:
+            if len(batch) == 1:
+                return await self._settle(*batch[0], error)
+            found: set[str] = set()
+            for outcome in batch:
+                found |= await self._save([outcome])
+            return found
+        return {row["signal_id"] for row in rows}
+
+    async def _settle(self, analysis: LLMAnalysis, claim: Claim | None, error: BadRowError) -> set[str]:
+        """End the task of an outcome that cannot be stored, with the reason in place of the result."""
+        self._bad_row("result of signal", analysis.signal_id, error)
+        bare = LLMAnalysis(
+            analysis.signal_id, TaskStatus.FAILED, error=f"PostgreSQL refused the result: {error}",
+            cost_usd=analysis.cost_usd, processed_at=analysis.processed_at,
+        )  # fmt: skip
+        columns = _columns([outcome_columns(bare, claim)], len(OUTCOME_COLUMNS))
+        try:
+            rows = await self._connections.fetch(
+                "storing a failure", queries.SAVE_OUTCOMES, *columns, sorted(self._workers)
+            )
+        except BadRowError:
+            return set()  # nothing about this signal can be stored; its neighbours must not suffer
+        return {row["signal_id"] for row in rows}
+
+    def _bad_row(self, what: str, signal_id: str, error: DatabaseError) -> None:
+        self.refused_rows += 1
+        logger.error("%s %r cannot be stored: %s", what, clean_key(signal_id)[:100], error)
+
+    async def release(self, claims: Sequence[Claim]) -> None:
+        """Make claimed tasks ``pending`` again, free for anybody; claims that are void are passed over."""
+        good = [(claim.task_id, key) for claim in claims if (key := _as_uuid(claim.claim_id)) is not None]
+        if good:
+            await self._connections.fetch("releasing tasks", queries.RELEASE, *_columns(good, 2))
+
+    async def heartbeat(self, worker_id: str, *, lease_seconds: float) -> None:
+        """Renew everything the worker holds: it counts as alive for ``lease_seconds`` from now."""
+        self._meet(worker_id)
+        await self._connections.fetch("heartbeat", queries.HEARTBEAT, worker_id, lease_seconds)
+
+    async def retire_worker(self, worker_id: str) -> None:
+        """End the worker's lease; what it still holds is ``pending`` and may be taken at once."""
+        await self._connections.fetch("retiring a worker", queries.RETIRE_WORKER, worker_id)
+        self._workers.discard(worker_id)
+
+    def _meet(self, worker_id: str | None) -> None:
+        """Remember who speaks through this manager: an outcome without a claim may end their tasks."""
+        if worker_id is not None:
+            self._workers.add(worker_id)
+
+
+def _rounds(items: Sequence[T], key: Callable[[T], str]) -> Iterator[list[T]]:
+    """``items`` in batches without a repeated key; usually a single one."""
+    rest = list(items)
+    while rest:
+        seen: set[str] = set()
+        batch: list[T] = []
+        later: list[T] = []
+        for item in rest:
+            name = clean_key(key(item))
+            (later if name in seen else batch).append(item)
+            seen.add(name)
+        yield batch
+        rest = later
+
+
+def _columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
+    """Rows turned into one list per column."""
+    return [[row[index] for row in rows] for index in range(width)]
+
+
+def _claim(row: Row, signal_id: str) -> Claim:
+    return Claim(row["task_id"], signal_id, str(row["claim_id"]), row["attempts"], row["age_seconds"])
+
+
+def _as_uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

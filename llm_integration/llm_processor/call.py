@@ -1,0 +1,139 @@
+"""What one call carries from attempt to attempt, and what all calls add up to. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import backoff
+
+from llm_integration.errors import CallError, DeadlineError
+from llm_integration.llm_processor.wire import Completion, Reply, Usage, estimate_tokens
+
+__all__ = ["Books", "Call"]
+
+LARGEST_REPLY_TOKENS = 65_536
+LONGEST_PAUSE_SECONDS = 30.0
+"""Upper end of the pauses between attempts, which double from one second and are drawn at random below."""
+
+
+def _pauses() -> Iterator[float]:
+    pauses = backoff.expo(base=2, factor=1, max_value=LONGEST_PAUSE_SECONDS)
+    next(pauses)  # backoff's generators start with an empty step
+    return pauses
+
+
+@dataclass(slots=True)
+class Call:
+    """The state of one ``complete`` while it runs. Times are in seconds on the processor's clock."""
+
+    prompt: str
+    system: str | None
+    deadline: float | None
+    started: float
+    max_tokens: int
+    model: str = ""
+    attempts: int = 0
+    retries: int = 0
+    grown: bool = False
+    cost: Decimal | None = None
+    api_seconds: float = 0.0
+    pauses: Iterator[float] = field(default_factory=_pauses)
+
+    @property
+    def tokens(self) -> int:
+        """What to reserve for the next attempt."""
+        return estimate_tokens(self.prompt, self.system, self.max_tokens)
+
+    def remaining(self, now: float) -> float | None:
+        """Seconds to the deadline, None without one; raises DeadlineError once it has passed."""
+        if self.deadline is None:
+            return None
+        if now >= self.deadline:
+            raise DeadlineError("the deadline has passed")
+        return self.deadline - now
+
+    def next_pause(self, error: CallError, now: float, jitter: Callable[[float], float]) -> float:
+        """Seconds to pause before the next attempt; DeadlineError if that would come too late."""
+        pause = jitter(next(self.pauses))
+        remaining = self.remaining(now)
+        if remaining is not None and max(pause, error.retry_after or 0.0) >= remaining:
+            raise DeadlineError(f"the next attempt would come after the deadline; the last: {error}")
+        self.retries += 1
+        return pause
+
+    def grow(self, token_limit: int) -> bool:
+        """Twice the room for the reply, once, if the limits have it."""
+        larger = min(2 * self.max_tokens, LARGEST_REPLY_TOKENS)
+        if self.grown or larger <= self.max_tokens:
+            return False
+        if estimate_tokens(self.prompt, self.system, larger) > token_limit:
+            return False
+        self.grown, self.max_tokens = True, larger
+        return True
+
+    def add_cost(self, cost: Decimal | None) -> None:
+        """Count what an attempt is known to have cost."""
+        if cost is not None:
+            self.cost = cost if self.cost is None else self.cost + cost
+
+    def completion(self, reply: Reply, now: float) -> Completion:
+        """The answered call."""
+        return Completion(
+            text=reply.text,
+            finish_reason=reply.finish_reason,
+            model_requested=self.model,
+            model_served=reply.model,
+            provider=reply.provider,
+            generation_id=reply.generation_id,
+            prompt_tokens=reply.usage.prompt_tokens,
+            completion_tokens=reply.usage.completion_tokens,
+            cost_usd=None if reply.usage.cost is None else self.cost,
+            attempts=self.attempts,
+            api_ms=self.api_seconds * 1000,
+            wait_ms=max(0.0, now - self.started - self.api_seconds) * 1000,
+        )
+
+
+@dataclass(slots=True)
+class Books:
+    """Counters over all calls since the start."""
+
+    requests: int = 0
+    retries: int = 0
+    completed: int = 0
+    failed: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: Decimal = Decimal(0)
+    cost_unknown: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+
+    def attempt(self, usage: Usage) -> None:
+        """An attempt was answered, with or without a completion."""
+        self.prompt_tokens += usage.prompt_tokens or 0
+        self.completion_tokens += usage.completion_tokens or 0
+        if usage.cost is not None:
+            self.cost += usage.cost
+
+    def complete(self, reply: Reply) -> None:
+        """A call ended with a reply."""
+        self.completed += 1
+        self.cost_unknown += reply.usage.cost is None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the statistics: ``failures`` by error class and attempt, ``cost_usd`` as far as reported."""
+        return {
+            "requests": self.requests,
+            "retries": self.retries,
+            "completed": self.completed,
+            "failed": self.failed,
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "cost_usd": self.cost,
+            "cost_unknown": self.cost_unknown,
+            "failures": dict(self.failures),
+        }

@@ -1,0 +1,95 @@
+"""The last layer: a verdict in words. Only the two ends of the scale have words of their own in the prompt:
+"avoid" is 1 and "excellent" is 5; whatever lies between needs a number. "Do not take this trade" is avoid.
+
+A word counts when it judges this signal, without a condition, a doubt or a negation in its sentence. Both
+ends in one reply, or an end that is also denied, are no verdict. Long essays are not read.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from llm_integration.domain import Choppiness
+from llm_integration.response_parser.model import Budget
+from llm_integration.response_parser.prose import Verdicts, after, before, clause, gives_orders, mentions
+
+__all__ = ["keyword_verdicts"]
+
+_MAX_CHARS: Final = 6_000
+
+_THIS: Final = r"(?:(?:this|the) (?:[a-z]{1,10} ){0,2}?(?:signal|trade|setup|position|entry)|this|it|here)\b"
+_REJECT: Final = re.compile(
+    rf"(?:avoid(?:ing)?|skip|pass on|stay (?:out of|away from))(?: taking| entering| trading)? {_THIS}"
+    r"|(?:avoid|no trade|stay out|stay away)(?=[*_]{0,3}\s{0,2}(?:[.!,;]|\Z|\n|[–—-]))"
+    rf"|(?:do not|don['’]t|should not|shouldn['’]t|would not|wouldn['’]t) (?:buy|take|enter|trade)"
+    rf"(?: {_THIS}|(?=[*_]{{0,3}}\s{{0,2}}(?:[.!,;]|\Z|\n|[–—-])))",
+    re.ASCII,
+)
+_PRAISE: Final = re.compile(r"excellent (?:[a-z]{1,10} )?(?:signal|trade|setup|opportunity)\b", re.ASCII)
+_WEIGH: Final = re.compile(
+    r"\b(?:if|unless|until|whether|suppose|could|may|might|would have|looks? like|almost|nearly|no reason"
+    r"|often|usually|traders|some|others?|analysts?|example|told|tells?|says?|said|asks?|asked|wants?|must|please"
+    r"|previous\w{0,2}|earlier|last|when|were|was|hardly|far from|lacks?|than)\b",
+    re.ASCII,
+)
+_DENIED: Final = re.compile(r"\b(?:not|never|cannot|no|nor|without|isn|less)\b|n['’]t\b", re.ASCII)
+_CONDITION: Final = re.compile(
+    r"[\s,*_]{0,4}(?:and |but )?(?:if|unless|until|before|once|when|at|above|below|more|without|yet|into"
+    r"|during|near|too|only|just|like|blindly|lightly|\?)(?!\w)|\?"
+)
+
+_CHOP: Final = re.compile(r"chop(?:py|piness)(?![a-z_])")
+_MEASURE: Final = re.compile(r"[\s_-]?(?:index|ratio|measure|filter|value|indicator)|[*_]{0,3}\s?[:=?|]")
+_NOT_CHOPPY: Final = re.compile(
+    r"(?:\b(?:not|never|no longer|without|lacks|no)|n['’]t)\s(?:[a-z]{1,10}\s){0,2}\Z|\bnon-\Z", re.ASCII
+)
+_CHOP_DOUBT: Final = re.compile(
+    r"\b(?:if|could|may|might|becomes?|turns?|risks?|potentially|previous\w{0,2}|earlier|was|were|whether|or"
+    r"|avoid|would|until|unless|when|hardly|less|slightly|somewhat|not sure|unclear|after)\b",
+    re.ASCII,
+)
+
+
+def keyword_verdicts(text: str, budget: Budget) -> Verdicts:
+    """The verdict that ``text`` (lower case) gives in words; empty for text longer than 6,000 characters."""
+    if len(text) > _MAX_CHARS:
+        return Verdicts(None, None, False, [])
+    warnings: list[str] = []
+    rejects, praises = _meant(_REJECT, text, budget), _meant(_PRAISE, text, budget)
+    verdicts = {1: rejects, 5: praises}
+    named = [rating for rating, meant in verdicts.items() if meant]
+    rating = named[0] if len(named) == 1 and False not in verdicts[named[0]] else None
+    if named and rating is None:
+        warnings.append("the text can be read both ways")
+    if rating and gives_orders(text, budget):
+        rating = None
+        warnings.append("the text gives orders to the rater, so its words do not count")
+    return Verdicts(rating, _choppiness(text, budget, warnings), bool(named), warnings)
+
+
+def _meant(words: re.Pattern[str], text: str, budget: Budget) -> set[bool]:
+    """True for each use of ``words`` that is meant, False for each denied one; doubtful ones are left out."""
+    found = set()
+    for match in mentions(words, text, budget):
+        sentence = before(text, match.start())
+        if _WEIGH.search(sentence) or _CONDITION.match(after(text, match.end())):
+            continue
+        found.add(not _DENIED.search(clause(sentence)))
+    return found
+
+
+def _choppiness(text: str, budget: Budget, warnings: list[str]) -> Choppiness | None:
+    found = set()
+    for word in mentions(_CHOP, text, budget):
+        sentence = before(text, word.start())
+        if _MEASURE.match(text, word.end()) or _CHOP_DOUBT.search(sentence):
+            continue
+        denied = bool(_NOT_CHOPPY.search(sentence))
+        if denied or word[0] == "choppy":
+            found.add(not denied)
+    if len(found) > 1:
+        warnings.append("the text calls the market choppy and not choppy")
+    if len(found) != 1:
+        return None
+    return "yes" if found.pop() else "no"

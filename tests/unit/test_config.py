@@ -1,0 +1,467 @@
+"""LLMConfig: where a value comes from, what is allowed, and that the key shows nowhere."""
+
+from __future__ import annotations
+
+import json
+import logging
+import traceback
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from llm_integration.config import (
+    DEFAULT_BASE_URL,
+    LLMConfig,
+    clean_key,
+    environment,
+    load_settings,
+    normalise_model_id,
+    suggestion,
+)
+from llm_integration.errors import ConfigError, TradentError
+
+KEY = "sk-or-v1-MARKER"
+
+OLD_BLOCK: dict[str, Any] = {
+    "enabled": True,
+    "memory_retention_minutes": 60,
+    "max_memory_signals": 1000,
+    "csv_output_directory": "llm_results",
+    "batch_export_interval_seconds": 30,
+    "model": "openrouter/google/gemini-2.5-flash-preview-05-20",
+    "batch_size": 1,
+    "poll_interval": 5.0,
+    "cleanup_interval_minutes": 10,
+    "max_retries": 3,
+    "lookback_periods": 20,
+    "indicators_to_include": ["sma_20", "ema_50", "rsi_14", "macd", "atr_14"],
+}
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting comes from the machine that runs the tests."""
+    for name in [*environment("")]:
+        if name.startswith(("LLM_", "OPENROUTER_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("TRADENT_ENV_FILE", "")
+
+
+def written(folder: Path, content: object, name: str = "config.json") -> Path:
+    path = folder / name
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return path
+
+
+def refusal(path: Path) -> str:
+    """The one line with which a file is refused."""
+    with pytest.raises(ConfigError) as caught:
+        LLMConfig.load(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert str(path) in message
+    return message
+
+
+# Where a value comes from
+
+
+def test_the_blocks_that_users_have_load_unchanged(tmp_path: Path) -> None:
+    """An old llm block gives the same values, with the id of its model normalised."""
+    config = LLMConfig.load(written(tmp_path, {"trading": {"symbol": "ES"}, "llm": OLD_BLOCK}))
+    expected = {**OLD_BLOCK, "model": "google/gemini-2.5-flash-preview-05-20"}
+    assert {name: getattr(config, name) for name in OLD_BLOCK} == expected
+
+
+def test_keyword_beats_environment_beats_file_beats_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each source is overridden by the one before it, setting by setting."""
+    path = written(tmp_path, {"llm": {"poll_interval": 2, "max_retries": 7}})
+    assert (LLMConfig().poll_interval, LLMConfig.load(path).poll_interval) == (5.0, 2.0)
+    monkeypatch.setenv("LLM_POLL_INTERVAL", "3")
+    assert LLMConfig().poll_interval == LLMConfig.load(path).poll_interval == 3.0
+    assert LLMConfig.load(path).max_retries == 7
+    assert LLMConfig(poll_interval=4).poll_interval == 4.0
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "field", "value"),
+    [
+        ("LLM_ENABLED", "false", "enabled", False),
+        ("LLM_MODEL", "openrouter/a/b", "model", "a/b"),
+        ("LLM_MAX_RETRIES", "0", "max_retries", 0),
+        ("LLM_TEMPERATURE", "0.5", "temperature", 0.5),
+        ("LLM_BATCH_SIZE", "1", "batch_size", 1),
+        ("LLM_INDICATORS_TO_INCLUDE", "rsi_14, sma_20,,", "indicators_to_include", ["rsi_14", "sma_20"]),
+        ("LLM_INDICATORS_TO_INCLUDE", '["rsi_14", "a,b"]', "indicators_to_include", ["rsi_14", "a,b"]),
+        ("LLM_FALLBACK_MODELS", "openrouter/a/b,c/d", "fallback_models", ["a/b", "c/d"]),
+        ("LLM_INDICATORS_TO_INCLUDE", "", "indicators_to_include", []),
+        ("OPENROUTER_BASE_URL", "http://localhost:11434/v1/", "base_url", "http://localhost:11434/v1"),
+        ("OPENROUTER_BASE_URL", "", "base_url", DEFAULT_BASE_URL),
+    ],
+)
+def test_the_environment_is_text_for_every_type(
+    monkeypatch: pytest.MonkeyPatch, variable: str, text: str, field: str, value: object
+) -> None:
+    """Numbers, switches, lists and addresses are read from the text of a variable."""
+    monkeypatch.setenv(variable, text)
+    assert getattr(LLMConfig(), field) == value
+    assert getattr(LLMConfig.from_file_values({}, where="config.json"), field) == value
+
+
+def test_the_own_variable_of_the_address_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LLM_BASE_URL stands over OPENROUTER_BASE_URL, and both over the file."""
+    monkeypatch.setenv("OPENROUTER_BASE_URL", "http://shared")
+    assert LLMConfig.from_file_values({"base_url": "http://file"}, where="f").base_url == "http://shared"
+    monkeypatch.setenv("LLM_BASE_URL", "http://own")
+    assert LLMConfig().base_url == "http://own"
+
+
+def test_the_env_file_stands_under_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What TRADENT_ENV_FILE names is read, the process environment wins, and neither is changed."""
+    path = written(
+        tmp_path, f"OPENROUTER_API_KEY='{KEY}'\nLLM_MAX_RETRIES=7\nLLM_POLL_INTERVAL=9\nEMPTY\n", ".my_env"
+    )
+    monkeypatch.setenv("TRADENT_ENV_FILE", str(path))
+    monkeypatch.setenv("LLM_POLL_INTERVAL", "2")
+    config = LLMConfig()
+    assert config.api_key is not None
+    assert config.api_key.get_secret_value() == KEY
+    assert (config.max_retries, config.poll_interval) == (7, 2.0)
+    monkeypatch.setenv("TRADENT_ENV_FILE", "")
+    assert "OPENROUTER_API_KEY" not in environment()
+
+
+def test_without_a_name_the_env_file_is_the_one_in_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """.env of the working folder is read by default; a missing file is no error; a name given wins."""
+    monkeypatch.delenv("TRADENT_ENV_FILE")
+    monkeypatch.chdir(tmp_path)
+    assert LLMConfig().max_retries == 4
+    written(tmp_path, "LLM_MAX_RETRIES=9\n", ".env")
+    other = written(tmp_path, "LLM_MAX_RETRIES=8\n", "other.env")
+    assert LLMConfig().max_retries == 9
+    assert environment(other)["LLM_MAX_RETRIES"] == "8"
+    assert "LLM_MAX_RETRIES" not in environment(tmp_path / "absent.env")
+
+
+# What is allowed
+
+
+@pytest.mark.parametrize(
+    ("field", "lowest", "below", "highest", "above"),
+    [
+        ("max_concurrency", 1, 0, 256, 257),
+        ("requests_per_minute", 1, 0, 1_000_000, 1_000_001),
+        ("tokens_per_minute", 1_000, 999, 10_000_000_000, 10_000_000_001),
+        ("max_retries", 0, -1, 20, 21),
+        ("request_timeout_seconds", 0.001, 0, 600, 600.1),
+        ("retry_after_cap_seconds", 0, -0.1, 86_400, 86_401),
+        ("signal_max_age_seconds", 0.001, 0, 604_800, 604_801),
+        ("max_tokens", 16, 15, 65_536, 65_537),
+        ("temperature", 0, -0.1, 2, 2.1),
+        ("lookback_periods", 1, 0, 500, 501),
+        ("max_memory_signals", 1, 0, 10_000_000, 10_000_001),
+        ("memory_retention_minutes", 0, -1, 525_600, 525_601),
+        ("cleanup_interval_minutes", 0.001, 0, 1_440, 1_441),
+        ("poll_interval", 0.001, 0, 3_600, 3_601),
+        ("lease_seconds", 1, 0.9, 3_600, 3_601),
+        ("write_batch_size", 1, 0, 5_000, 5_001),
+        ("max_unwritten_results", 1, 0, 1_000_000, 1_000_001),
+        ("batch_export_interval_seconds", 0.001, 0, 86_400, 86_401),
+        ("csv_queue_size", 10, 9, 10_000_000, 10_000_001),
+        ("csv_max_held_bars", 0, -1, 10_000_000, 10_000_001),
+        ("drain_timeout_seconds", 0, -1, 86_400, 86_401),
+    ],
+)
+def test_every_number_has_its_bounds(
+    tmp_path: Path, field: str, lowest: float, below: float, highest: float, above: float
+) -> None:
+    """Both ends of the range are allowed; past them, the file and the key are named with what is allowed."""
+    for value in (lowest, highest):
+        assert getattr(LLMConfig(**{field: value}), field) == value
+    for value in (below, above):
+        message = refusal(written(tmp_path, {"llm": {field: value}}))
+        assert f"llm: {field}: should be " in message
+        assert message.endswith(f"not {value!r}")
+
+
+def test_no_number_is_without_bounds() -> None:
+    """A number that is added to the settings needs bounds, and a place in the test above."""
+    marks = test_every_number_has_its_bounds.pytestmark  # type: ignore[attr-defined]  # set by parametrize
+    tested = {row[0] for row in marks[0].args[1]}
+    numbers = {name for name, info in LLMConfig.model_fields.items() if info.annotation in (int, float)}
+    assert numbers == tested
+
+
+@pytest.mark.parametrize(
+    ("block", "words"),
+    [
+        ({"enabled": "maybe"}, "enabled: should be a valid boolean"),
+        ({"model": 5}, "model: should be a valid string, not 5"),
+        ({"model": ""}, "model: String should have at least 1 character"),
+        ({"model": "x" * 201}, "model: String should have at most 200 characters"),
+        ({"csv_output_directory": ""}, "csv_output_directory: String should have at least 1"),
+        ({"max_retries": 2.5}, "max_retries: should be a valid integer"),
+        ({"max_retries": None}, "max_retries: should be a valid integer"),
+        ({"poll_interval": "soon"}, "poll_interval: should be a valid number"),
+        ({"temperature": "nan"}, "temperature: should be a finite number"),
+        ({"poll_interval": "inf"}, "poll_interval: should be"),
+        (
+            {"reasoning_effort": "huge"},
+            "reasoning_effort: should be 'none', 'minimal', 'low', 'medium' or 'high'",
+        ),
+        ({"response_format": "xml"}, "response_format: should be 'json_object' or 'text'"),
+        ({"indicators_to_include": 7}, "indicators_to_include: should be a valid list"),
+        ({"indicators_to_include": "[broken"}, "indicators_to_include: should be a valid list"),
+        ({"indicators_to_include": ["x"] * 51}, "indicators_to_include: List should have at most 50 items"),
+        ({"fallback_models": ["x"] * 11}, "fallback_models: List should have at most 10 items"),
+        ({"base_url": "ftp://host"}, "base_url: should be a URL such as"),
+        ({"base_url": "https://"}, "base_url: should be a URL such as"),
+        ({"base_url": "https://host/v1?key=1"}, "base_url: should be a URL such as"),
+    ],
+)
+def test_a_wrong_value_is_refused_in_one_line(tmp_path: Path, block: dict[str, Any], words: str) -> None:
+    """File, key and what is allowed are named in a single line."""
+    assert words in refusal(written(tmp_path, {"llm": block}))
+
+
+def test_all_faults_of_a_block_are_named_at_once(tmp_path: Path) -> None:
+    """Whoever corrects a file sees every wrong setting in the first message."""
+    message = refusal(written(tmp_path, {"llm": {"poll_interval": -1, "max_retries": "x", "temperature": 3}}))
+    for field in ("poll_interval", "max_retries", "temperature"):
+        assert f"{field}: should be" in message
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("bach_size", "batch_size"),
+        ("Model", "model"),
+        ("pollinterval", "poll_interval"),
+        ("MAX_RETRY", "max_retries"),
+    ],
+)
+def test_an_unknown_key_suggests_the_nearest(tmp_path: Path, key: str, meant: str) -> None:
+    """A misspelt key is an error that names the setting it looks like, in files and in code."""
+    assert f"unknown key {key!r} (did you mean {meant!r}?)" in refusal(written(tmp_path, {"llm": {key: 1}}))
+    with pytest.raises(ValidationError, match=f"did you mean {meant!r}"):
+        LLMConfig(**{key: 1})
+
+
+def test_a_key_like_no_other_gets_the_whole_list() -> None:
+    """When nothing is near, all known names are listed."""
+    assert suggestion("zzzzzz", ["alpha", "beta"]) == " (known: alpha, beta)"
+    with pytest.raises(ConfigError, match="known: enabled, model, fallback_models"):
+        load_settings(LLMConfig, {"zzzzzz": 1}, "here")
+
+
+@pytest.mark.parametrize("value", [2, 20, "2", " 20 "])
+def test_several_signals_in_one_request_are_refused_with_that_message(value: object) -> None:
+    """A batch_size above 1 says that it is not supported yet, whichever way it is set."""
+    words = "batch_size: several signals in one request are not supported yet; set it to 1"
+    with pytest.raises(ConfigError, match=words):
+        LLMConfig.from_file_values({"batch_size": value}, where="config.json: llm")
+    with pytest.raises(ValidationError, match="several signals in one request are not supported yet"):
+        LLMConfig(batch_size=value)
+
+
+@pytest.mark.parametrize("value", [0, -1, "auto", 1.5, None])
+def test_a_senseless_batch_size_is_refused(value: object) -> None:
+    """What is no number of signals at all is a plain wrong value."""
+    with pytest.raises(ConfigError, match="batch_size: should be 1"):
+        LLMConfig.from_file_values({"batch_size": value}, where="config.json: llm")
+
+
+def test_an_assignment_is_checked_like_the_rest() -> None:
+    """Setting a field later is validated, and a refused value leaves the old one."""
+    config = LLMConfig()
+    config.model = "openrouter/a/b"
+    assert config.model == "a/b"
+    with pytest.raises(ValidationError, match="greater than 0"):
+        config.poll_interval = -1
+    assert config.poll_interval == 5.0
+    with pytest.raises(ValidationError, match="unknown key"):
+        config.bogus = 1  # type: ignore[attr-defined]  # what the test is about
+
+
+@pytest.mark.parametrize(
+    ("given", "known"),
+    [
+        ("openrouter/google/gemini-2.5-flash", "google/gemini-2.5-flash"),
+        ("openrouter/auto", "openrouter/auto"),
+        ("openrouter/openrouter/auto", "openrouter/auto"),
+        ("google/gemini-2.5-flash:free", "google/gemini-2.5-flash:free"),
+        ("  meta/llama ", "meta/llama"),
+        ("llama3", "llama3"),
+    ],
+)
+def test_a_model_id_is_normalised_once(given: str, known: str) -> None:
+    """A leading openrouter/ goes if the rest is still an id of author and model."""
+    assert normalise_model_id(given) == known
+    assert LLMConfig(model=given, fallback_models=[given]).fallback_models == [known]
+
+
+# Files
+
+
+def test_save_and_load_give_the_same_settings(tmp_path: Path) -> None:
+    """Settings survive a round trip, and other blocks of the file stay as they are."""
+    path = written(tmp_path, {"trading": {"symbol": "ES", "ü": [1.5, None]}, "llm": {"poll_interval": 1}})
+    config = LLMConfig(
+        enabled=False, model="a/b", fallback_models=["c/d"], base_url="http://localhost:1/v1", max_retries=0,
+        temperature=0.25, reasoning_effort=None, indicators_to_include=["größe"], poll_interval=0.125,
+    )  # fmt: skip
+    config.save(path)
+    assert LLMConfig.load(path) == config
+    content = json.loads(path.read_text(encoding="utf-8"))
+    assert content["trading"] == {"symbol": "ES", "ü": [1.5, None]}
+    assert set(content["llm"]) == set(LLMConfig.model_fields)
+    LLMConfig.load(path).save(path)
+    assert json.loads(path.read_text(encoding="utf-8")) == content
+
+
+def test_save_makes_file_and_folder_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    """A new file in a new folder is written whole, without a temporary file left over."""
+    path = tmp_path / "new" / "config.json"
+    LLMConfig().save(path, section="opinions")
+    assert LLMConfig.load(path, section="opinions") == LLMConfig()
+    assert [*path.parent.iterdir()] == [path]
+
+
+def test_a_file_without_the_block_gives_the_defaults(tmp_path: Path) -> None:
+    """A file need not mention the sidecar; a byte order mark does no harm."""
+    assert LLMConfig.load(written(tmp_path, "\ufeff{}")) == LLMConfig()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "not valid JSON"),
+        ("", "not valid JSON"),
+        ("[1]", "must hold a JSON object"),
+        ('{"llm": []}', "'llm' must be an object of settings"),
+        ('{"llm": {"temperature": NaN}}', "temperature: should be a finite number"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_refused(tmp_path: Path, content: str, words: str) -> None:
+    """Broken files are named in one line with what is wrong."""
+    assert words in refusal(written(tmp_path, content))
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    """A missing file, a folder and bytes that are no text are each one clear line."""
+    assert "no such file" in refusal(tmp_path / "absent.json")
+    assert "cannot be read" in refusal(tmp_path)
+    (tmp_path / "bytes.json").write_bytes(b"\xff\xfe{}")
+    assert "cannot be read" in refusal(tmp_path / "bytes.json")
+
+
+def test_a_wrong_variable_over_a_good_file_names_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the file's value is fine and the variable's is not, the environment is blamed."""
+    monkeypatch.setenv("LLM_POLL_INTERVAL", "-3")
+    with pytest.raises(
+        ConfigError, match=r"^environment: poll_interval: should be greater than 0, not '-3'$"
+    ):
+        LLMConfig.load(written(tmp_path, {"llm": {"poll_interval": 5}}))
+
+
+def test_a_fault_of_the_file_is_named_though_a_variable_covers_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong value in the file is told even when the environment would replace it."""
+    monkeypatch.setenv("LLM_POLL_INTERVAL", "3")
+    message = refusal(
+        written(tmp_path, {"llm": {"poll_interval": -5}})
+    )
+
+
+# The key
+
+
+@pytest.mark.parametrize(
+    "given",
+    [KEY, f" {KEY}\n", f'"{KEY}"', f"'{KEY}'", f"“{KEY}”", f"\r\n\t '{KEY}' \r\n", f'" {KEY} "'],
+)
+def test_what_copying_leaves_around_a_key_is_removed(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    """Quotes, blanks and line breaks around the key are no part of it."""
+    monkeypatch.setenv("OPENROUTER_API_KEY", given)
+    key = LLMConfig().api_key
+    assert key is not None
+    assert key.get_secret_value() == KEY
+
+
+@pytest.mark.parametrize("given", [None, "", "  \n", '""', "' '"])
+def test_an_empty_key_is_no_key(given: str | None) -> None:
+    """Nothing but quotes and blanks counts as no key."""
+    assert clean_key(given) is None
+
+
+@pytest.mark.parametrize(
+    "given", ["MARKER key", "MARKER\nkey", "MARKER\r\nX-Evil: 1", "MARKERü", "MARKER\x00k", "MARKER\x7f"]
+)
+def test_a_key_that_could_not_stand_in_a_header_is_refused_unseen(given: str) -> None:
+    """A blank, a line break or a foreign character inside a key is an error that does not show the key."""
+    with pytest.raises(ConfigError, match="OPENROUTER_API_KEY") as caught:
+        clean_key(given)
+    assert "MARKER" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_the_key_comes_from_its_variable_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a keyword nor a file may carry the key, and the refusal does not repeat it."""
+    with pytest.raises(ValidationError, match="unknown key 'api_key'") as keyword:
+        LLMConfig(api_key=KEY)
+    message = refusal(written(tmp_path, {"llm": {"api_key": KEY}}))
+    assert "api_key does not belong in a file" in message
+    assert "MARKER" not in message + str(keyword.value) + repr(keyword.value)
+    monkeypatch.setenv("LLM_API_KEY", KEY)
+    assert LLMConfig().api_key is None
+
+
+def test_the_key_shows_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No text made of the settings holds the key: repr, str, dumps, schema, log, file, traceback, refusal."""
+    monkeypatch.setenv("OPENROUTER_API_KEY", KEY)
+    config = LLMConfig()
+    path = tmp_path / "config.json"
+    config.save(path)
+    with caplog.at_level(logging.DEBUG):
+        logging.getLogger("test").warning("%s %r %s", config, config, vars(config))
+    with pytest.raises(ValidationError) as refused:
+        config.poll_interval = -1
+    texts = [
+        repr(config), str(config), repr(config.api_key), str(config.api_key), str(config.model_dump()),
+        config.model_dump_json(), json.dumps(LLMConfig.model_json_schema()), caplog.text,
+        path.read_text(encoding="utf-8"), "".join(traceback.format_exception(refused.value)),
+        str(refused.value.errors()), repr(config.model_copy(update={"model": "a/b"})), str(config.__getstate__()),
+    ]  # fmt: skip
+    assert [text for text in texts if "MARKER" in text] == []
+    assert config.api_key is not None
+
+
+@pytest.mark.parametrize(
+    "url", ["https://user:MARKER@host/v1", "https://MARKER@host", "http://host/v1?key=MARKER"]
+)
+def test_a_password_in_the_address_is_refused_unseen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    """An address with a user, a password or a query is refused, and the refusal does not show it."""
+    path = written(tmp_path, {"llm": {"base_url": url}})
+    assert "MARKER" not in refusal(path)
+    monkeypatch.setenv("OPENROUTER_BASE_URL", url)
+    with pytest.raises(ValidationError) as caught:
+        LLMConfig()
+    assert "MARKER" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_configuration_error_is_of_the_tree() -> None:
+    """ConfigError is caught by the library's root and by ValueError."""
+    assert issubclass(ConfigError, TradentError)
+    assert issubclass(ConfigError, ValueError)
