@@ -376,7 +376,7 @@ class TradingSystem:
     def state(self) -> DashboardState:
         """A snapshot for the dashboard and for the lines of progress; takes microseconds."""
         progress, stats = self.progress, self.worker.get_statistics() if self.worker else {}
-        usage = stats["processor"]["limiter"] if stats else None
+        usage: dict[str, Any] = stats["processor"]["limiter"] if stats else {}
         elapsed = time.monotonic() - progress.started
         trouble = (self.recorder.error if self.recorder else None) or stats.get("database_error")
         return DashboardState(
@@ -402,10 +402,10 @@ class TradingSystem:
             unrated=stats.get("unrated", 0),
             failed=stats.get("failed", 0),
             expired=stats.get("expired", 0),
-            requests_this_minute=usage.requests if usage else 0,
-            requests_limit=usage.request_limit if usage else None,
-            tokens_this_minute=usage.tokens if usage else 0,
-            tokens_limit=usage.token_limit if usage else None,
+            requests_this_minute=usage.get("requests", 0),
+            requests_limit=usage.get("request_limit"),
+            tokens_this_minute=usage.get("tokens", 0),
+            tokens_limit=usage.get("token_limit"),
             cost_usd=stats.get("cost_usd"),
             database=trouble or ("none" if self.database is None else "connected"),
             database_ok=trouble is None and self.database is not None,

@@ -34,13 +34,14 @@ async def migrate(connection: asyncpg.Connection[asyncpg.Record], *, lock_second
     """
     if await _version(connection) == NEWEST:
         return
+    milliseconds = int(lock_seconds * 1000)
     async with connection.transaction():
-        await connection.execute(f"SET LOCAL statement_timeout = {int(lock_seconds * 1000)}")
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
+        await connection.execute(f"SET LOCAL statement_timeout = {milliseconds}")
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK, timeout=lock_seconds)
         await connection.execute(VERSION_TABLE)
         for version in range(await _version(connection) + 1, NEWEST + 1):
             for name in MIGRATIONS[version]:
-                await connection.execute(read_sql(name))
+                await connection.execute(read_sql(name), timeout=lock_seconds)
             await connection.execute("INSERT INTO schema_version (version) VALUES ($1)", version)
 
 

@@ -136,6 +136,7 @@ _O = len(OUTCOME_COLUMNS)
 # One statement, hence one transaction: a task never ends without its result, nor the other way round.
 # The fence: with a claim, the task must still carry that claim_id; without one (PostgreSQL was away when the
 # work began), no other living worker may hold it. `me` are the workers that speak through this manager.
+# A task that was called completed by hand and has no result still takes one.
 # An outcome without a claim whose signal never arrived makes a placeholder for it, to be filled in later.
 # `again` recognises an outcome that was stored before: its confirmation was lost and it is sent once more.
 SAVE_OUTCOMES = f"""
@@ -159,9 +160,11 @@ ended AS (
                          ELSE COALESCE(t.spent_usd, 0) + i.spent_usd END,
         completed_at = clock_timestamp(), updated_at = clock_timestamp()
     FROM incoming i
-    WHERE t.signal_id = i.signal_id AND t.status IN {OPEN}
-      AND CASE WHEN i.claimed THEN t.claim_id = i.claim_id
-               ELSE NOT {_live_elsewhere(f"${_O + 1}::text[]")} END
+    WHERE t.signal_id = i.signal_id
+      AND CASE WHEN i.claimed THEN t.status IN {OPEN} AND t.claim_id = i.claim_id
+               WHEN t.status IN {OPEN} THEN NOT {_live_elsewhere(f"${_O + 1}::text[]")}
+               ELSE t.status = 'completed'
+                    AND NOT EXISTS (SELECT FROM llm_analysis_results r WHERE r.task_id = t.task_id) END
     RETURNING t.task_id, t.signal_id
 ),
 done AS (SELECT task_id, signal_id FROM ended UNION ALL SELECT task_id, signal_id FROM new_tasks),
@@ -174,7 +177,7 @@ results AS (
 ),
 again AS (
     SELECT t.signal_id FROM llm_enhancement_tasks t JOIN incoming i ON i.signal_id = t.signal_id
-    WHERE t.claim_id = i.claim_id AND t.status = i.status
+    WHERE t.claim_id = i.claim_id AND t.status NOT IN {OPEN}
 )
 SELECT signal_id FROM done UNION SELECT signal_id FROM again
 """  # noqa: S608  fragments of this module

@@ -33,7 +33,7 @@ LONGEST_NOTE = 4_000
 LONGEST_ANSWER = 50_000
 LONGEST_REPLY = 500_000
 """Characters of a prompt or a reply."""
-DEEPEST_JSON = 50
+DEEPEST_JSON = 20
 
 
 def clean_text(value: object, limit: int = LONGEST_NOTE) -> str | None:

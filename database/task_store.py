@@ -38,7 +38,7 @@ class TaskStore:
     # The host's side
 
     async def record_signal(
-        self, signal: Signal, *, worker_id: str | None = None, lease_seconds: float = 30.0
+        self, signal: Signal, *, worker_id: str | None = None, lease_seconds: float = 15.0
     ) -> int:
         """Store a signal and its task in one round trip; the task's id. Repeating it changes nothing.
 

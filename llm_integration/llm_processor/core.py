@@ -15,7 +15,7 @@ import backoff
 from pydantic import SecretStr
 
 from llm_integration.circuit_breaker import Change, CircuitBreaker, Entry
-from llm_integration.config import LLMConfig
+from llm_integration.config import LLMConfig, clean_key
 from llm_integration.errors import (
     CallError,
     CallTimeoutError,
@@ -55,7 +55,7 @@ class LLMProcessor:
     ``config`` says where and how; the key comes from it unless ``api_key`` is given. Processors that use
     one key share a ``limiter``. A ``session`` passed in stays open on ``close``. ``clock`` is in seconds
     and also that of ``deadline``; ``wall_clock`` (epoch seconds) serves only to read dates that a server
-    sends. For one event loop.
+    sends. For one event loop. Raises ConfigError for an ``api_key`` that no header can carry.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class LLMProcessor:
         rng: random.Random | None = None,
     ) -> None:
         self.config = config or LLMConfig()
-        key = api_key or self.config.api_key
+        key = self.config.api_key if api_key is None else clean_key(api_key.get_secret_value())
         self._clock = clock
         self._sleep = sleep
         self._jitter = backoff.full_jitter if rng is None else lambda value: rng.uniform(0, value)

@@ -65,6 +65,7 @@ class Transport:
         self._connections = connections
         self._session = session
         self._own = session is None
+        self._closed = False
         self._scrub = Scrubber(key)
 
     async def post(self, body: bytes, *, timeout: float, on_send: Callable[[], None]) -> RawReply:
@@ -88,6 +89,7 @@ class Transport:
 
     async def close(self) -> None:
         """Close the session, if it is our own, within half a second."""
+        self._closed = True
         session, self._session = self._session, None
         if session is not None and self._own:
             with contextlib.suppress(TimeoutError):
@@ -95,6 +97,8 @@ class Transport:
                     await session.close()
 
     async def _exchange(self, body: bytes, on_send: Callable[[], None]) -> RawReply:
+        if self._closed or (self._session is not None and self._session.closed):
+            raise TransportError("the session is closed")
         async with self._opened().post(
             self._url,
             data=_Body(body, on_send),

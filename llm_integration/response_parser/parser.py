@@ -130,7 +130,8 @@ def _from_prose(found: Search, budget: Budget, notes: list[str]) -> ParsedRespon
         verdicts = Verdicts(None, None, False, ["the reply mentions ratings too often to weigh them"])
     notes += verdicts.warnings
     if found.reading is not None:
-        return _with_object(found, verdicts, method, notes)
+        found.reading.rating = verdicts.rating
+        return _response(found.reading, method if verdicts.rating is not None else found.method, *notes)
     if verdicts.rating is None and verdicts.choppiness is None:
         return _response(None, method if verdicts.about_rating else ParseMethod.NONE, *notes)
     text = found.prose[: MAX_TEXT_CHARS + 1_000].strip(_BLANK)[:MAX_TEXT_CHARS] or None
@@ -143,28 +144,20 @@ def _joined(stated: Verdicts, words: Verdicts) -> Verdicts:
     return Verdicts(words.rating, choppiness, words.about_rating, stated.warnings + words.warnings)
 
 
-def _with_object(found: Search, verdicts: Verdicts, method: ParseMethod, notes: list[str]) -> ParsedResponse:
-    reading = found.reading
-    if reading is None or verdicts.rating is None:
-        return _response(reading, found.method, *notes)
-    reading.rating = verdicts.rating
-    return _response(reading, method, *notes)
-
-
 def _response(reading: Reading | None, method: ParseMethod, *notes: str) -> ParsedResponse:
     if reading is None:
-        warnings = notes or ("no rating found in the reply",)
-        return ParsedResponse(None, None, None, None, method, tuple(warnings[:_MAX_WARNINGS]))
-    warnings = (*notes, *reading.warnings)
-    if reading.rating is None and not warnings:
-        warnings = ("no rating found in the reply",)
+        notes = notes or ("no rating found in the reply",)
+        return ParsedResponse(None, None, None, None, method, notes[:_MAX_WARNINGS])
+    notes = (*notes, *reading.warnings)
+    if reading.rating is None and not notes:
+        notes = ("no rating found in the reply",)
     return ParsedResponse(
         reading.rating,
         reading.choppiness,
         reading.analysis,
         reading.recommendations,
         method,
-        warnings[:_MAX_WARNINGS],
+        notes[:_MAX_WARNINGS],
     )
 
 

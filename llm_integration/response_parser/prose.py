@@ -14,7 +14,7 @@ __all__ = ["Verdicts", "after", "before", "clause", "gives_orders", "mentions"]
 
 _BEFORE: Final = 160
 _AFTER: Final = 80
-_MENTION_COST: Final = 15
+_MENTION_COST: Final = 25
 """Steps for looking around one mention of a word."""
 
 _SENTENCE: Final = re.compile(r"[.!?;]\s|\n")

@@ -24,8 +24,9 @@ _MAX_LEVELS: Final = 24
 _MAX_RAW: Final = 12_000
 _MAX_ESCAPES: Final = 500
 
-_BLANKS: Final = re.compile(r"(?:\s++|//[^\n]{0,200}+|\#[^\n]{0,200}+|/\*[^*]{0,200}+\*/)*+")
-_BLANKS_AND_COMMAS: Final = re.compile(r"(?:[\s,]++|//[^\n]{0,200}+|\#[^\n]{0,200}+|/\*[^*]{0,200}+\*/)*+")
+_COMMENTS: Final = r"(?:(?://[^\n]{0,120}+|\#[^\n]{0,120}+|/\*[^*]{0,120}+\*/)[\s,]{0,80}+){0,3}+"
+_BLANKS: Final = re.compile(rf"\s*+{_COMMENTS}")
+_BLANKS_AND_COMMAS: Final = re.compile(rf"[\s,]*+{_COMMENTS}")
 _KEY: Final = re.compile(
     r"""(?: "(?P<double>[^"\\\n]{0,80}+)"
           | '(?P<single>[^'\\\n]{0,80}+)'

@@ -37,7 +37,7 @@ _DECODER: Final = JSONDecoder(
 
 
 def decode(text: str) -> object:
-    """The JSON value that ``text`` is, or BAD.
+    """The JSON value that ``text`` (without blanks around it) is, or BAD.
 
     Numbers too long to be anybody's rating, NaN and Infinity come back as text. Text too crowded to be a
     reply is BAD without a try, so that the cost stays linear and small.
@@ -45,9 +45,10 @@ def decode(text: str) -> object:
     if len(text) > _SMALL and _crowded(text):
         return BAD
     try:
-        return _DECODER.decode(text)
+        value, end = _DECODER.raw_decode(text)
     except (ValueError, RecursionError):
         return BAD
+    return value if end == len(text) else BAD
 
 
 def _crowded(text: str) -> bool:

@@ -24,7 +24,7 @@ def line(number: int) -> str:
 
 
 class Follower:
-    """A feed being followed: a poll happens when the test lets it happen, and is over when ``polled`` says so."""
+    """A feed being followed that looks at the file only when the test lets it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -93,6 +93,14 @@ def path(tmp_path: Path) -> Path:
 def append(path: Path, text: str) -> None:
     with path.open("a") as file:
         file.write(text)
+
+
+def rewrite(path: Path, text: str) -> None:
+    path.write_text(text)
+
+
+def remove(path: Path) -> None:
+    path.unlink()
 
 
 Follow = Callable[[Path], Follower]
@@ -166,7 +174,7 @@ async def test_shorter_file_is_an_error(follow: Follow, path: Path) -> None:
     """A truncated file is not read on from the wrong place."""
     feed = follow(path)
     await feed.settled()
-    path.write_text(HEADER + line(3))
+    rewrite(path, HEADER + line(3))
     with pytest.raises(BarDataError, match="became shorter"):
         await feed.poll()
 
@@ -186,7 +194,7 @@ async def test_rewritten_file_is_an_error(follow: Follow, path: Path) -> None:
     """The same file with other bars in it is noticed, even if it is longer than before."""
     feed = follow(path)
     await feed.settled()
-    path.write_text(HEADER + line(5) + line(6) + line(7))
+    rewrite(path, HEADER + line(5) + line(6) + line(7))
     with pytest.raises(BarDataError, match="was rewritten"):
         await feed.poll()
 
@@ -195,7 +203,7 @@ async def test_vanished_file_is_an_error(follow: Follow, path: Path) -> None:
     """A file that was deleted does not look like a quiet market."""
     feed = follow(path)
     await feed.settled()
-    path.unlink()
+    remove(path)
     with pytest.raises(BarDataError, match="cannot be read: No such file"):
         await feed.poll()
 

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from database import DatabaseManager
 from llm_integration import LLMConfig, LLMProcessor, LLMWorker, SignalMemoryStore
 from llm_integration.domain import Signal
-from llm_integration.simulator import FAULTS, SIMULATED_KEY, OpenRouterSimulator, rate
+from llm_integration.simulator import FAULTS, SIMULATED_KEY, Fault, OpenRouterSimulator, rate
 from llm_integration.simulator.kinds import Kind
 from tests.unit.worker_parts import signal_mapping
 
@@ -21,6 +21,10 @@ BARS = [
     (f"2026-01-05T{hour:02d}:00:00+00:00", 1.1 + hour / 1000, 1.102 + hour / 1000, 1.099 + hour / 1000, 1.101 + hour / 1000, 100.0)
     for hour in range(11)
 ]  # fmt: skip
+
+
+FASTER: dict[str, Fault] = {"slow": Fault("slow", seconds=0.05)}
+"""Faults whose own pace would only make the test longer."""
 
 
 def build(simulator: OpenRouterSimulator, db: DatabaseManager | None, **values: Any) -> LLMWorker:
@@ -39,7 +43,7 @@ async def test_every_failing_shape_ends_as_the_contract_says(db: DatabaseManager
     async with OpenRouterSimulator(seed=3, pad_interval_seconds=0.02) as simulator:
         for name, info in FAULTS.items():
             simulator.clear_script()
-            simulator.script(*[name] * 20)
+            simulator.script(*[FASTER.get(name, name)] * 20)
             worker = build(simulator, db, max_retries=0, request_timeout_seconds=0.5)
             running = asyncio.create_task(worker.run())
             worker.memory_store.add_signal(signal_mapping(name, bars=BARS))

@@ -377,9 +377,8 @@ def test_a_fault_of_the_file_is_named_though_a_variable_covers_it(
 ) -> None:
     """A wrong value in the file is told even when the environment would replace it."""
     monkeypatch.setenv("LLM_POLL_INTERVAL", "3")
-    message = refusal(
-        written(tmp_path, {"llm": {"poll_interval": -5}})
-    )
+    message = refusal(written(tmp_path, {"llm": {"poll_interval": -5}}))
+    assert "poll_interval: should be greater than 0, not -5" in message
 
 
 # The key
@@ -440,7 +439,8 @@ def test_the_key_shows_nowhere(
         repr(config), str(config), repr(config.api_key), str(config.api_key), str(config.model_dump()),
         config.model_dump_json(), json.dumps(LLMConfig.model_json_schema()), caplog.text,
         path.read_text(encoding="utf-8"), "".join(traceback.format_exception(refused.value)),
-        str(refused.value.errors()), repr(config.model_copy(update={"model": "a/b"})), str(config.__getstate__()),
+        str(refused.value.errors()), repr(config.model_copy(update={"model": "a/b"})),
+        str(config.__getstate__()),
     ]  # fmt: skip
     assert [text for text in texts if "MARKER" in text] == []
     assert config.api_key is not None

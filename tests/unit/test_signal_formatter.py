@@ -462,8 +462,8 @@ class Awkward:
     "value",
     [
         None, True, "", "abc", "1" * 100_000, b"\xff", [], [[[]]], {}, object(), Awkward(), 10**400,
-        10**5_000, -(10**400), float("nan"), float("-inf"), 1e308, -1e308, 5e-324, complex(1, 2), Decimal("NaN"),
-        Decimal("sNaN"), pd.NaT, pd.NA, datetime.max.replace(tzinfo=UTC),
+        10**5_000, -(10**400), float("nan"), float("-inf"), 1e308, -1e308, 5e-324, complex(1, 2),
+        Decimal("NaN"), Decimal("sNaN"), pd.NaT, pd.NA, datetime.max.replace(tzinfo=UTC),
         datetime.min.replace(tzinfo=timezone(timedelta(hours=14))),
     ],
     ids=lambda value: type(value).__name__,

@@ -287,6 +287,7 @@ async def test_without_a_key_the_worker_is_off_and_says_so(caplog: pytest.LogCap
     processor = ScriptedProcessor()
     worker = LLMWorker(LLMConfig(), processor=processor)
     async with running(worker):
+        await asyncio.sleep(0)  # its first turn
         worker.memory_store.add_signal(signal_mapping("s1"))
     assert worker.get_statistics()["state"] == "off"
     assert "OPENROUTER_API_KEY" in caplog.text
@@ -342,6 +343,6 @@ async def test_cleanup_interval_sets_how_often_memory_is_cleaned() -> None:
         assert await worker.drain(5)
         calls = cleanup_calls(store)
         async with asyncio.timeout(5):
-            while not calls():
+            while not calls():  # noqa: ASYNC110  the cleanup has no event to wait for
                 await asyncio.sleep(0.005)
     assert store.get_signal("s1") is None

@@ -91,19 +91,24 @@ def _cells(line: str, delimiter: str) -> list[str]:
 def _microseconds(text: str) -> int:
     if text.isascii() and NUMBER_ONLY.fullmatch(text):
         return _epoch(text)
-    try:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        microseconds = (moment - EPOCH) // MICROSECOND
-        if EARLIEST <= microseconds <= LATEST:
-            return microseconds
-        raise ValueError("no such moment in UTC")  # 23:00-23:00 on the calendar's last day, for instance
-    except (ValueError, OverflowError):
+    microseconds = _iso(text)
+    if microseconds is None:
         raise ValueError(
             f"{shown(text)} is not a time; write ISO 8601, such as 2017-01-31T22:00:00Z, "
             "or seconds or milliseconds since 1970"
-        ) from None
+        )
+    return microseconds
+
+
+def _iso(text: str) -> int | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    microseconds = (aware - EPOCH) // MICROSECOND
+    # The calendar's first and last day have hours with an offset that do not exist in UTC.
+    return microseconds if EARLIEST <= microseconds <= LATEST else None
 
 
 def _epoch(text: str) -> int:

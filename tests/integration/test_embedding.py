@@ -1,0 +1,48 @@
+"""The README's example, run line by line as somebody else's process would."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from llm_integration.simulator import SIMULATED_KEY, OpenRouterSimulator
+from tests.unit.test_readme import ROOT, embedding_example
+
+
+async def test_the_embedding_example_rates_its_signal(tmp_path: Path) -> None:
+    """Exactly the README's lines, with the simulator in the place of OpenRouter: one rating, one row."""
+    script = tmp_path / "mine.py"
+    script.write_text(embedding_example(), encoding="utf-8")
+    async with OpenRouterSimulator(seed=1) as simulator:
+        done = await asyncio.to_thread(
+            subprocess.run, [sys.executable, "-W", "error::ResourceWarning", str(script)],
+            capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False,
+            env={
+                **os.environ, "PYTHONPATH": str(ROOT), "OPENROUTER_API_KEY": SIMULATED_KEY,
+                "OPENROUTER_BASE_URL": simulator.base_url,
+            },
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("ES-1 ")
+        assert len(simulator.requests) == 1
+    with (tmp_path / "llm_results" / "llm_signals.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["signal_id"] for row in rows] == ["ES-1"]
+    assert rows[0]["llm_rating"] in "12345"
+
+
+def test_importing_the_library_loads_neither_pandas_nor_the_simulator() -> None:
+    """A host pays only for what it uses."""
+    code = (
+        "import sys, llm_integration; "
+        "print([m for m in ('pandas', 'numpy', 'asyncpg', 'rich', 'talib', 'llm_integration.simulator') "
+        "if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "[]"

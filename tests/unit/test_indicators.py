@@ -1,0 +1,196 @@
+"""The indicators: what they compute, from which bars, under which names."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trading.bar import Bar
+from trading.errors import IndicatorError
+from trading.feed import read_bars
+from trading.indicators import ALIASES, FAMILIES, MAX_PERIOD, IndicatorSet
+
+SAMPLE = list(read_bars(Path(__file__).parents[2] / "data" / "EURUSD_1h.csv"))
+EVERY_NAME = [*FAMILIES, *ALIASES]
+
+
+def after(bars: list[Bar], names: list[str], history: int | None = None) -> dict[str, float | None]:
+    indicators = IndicatorSet(names, history=history)
+    for bar in bars:
+        indicators.update(bar)
+    return indicators.values()
+
+
+def bars_of(closes: list[float], spread: float = 0.5) -> list[Bar]:
+    start = datetime(2024, 1, 1, tzinfo=UTC)
+    return [
+        Bar(start + timedelta(hours=i), close, close + spread, close - spread, close, 100.0)
+        for i, close in enumerate(closes)
+    ]
+
+
+def test_values_that_can_be_worked_out_by_hand() -> None:
+    """Averages, momentum, range and position of a straight rise are what arithmetic says."""
+    values = after(
+        bars_of([float(i) for i in range(1, 61)]),
+        ["sma_20", "wma_3", "mom_10", "roc_10", "atr_14", "rsi_14", "bb_middle_20", "willr_14", "obv"],
+    )
+    assert values == {
+        "sma_20": pytest.approx(50.5),
+        "wma_3": pytest.approx((58 * 1 + 59 * 2 + 60 * 3) / 6),
+        "mom_10": pytest.approx(10),
+        "roc_10": pytest.approx(20),
+        "atr_14": pytest.approx(1.5),
+        "rsi_14": pytest.approx(100),
+        "bb_middle_20": pytest.approx(50.5),
+        "willr_14": pytest.approx(-100 * 0.5 / 14),
+        "obv": pytest.approx(6_000),
+    }
+
+
+def test_ema_is_the_textbook_recursion() -> None:
+    """EMA starts at the simple average of its first bars and then moves by 2/(n+1) of the difference."""
+    closes = [bar.close for bar in SAMPLE[:300]]
+    average = sum(closes[:50]) / 50
+    for close in closes[50:]:
+        average += (close - average) * 2 / 51
+    assert after(SAMPLE[:300], ["ema_50"])["ema_50"] == pytest.approx(average, rel=1e-12)
+
+
+def test_rsi_and_atr_are_wilders() -> None:
+    """RSI and ATR use Wilder's smoothing, 1/n of the difference per bar."""
+    bars = SAMPLE[:400]
+    changes = [b.close - a.close for a, b in zip(bars, bars[1:], strict=False)]
+    ranges = [max(b.high, a.close) - min(b.low, a.close) for a, b in zip(bars, bars[1:], strict=False)]
+    gain = sum(max(c, 0) for c in changes[:14]) / 14
+    loss = sum(max(-c, 0) for c in changes[:14]) / 14
+    true_range = sum(ranges[:14]) / 14
+    for change, span in zip(changes[14:], ranges[14:], strict=True):
+        gain += (max(change, 0) - gain) / 14
+        loss += (max(-change, 0) - loss) / 14
+        true_range += (span - true_range) / 14
+    values = after(bars, ["rsi_14", "atr_14"])
+    assert values["rsi_14"] == pytest.approx(100 * gain / (gain + loss), rel=1e-9)
+    assert values["atr_14"] == pytest.approx(true_range, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", EVERY_NAME)
+def test_every_name_gives_a_number(name: str) -> None:
+    """Each family and each alias, in capitals too, has a finite value on real bars."""
+    assert isinstance(after(SAMPLE[:200], [name.upper()])[name.upper()], float)
+
+
+@pytest.mark.parametrize("name", [name for name, family in FAMILIES.items() if family.default])
+def test_default_period_is_the_one_documented(name: str) -> None:
+    """A name without a number means the family's default period, and another period another value."""
+    default = FAMILIES[name].default
+    values = after(SAMPLE[:400], [name, f"{name}_{default}", f"{name}_33"])
+    assert values[name] == values[f"{name}_{default}"] != values[f"{name}_33"]
+
+
+def test_names_are_kept_as_given() -> None:
+    """The keys of the values are the names as configured, each once."""
+    assert list(after(SAMPLE[:60], ["SMA_20", " rsi ", "macd", "macd"])) == ["SMA_20", "rsi", "macd"]
+
+
+def test_too_few_bars_give_none() -> None:
+    """Before an indicator has the bars it needs its value is missing, never NaN."""
+    assert after([], ["sma_20", "obv"]) == {"sma_20": None, "obv": None}
+    assert after(SAMPLE[:1], EVERY_NAME) == dict.fromkeys(EVERY_NAME) | {"obv": SAMPLE[0].volume}
+    assert after(SAMPLE[:19], ["sma_20"]) == {"sma_20": None}
+    assert after(SAMPLE[:20], ["sma_20"])["sma_20"] is not None
+
+
+@pytest.mark.parametrize("cut", [55, 499, 1_234, 2_100])
+def test_no_value_knows_a_later_bar(cut: int) -> None:
+    """The values at a bar are the same whether or not bars follow, however wild they are."""
+    indicators = IndicatorSet(EVERY_NAME)
+    at_cut: dict[str, float | None] = {}
+    for number, bar in enumerate(SAMPLE[: cut + 300], start=1):
+        wild = bar._replace(high=9e9, low=-9e9, close=1e9, volume=9e9) if number > cut else bar
+        indicators.update(wild)
+        if number == cut:
+            at_cut = indicators.values()
+    assert at_cut == after(SAMPLE[:cut], EVERY_NAME)
+    assert at_cut != indicators.values()
+
+
+@pytest.mark.parametrize("end", [1_200, 1_999, 2_000, 2_001, 4_321])
+def test_replaying_the_history_gives_the_same_values(end: int) -> None:
+    """A process that starts again and replays ``history`` bars has, to the last bit, the old values."""
+    history = IndicatorSet(EVERY_NAME).history
+    assert end > history
+    assert after(SAMPLE[:end], EVERY_NAME) == after(SAMPLE[end - history : end], EVERY_NAME)
+
+
+def test_window_is_long_enough_for_recursive_indicators() -> None:
+    """Cutting off what lies before the window changes no value by more than a millionth."""
+    names = ["ema_50", "rsi_14", "atr_14", "adx_14", "macd", "ema_500", "rsi_100"]
+    windowed = after(SAMPLE, names, history=None)
+    for name in names:
+        alone = IndicatorSet([name])
+        for bar in SAMPLE:
+            alone.update(bar)
+        whole = after(SAMPLE, [name], history=len(SAMPLE))
+        assert alone.values()[name] == pytest.approx(whole[name], rel=1e-6), name
+        assert windowed[name] == pytest.approx(whole[name], rel=1e-6), name
+
+
+@given(
+    count=st.integers(0, 250),
+    history=st.integers(61, 90),
+    seed=st.integers(0, 10_000),
+)
+def test_window_slides_over_the_buffers_end(count: int, history: int, seed: int) -> None:
+    """However the bars fall into the buffer, the values come from exactly the last ``history`` of them."""
+    rng = random.Random(seed)
+    bars = bars_of([100 + rng.random() for _ in range(count)])
+    names = ["sma_20", "ema_30", "obv", "macd", "adx_14"]
+    assert after(bars, names, history) == after(bars[-history:], names, 10_000)
+
+
+def test_flat_and_extreme_bars_give_numbers_or_none() -> None:
+    """A market that does not move, and one that moves by 300 powers of ten, break nothing."""
+    for bars in (bars_of([1.0] * 200, spread=0.0), bars_of([1e300, -1e300] * 100), bars_of([1e-300] * 200)):
+        for value in after(bars, EVERY_NAME).values():
+            assert value is None or abs(value) < float("inf")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("smaa_20", "did you mean sma_20?"),
+        ("rsi14", "did you mean rsi_14?"),
+        ("bolinger_upper", "did you mean bollinger_upper?"),
+        ("macd_12", "takes no period"),
+        ("sma_1", "must be 2 to 500, not 1"),
+        (f"ema_{MAX_PERIOD + 1}", "must be 2 to 500, not 501"),
+        ("sma_999999999999", "unknown indicator"),
+        ("sma_-5", "unknown indicator"),
+        ("sma_٢٠", "unknown indicator"),
+        ("", "known: sma_N"),
+        ("\x1b[31mred\u202e", "unknown indicator '\\x1b[31mred\\u202e'"),
+        ("x" * 100_000, "unknown indicator"),
+    ],
+)
+def test_unknown_names_are_explained(name: str, expected: str) -> None:
+    """A name that is not known gives one short line with the nearest known name and all of them."""
+    with pytest.raises(IndicatorError) as caught:
+        IndicatorSet([name])
+    message = str(caught.value)
+    assert expected in message
+    assert message.isprintable()
+    assert len(message) < 500
+
+
+def test_history_must_cover_the_periods() -> None:
+    """A window in which the longest indicator could never have a value is refused."""
+    with pytest.raises(IndicatorError, match="too short"):
+        IndicatorSet(["adx_100"], history=200)
+    assert after(list(islice(SAMPLE, 201)), ["adx_100"], history=201)["adx_100"] is not None
