@@ -102,8 +102,8 @@ class Progress:
 class TradingSystem:
     """Feed, strategy, database and sidecar of one session.
 
-    ``setup_components()`` builds and connects, ``run()`` trades until the feed ends or ``request_stop()``, and
-    ``_cleanup()`` ends everything within bounds, whatever happened before.
+    ``setup_components()`` builds and connects, ``run()`` trades to the end of the feed or ``request_stop()``,
+    and ``_cleanup()`` ends everything within bounds, whatever happened before.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -160,7 +160,7 @@ class TradingSystem:
         except DatabaseError as error:
             if settings.required:
                 raise UsageError(f"database: {error}; check database.url or --database-url") from error
-            logger.warning("database: %s; results go to CSV until it answers (database.required is false)", error)
+            logger.warning("database: %s; until it answers, results go to CSV (required is false)", error)
 
     async def _dsn(self) -> str:
         if not self.settings.database.embedded:
@@ -590,7 +590,7 @@ async def trade(settings: Settings) -> int:
         await system.setup_components()
         await system.run()
     finally:
-        await system._cleanup()  # noqa: SLF001  the hook's name is fixed
+        await system._cleanup()
     if settings.picture is not None:
         system.save_picture(settings.picture)
     report(system)
@@ -610,9 +610,10 @@ def report(system: TradingSystem) -> None:
     """What a run brought, in a few lines on stdout."""
     stats = system.worker.get_statistics() if system.worker else {}
     lines = [
-        f"session {system.session_id} {'finished' if system.finished else 'stopped; go on with --resume'}",
+        f"session {system.session_id} " + ("finished" if system.finished else "stopped; go on with --resume"),
         f"bars {system.progress.bars}, signals {system.progress.signals}, rated {stats.get('rated', 0)}, "
-        f"unrated {stats.get('unrated', 0)}, failed {stats.get('failed', 0)}, expired {stats.get('expired', 0)}",
+        f"unrated {stats.get('unrated', 0)}, failed {stats.get('failed', 0)}, "
+        f"expired {stats.get('expired', 0)}",
         f"cost {stats.get('cost_usd', 0)} USD"
         + (" (simulated)" if system.settings.demo else "")
         + f", longest bar {system.progress.longest_bar_seconds * 1000:.1f} ms",

@@ -7,7 +7,6 @@ text must be short. Whatever comes in here comes out storable.
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping
 from datetime import datetime
 

@@ -1,7 +1,8 @@
 """A second opinion from a large language model on every trading signal, inside your own process.
 
-Put signals into a ``SignalMemoryStore``, run an ``LLMWorker`` as a task, and take the answers from a callback,
-from the files of an ``LLMCSVExporter``, or from PostgreSQL. ``llm_integration/README.md`` shows it in full.
+Put signals into a ``SignalMemoryStore``, run an ``LLMWorker`` as a task, and take the answers from a
+callback, from the files of an ``LLMCSVExporter``, or from PostgreSQL. ``llm_integration/README.md`` shows
+it in full.
 """
 
 from llm_integration.config import LLMConfig

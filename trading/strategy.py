@@ -95,6 +95,8 @@ class MovingAverageCross:
         decimals = HUNDREDTH - math.floor(math.log10(true_range))
         stop = round(bar.close - risk if rising else bar.close + risk, decimals)
         target = round(bar.close + (bar.close - stop) * self._config.reward_multiple, decimals + 4)
+        if bar.close in (stop, target):
+            return None
         return TradeSignal(
             timestamp=bar.timestamp,
             symbol=self.symbol,

@@ -47,7 +47,8 @@ _QUOTED_WRAPPER: Final = re.compile(
 
 WORDS: Final = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
 _RATING: Final = re.compile(
-    r"(\d{1,9}(?:\.\d{1,9})?)(?:\s{0,3}(?:/|out of|of)\s{0,3}(\d{1,9})(?:\.0)?)?(?:\s{0,3}stars?)?", re.ASCII
+    r"(?!0\d)(\d{1,9}(?:\.\d{1,9})?)(?:\s{0,3}(?:/|out of|of)\s{0,3}(\d{1,9})(?:\.0)?)?(?:\s{0,3}stars?)?",
+    re.ASCII,
 )
 _LABELLED: Final = re.compile(r"([1-5])\s{0,3}(?:[-–—:,]\s{1,3}|\()[^\d<>|]{1,60}", re.ASCII)
 _LABEL_DOUBT: Final = re.compile(

@@ -14,16 +14,22 @@ from llm_integration.domain import Choppiness
 from llm_integration.response_parser.model import Budget
 from llm_integration.response_parser.prose import Verdicts, after, before, clause, gives_orders, mentions
 
-__all__ = ["keyword_verdicts"]
+__all__ = ["keyword_choppiness", "keyword_verdicts"]
 
 _MAX_CHARS: Final = 6_000
 
 _THIS: Final = r"(?:(?:this|the) (?:[a-z]{1,10} ){0,2}?(?:signal|trade|setup|position|entry)|this|it|here)\b"
+_STOP: Final = r"(?=[*_]{0,3}\s{0,2}(?:[.!,;]|\Z|\n|[–—-]))"
 _REJECT: Final = re.compile(
     rf"(?:avoid(?:ing)?|skip|pass on|stay (?:out of|away from))(?: taking| entering| trading)? {_THIS}"
-    r"|(?:avoid|no trade|stay out|stay away)(?=[*_]{0,3}\s{0,2}(?:[.!,;]|\Z|\n|[–—-]))"
+    rf"|(?P<bare>(?:avoid|no trade|stay out|stay away){_STOP})"
     rf"|(?:do not|don['’]t|should not|shouldn['’]t|would not|wouldn['’]t) (?:buy|take|enter|trade)"
-    rf"(?: {_THIS}|(?=[*_]{{0,3}}\s{{0,2}}(?:[.!,;]|\Z|\n|[–—-])))",
+    rf"(?: {_THIS}|{_STOP})",
+    re.ASCII,
+)
+_BEFORE_BARE: Final = re.compile(
+    r"(?:^[\s*_#>-]{0,8}|:[\s*_]{0,5}"
+    r"|\b(?:i would|i['’]d|best to|better to|recommendation is to)\s[*_]{0,3})\Z",
     re.ASCII,
 )
 _PRAISE: Final = re.compile(r"excellent (?:[a-z]{1,10} )?(?:signal|trade|setup|opportunity)\b", re.ASCII)
@@ -41,6 +47,7 @@ _CONDITION: Final = re.compile(
 
 _CHOP: Final = re.compile(r"chop(?:py|piness)(?![a-z_])")
 _MEASURE: Final = re.compile(r"[\s_-]?(?:index|ratio|measure|filter|value|indicator)|[*_]{0,3}\s?[:=?|]")
+_CHOP_QUESTION: Final = re.compile(r"[^.!\n]{0,60}\?|\s(?:or|if|when|unless)\b")
 _NOT_CHOPPY: Final = re.compile(
     r"(?:\b(?:not|never|no longer|without|lacks|no)|n['’]t)\s(?:[a-z]{1,10}\s){0,2}\Z|\bnon-\Z", re.ASCII
 )
@@ -52,12 +59,11 @@ _CHOP_DOUBT: Final = re.compile(
 
 
 def keyword_verdicts(text: str, budget: Budget) -> Verdicts:
-    """The verdict that ``text`` (lower case) gives in words; empty for text longer than 6,000 characters."""
+    """The verdict on the signal that ``text`` (lower case, 6,000 characters at most) gives in words."""
     if len(text) > _MAX_CHARS:
         return Verdicts(None, None, False, [])
     warnings: list[str] = []
-    rejects, praises = _meant(_REJECT, text, budget), _meant(_PRAISE, text, budget)
-    verdicts = {1: rejects, 5: praises}
+    verdicts = {1: _meant(_REJECT, text, budget), 5: _meant(_PRAISE, text, budget)}
     named = [rating for rating, meant in verdicts.items() if meant]
     rating = named[0] if len(named) == 1 and False not in verdicts[named[0]] else None
     if named and rating is None:
@@ -65,7 +71,26 @@ def keyword_verdicts(text: str, budget: Budget) -> Verdicts:
     if rating and gives_orders(text, budget):
         rating = None
         warnings.append("the text gives orders to the rater, so its words do not count")
-    return Verdicts(rating, _choppiness(text, budget, warnings), bool(named), warnings)
+    return Verdicts(rating, None, bool(named), warnings)
+
+
+def keyword_choppiness(text: str, budget: Budget) -> Choppiness | None:
+    """Whether ``text`` (lower case) calls the market choppy or not; None when it does neither or both."""
+    if len(text) > _MAX_CHARS:
+        return None
+    found = set()
+    for word in mentions(_CHOP, text, budget):
+        sentence = before(text, word.start())
+        if _MEASURE.match(text, word.end()) or _CHOP_DOUBT.search(sentence):
+            continue
+        if _CHOP_QUESTION.match(after(text, word.end())):
+            continue
+        denied = bool(_NOT_CHOPPY.search(sentence))
+        if denied or word[0] == "choppy":
+            found.add(not denied)
+    if len(found) != 1:
+        return None
+    return "yes" if found.pop() else "no"
 
 
 def _meant(words: re.Pattern[str], text: str, budget: Budget) -> set[bool]:
@@ -73,23 +98,9 @@ def _meant(words: re.Pattern[str], text: str, budget: Budget) -> set[bool]:
     found = set()
     for match in mentions(words, text, budget):
         sentence = before(text, match.start())
+        if match.lastgroup and not _BEFORE_BARE.search(sentence):
+            continue
         if _WEIGH.search(sentence) or _CONDITION.match(after(text, match.end())):
             continue
         found.add(not _DENIED.search(clause(sentence)))
     return found
-
-
-def _choppiness(text: str, budget: Budget, warnings: list[str]) -> Choppiness | None:
-    found = set()
-    for word in mentions(_CHOP, text, budget):
-        sentence = before(text, word.start())
-        if _MEASURE.match(text, word.end()) or _CHOP_DOUBT.search(sentence):
-            continue
-        denied = bool(_NOT_CHOPPY.search(sentence))
-        if denied or word[0] == "choppy":
-            found.add(not denied)
-    if len(found) > 1:
-        warnings.append("the text calls the market choppy and not choppy")
-    if len(found) != 1:
-        return None
-    return "yes" if found.pop() else "no"

@@ -50,7 +50,6 @@ class _Candidate:
     """One object that says something in the answer's schema, and the layer it was read by."""
 
     start: int
-    end: int
     layer: ParseMethod
     reading: Reading
     quoted: bool
@@ -79,7 +78,7 @@ def search(text: str, budget: Budget) -> Search:
         for found, floor in zip(objects, [0, *(item.end for item in objects)], strict=False):
             budget.spend(_COST)
             candidates += _candidates(text, found, text[max(floor, found.start - 160) : found.start], prose)
-        chosen = _choose(text, candidates, budget)
+        chosen = _choose(candidates, _loose(text, objects), budget)
     except OutOfWork:
         reached = 0
         chosen = candidates[-1] if candidates else None
@@ -93,21 +92,20 @@ def search(text: str, budget: Budget) -> Search:
 def _candidates(text: str, found: Found, lead: str, prose: str) -> list[_Candidate]:
     """The object as a candidate; nothing when it says nothing or only echoes the prompt."""
     value = decode(text[found.start : found.end]) if found.closed else BAD
-    strict = value is not BAD
-    if strict:
-        found.value = value
+    if value is not BAD:
+        found.value, found.strict = value, True
     reading = read_value(found.value)
     if reading is None or reading.empty or reading.template:
         return []
     if reading.filler and _FENCES.sub("", prose):
         return []
     layer = ParseMethod.REPAIRED_JSON
-    if strict:
+    if found.strict:
         layer = ParseMethod.FENCED_JSON if _FENCE.search(lead[-40:]) else ParseMethod.EMBEDDED_JSON
-    return [_Candidate(found.start, found.end, layer, reading, _is_quoted(lead))]
+    return [_Candidate(found.start, layer, reading, _is_quoted(lead))]
 
 
-def _choose(text: str, candidates: Sequence[_Candidate], budget: Budget) -> _Candidate | None:
+def _choose(candidates: Sequence[_Candidate], loose: Sequence[str], budget: Budget) -> _Candidate | None:
     own = [candidate for candidate in candidates if not candidate.quoted]
     rated = [candidate for candidate in own if candidate.reading.rating is not None]
     if not rated:
@@ -116,7 +114,7 @@ def _choose(text: str, candidates: Sequence[_Candidate], budget: Budget) -> _Can
     order = list(ParseMethod)
     best = min((candidate.layer for candidate in rated), key=order.index)
     chosen = [candidate for candidate in rated if candidate.layer is best][-1]
-    if _contradicted(text, chosen, candidates, budget):
+    if _contradicted(chosen, candidates, loose, budget):
         chosen.reading.rating = chosen.reading.choppiness = None
         chosen.reading.warnings.append("the reply gives different ratings")
     elif any(candidate.reading.explicit for candidate in own if candidate is not chosen):
@@ -124,16 +122,17 @@ def _choose(text: str, candidates: Sequence[_Candidate], budget: Budget) -> _Can
     return chosen
 
 
-def _contradicted(text: str, chosen: _Candidate, all_of_them: Sequence[_Candidate], budget: Budget) -> bool:
+def _contradicted(
+    chosen: _Candidate, candidates: Sequence[_Candidate], loose: Sequence[str], budget: Budget
+) -> bool:
     rating = chosen.reading.rating
-    rated = [other for other in all_of_them if other.reading.rating is not None]
+    rated = [other for other in candidates if other.reading.rating is not None]
     for other in rated:
         later = other.start > chosen.start and (other.quoted or other.layer is not chosen.layer)
         repaired = other.layer is ParseMethod.REPAIRED_JSON and not other.quoted
         if (later or repaired) and other.reading.rating != rating:
             return True
-    strict = [(other.start, other.end) for other in rated if other.layer is not ParseMethod.REPAIRED_JSON]
-    return any(value != rating for gap in _gaps(text, strict) for value in _quoted_keys(gap, budget))
+    return any(value != rating for part in loose for value in _quoted_keys(part, budget))
 
 
 def _quoted_keys(text: str, budget: Budget) -> list[int | None]:
@@ -165,6 +164,11 @@ def _is_quoted(lead: str) -> bool:
     """True when the clause before an object says that it is not the reply's own verdict."""
     lead = _FENCE.sub("", lead).rstrip(" \t\n\"'`[(")
     return bool(_QUOTED.search(_CLAUSE_END.split(lead)[-1].lower()))
+
+
+def _loose(text: str, objects: Sequence[Found]) -> list[str]:
+    """The parts of the text that were not read as plain JSON."""
+    return _gaps(text, [(found.start, found.end) for found in objects if found.strict])
 
 
 def _outside(text: str, objects: Sequence[Found]) -> str:

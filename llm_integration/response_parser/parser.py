@@ -6,7 +6,7 @@ from typing import Final
 
 from llm_integration.domain import ParseMethod
 from llm_integration.response_parser.fields import MAX_TEXT_CHARS, read_value
-from llm_integration.response_parser.keywords import keyword_verdicts
+from llm_integration.response_parser.keywords import keyword_choppiness, keyword_verdicts
 from llm_integration.response_parser.model import Budget, JsonObject, OutOfWork, ParsedResponse, Reading
 from llm_integration.response_parser.objects import Search, search
 from llm_integration.response_parser.prose import Verdicts
@@ -117,31 +117,33 @@ def _objects(body: str, budget: Budget) -> Search | None:
 
 def _from_prose(found: Search, budget: Budget, notes: list[str]) -> ParsedResponse:
     """The rating from prose; whatever an object without a rating said stays as it is."""
-    lowered = found.prose.lower()
-    method = ParseMethod.REGEX
     try:
-        verdicts = stated_verdicts(lowered, budget)
-        if not verdicts.about_rating:
-            words = keyword_verdicts(lowered, budget)
-            if words.rating is not None or verdicts.choppiness is None:
-                method = ParseMethod.KEYWORDS
-            verdicts = _joined(verdicts, words)
+        method, verdicts = _verdicts(found.prose.lower(), budget)
     except OutOfWork:
+        method = ParseMethod.NONE
         verdicts = Verdicts(None, None, False, ["the reply mentions ratings too often to weigh them"])
     notes += verdicts.warnings
     if found.reading is not None:
         found.reading.rating = verdicts.rating
         return _response(found.reading, method if verdicts.rating is not None else found.method, *notes)
     if verdicts.rating is None and verdicts.choppiness is None:
-        return _response(None, method if verdicts.about_rating else ParseMethod.NONE, *notes)
+        return _response(None, ParseMethod.NONE, *notes)
     text = found.prose[: MAX_TEXT_CHARS + 1_000].strip(_BLANK)[:MAX_TEXT_CHARS] or None
     reading = Reading(verdicts.rating, verdicts.choppiness, text, None, True, False, False, [])
     return _response(reading, method, *notes)
 
 
-def _joined(stated: Verdicts, words: Verdicts) -> Verdicts:
-    choppiness = stated.choppiness if stated.choppiness is not None else words.choppiness
-    return Verdicts(words.rating, choppiness, words.about_rating, stated.warnings + words.warnings)
+def _verdicts(text: str, budget: Budget) -> tuple[ParseMethod, Verdicts]:
+    """What is stated, else what the words say; the method is that of the rating, if there is one."""
+    verdicts = stated_verdicts(text, budget)
+    stated = verdicts.about_rating or verdicts.choppiness is not None
+    if not verdicts.about_rating:
+        words = keyword_verdicts(text, budget)
+        stated = stated and words.rating is None
+        verdicts = Verdicts(words.rating, verdicts.choppiness, False, verdicts.warnings + words.warnings)
+    if verdicts.choppiness is None and not verdicts.warnings:
+        verdicts.choppiness = keyword_choppiness(text, budget)
+    return ParseMethod.REGEX if stated else ParseMethod.KEYWORDS, verdicts
 
 
 def _response(reading: Reading | None, method: ParseMethod, *notes: str) -> ParsedResponse:

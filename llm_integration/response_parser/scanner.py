@@ -74,12 +74,16 @@ class _Broken(Exception):  # noqa: N818  control flow inside this module
 
 @dataclass(slots=True)
 class Found:
-    """One object, or list of objects, at the outermost level: ``text[start:end]``."""
+    """One object, or list of objects, at the outermost level: ``text[start:end]``.
+
+    ``closed`` is false when it could not be read to its end, ``strict`` true once it proved to be plain JSON.
+    """
 
     start: int
     end: int
     value: object
     closed: bool
+    strict: bool = False
 
 
 def scan(text: str, budget: Budget) -> tuple[list[Found], int]:

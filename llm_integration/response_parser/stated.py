@@ -42,7 +42,8 @@ _ALONE: Final = re.compile(rf"[*_`\s]{{0,8}}{_N}(?:\s{{0,2}}stars?)?[*_`.\s]{{0,
 
 _RATING: Final = re.compile(r"rating(?![a-z_])")
 _SCORE: Final = re.compile(r"score(?![a-z_])")
-_RATE: Final = re.compile(r"rate[ds]?(?![a-z_])")
+_RATE: Final = re.compile(r"rate(?![a-z_])")
+_RATED: Final = re.compile(r"rated(?![a-z_])")
 _GIVE: Final = re.compile(r"give(?![a-z_])")
 _CHOP: Final = re.compile(r"chop(?:py|piness)(?![a-z_])")
 
@@ -78,6 +79,7 @@ _END: Final = re.compile(
 )
 _YES_NO: Final = re.compile(
     r"[*_`\"'”]{0,4}\??\s{0,2}(?:[:=|]|->|→|[-–—]\s|is\s)?[*_`\"'“\s]{0,5}(yes|no|true|false)"
+    r"(?![*_`\"'”]{0,3}\s?(?:/|\||or\b))"
     r"(?=\s{0,2}(?:[.,;!)*_\"'”`|}\n(–—-]|\Z))"
 )
 
@@ -113,6 +115,8 @@ def _ratings(text: str, budget: Budget) -> set[int | None]:
     for word in mentions(_SCORE, text, budget):
         found |= _statement(text, word, _AFTER_NOUN, (_OWN_NOUN,), needs_denominator=True)
     for word in mentions(_RATE, text, budget):
+        found |= _statement(text, word, _AFTER_VERB, (_FIRST_PERSON,))
+    for word in mentions(_RATED, text, budget):
         found |= _statement(text, word, _AFTER_VERB, (_FIRST_PERSON, _PASSIVE))
     for word in mentions(_GIVE, text, budget):
         found |= _statement(text, word, _AFTER_VERB, (_FIRST_PERSON,))
@@ -135,6 +139,8 @@ def _statement(
         return set()
     if _DOUBT.search(sentence) or _NEGATED.search(clause(sentence)):
         return set()
+    if match.end() == len(text) and sentence.endswith(('"', "'", "{", ",")):
+        return set()  # the end of a cut object: the number may have lost its rest
     return _weighed(match, after(text, match.end()))
 
 

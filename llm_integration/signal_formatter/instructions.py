@@ -31,13 +31,11 @@ How to judge
 
 _KEYS = """\
 "rating": the integer
-"choppiness": "yes" or "no"
+"choppiness": a single word, "yes" or "no"
 "analysis": why, in at most 60 words
 "recommendations": what a trader should do with this signal, in at most 30 words"""
 
-_FORM = (
-    '"rating": <integer 1-5>, "choppiness": <"yes" or "no">, "analysis": <text>, "recommendations": <text>'
-)
+_FORM = '"rating": <integer 1-5>, "choppiness": <word>, "analysis": <text>, "recommendations": <text>'
 
 SINGLE_FORM: Final = f"""\
 How to answer

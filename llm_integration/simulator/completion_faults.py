@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from llm_integration.simulator.error_faults import PROVIDER_SAYS, error_body
+from llm_integration.simulator.error_bodies import PROVIDER_SAYS, error_body
 from llm_integration.simulator.exchange import Exchange
 from llm_integration.simulator.kinds import FaultInfo, Kind
 

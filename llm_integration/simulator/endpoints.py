@@ -16,7 +16,7 @@ from llm_integration.simulator.catalogue import (
     RetiredModelError,
     UnknownModelError,
 )
-from llm_integration.simulator.error_faults import plain_error
+from llm_integration.simulator.error_bodies import plain_error
 from llm_integration.simulator.exchange import Answer
 from llm_integration.simulator.ledger import Ledger
 from llm_integration.simulator.request_log import RequestLog

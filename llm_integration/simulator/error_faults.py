@@ -2,46 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any
 
 import orjson
 
+from llm_integration.simulator.error_bodies import (
+    PER_DAY,
+    PER_MINUTE,
+    PROVIDER_SAYS,
+    error_body,
+    plain_error,
+    quota_error,
+)
 from llm_integration.simulator.exchange import Answer, Exchange
 from llm_integration.simulator.kinds import FaultInfo, Kind
 
-__all__ = ["ERRORS", "PER_DAY", "PER_MINUTE", "error_body", "plain_error", "quota_error"]
+__all__ = ["ERRORS"]
 
-USER = "user_simulated"
 HTML = "text/html"
-PROVIDER_SAYS = "Provider returned error"
 
 ErrorFault = Callable[[Exchange], Answer]
-
-
-def error_body(
-    code: int | str | None,
-    message: str,
-    *,
-    metadata: Mapping[str, Any] | None = None,
-    availability: Mapping[str, Any] | None = None,
-    **extra: Any,
-) -> dict[str, Any]:
-    """OpenRouter's error envelope. ``code`` None leaves the code out, as availability errors do."""
-    error: dict[str, Any] = {"message": message}
-    if code is not None:
-        error["code"] = code
-    if metadata is not None:
-        error["metadata"] = metadata
-    if availability is not None:
-        error["availability"] = availability
-    return {"error": {**error, **extra}, "user_id": USER}
-
-
-def plain_error(status: int, message: str, headers: Mapping[str, str] | None = None, **parts: Any) -> Answer:
-    """A refusal whose HTTP status and ``error.code`` agree."""
-    return Answer(status, orjson.dumps(error_body(status, message, **parts)), headers or {})
 
 
 ERRORS: dict[str, tuple[FaultInfo, ErrorFault]] = {}
@@ -144,7 +126,7 @@ _simple(
 )
 _simple(
     "reasoning_mandatory",
-    Kind.REJECTED,
+    Kind.MODEL,
     400,
     "Reasoning is mandatory for this endpoint and cannot be disabled",
     "400, the model cannot be told not to think",
@@ -335,22 +317,6 @@ _add(
     "rate_limited_garbage", Kind.RETRYABLE, "429 with an unreadable Retry-After", _limited, retry_after="soon"
 )
 _simple("rate_limited_bare", Kind.RETRYABLE, 429, "Rate limit exceeded", "429 that names no wait at all")
-
-
-def quota_error(message: str, limit: int, reset_ms: int) -> Answer:
-    """429 of the free tier: the same X-RateLimit values as headers and, as strings, in the metadata."""
-    values = {
-        "X-RateLimit-Limit": str(limit),
-        "X-RateLimit-Remaining": "0",
-        "X-RateLimit-Reset": str(reset_ms),
-    }
-    return plain_error(429, message, values, metadata={"headers": values})
-
-
-PER_MINUTE = "Rate limit exceeded: free-models-per-min. "
-PER_DAY = (
-    "Rate limit exceeded: free-models-per-day. Add 10 credits to unlock 1000 free model requests per day"
-)
 
 
 def _per_minute(exchange: Exchange) -> Answer:

@@ -20,7 +20,7 @@ class Kind(StrEnum):
     KEY = "key"
     """No request with this key succeeds for now."""
     MODEL = "model"
-    """No request for this model, in this form, succeeds."""
+    """No request for this model, or with these settings, succeeds until somebody changes them."""
     FILTERED = "filtered"
     """The prompt or the answer was refused; asking again is useless."""
     TRUNCATED = "truncated"

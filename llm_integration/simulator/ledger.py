@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from llm_integration.simulator.catalogue import Model
-from llm_integration.simulator.error_faults import PER_DAY, PER_MINUTE, plain_error, quota_error
+from llm_integration.simulator.error_bodies import PER_DAY, PER_MINUTE, plain_error, quota_error
 from llm_integration.simulator.exchange import Answer, estimate_tokens
 from llm_integration.simulator.validation import Ask, RefusedError
 

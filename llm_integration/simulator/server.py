@@ -20,7 +20,8 @@ from llm_integration.simulator.catalogue import DEFAULT_MODELS, DEFAULT_RETIRED,
 from llm_integration.simulator.completion_faults import COMPLETIONS
 from llm_integration.simulator.content_faults import CONTENTS, CUT_BY_LENGTH
 from llm_integration.simulator.endpoints import API_ROOT, SideEndpoints
-from llm_integration.simulator.error_faults import ERRORS, plain_error
+from llm_integration.simulator.error_bodies import plain_error
+from llm_integration.simulator.error_faults import ERRORS
 from llm_integration.simulator.exchange import Exchange
 from llm_integration.simulator.faults import Fault
 from llm_integration.simulator.ledger import Account, Ledger

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from llm_integration.simulator.catalogue import Catalogue, Model, RetiredModelError, UnknownModelError
-from llm_integration.simulator.error_faults import plain_error
+from llm_integration.simulator.error_bodies import plain_error
 from llm_integration.simulator.exchange import Answer, estimate_tokens
 
 __all__ = ["Ask", "RefusedError", "check_key", "parse_body", "read_ask"]

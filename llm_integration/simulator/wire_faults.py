@@ -283,9 +283,7 @@ async def _huge_body(exchange: Exchange, line: Line) -> web.StreamResponse:
     return response
 
 
-@_wire(
-    "redirect", "network", Kind.RETRYABLE, "a redirect; the key must not follow it", location=None, status=307
-)
+@_wire("redirect", "network", Kind.MODEL, "a redirect; the key must not follow it", location=None, status=307)
 async def _redirect(exchange: Exchange, line: Line) -> web.StreamResponse:
     location = exchange.params["location"] or exchange.base_url.removesuffix("/api/v1") + "/elsewhere"
     return web.Response(status=int(exchange.params["status"]), headers={"Location": str(location)})

@@ -70,8 +70,8 @@ async def test_the_demo_stores_the_same_in_files_and_tables(database_url: str, t
     assert done.returncode == 0, done.stderr
     stored = await fetch(
         database_url,
-        """SELECT s.signal_id, r.rating, r.choppiness, r.parse_method, r.cost_usd, r.model_requested, r.model_served,
-                  r.provider
+        """SELECT s.signal_id, r.rating, r.choppiness, r.parse_method, r.cost_usd,
+                  r.model_requested, r.model_served, r.provider
            FROM trading_signals s LEFT JOIN llm_analysis_results r USING (signal_id)""",
     )
     assert 50 <= len(stored) <= 200
@@ -130,7 +130,8 @@ async def test_a_stopped_session_is_resumed_without_doubles(database_url: str, t
     assert times == sorted(set(times))
     counts = await fetch(
         database_url,
-        """SELECT (SELECT count(*) FROM trading_sessions) AS sessions, (SELECT count(*) FROM market_data) AS bars,
+        """SELECT (SELECT count(*) FROM trading_sessions) AS sessions,
+                  (SELECT count(*) FROM market_data) AS bars,
                   (SELECT count(*) FROM trading_signals) AS signals,
                   (SELECT count(*) FROM llm_analysis_results) AS results""",
     )
@@ -142,8 +143,8 @@ def test_without_a_key_trading_runs_and_the_llm_is_off(database_url: str, tmp_pa
     """No key: loud, nothing simulated, bars and signals stored, no rating."""
     bars = bars_file(tmp_path, 800)
     done = run(
-        "--data", str(bars), "--symbol", "ES", "--database-url", database_url, "--output", str(tmp_path / "out"),
-        "--no-dashboard",
+        "--data", str(bars), "--symbol", "ES", "--database-url", database_url,
+        "--output", str(tmp_path / "out"), "--no-dashboard",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "LLM off" in done.stderr

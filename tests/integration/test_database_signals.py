@@ -2,29 +2,161 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+import asyncio
+import math
+
+import pytest
 
 from database.db_manager import DatabaseManager
-from llm_integration.domain import Bar, LLMAnalysis, Signal, TaskStatus
-
-T0 = datetime(2024, 3, 1, 12, tzinfo=UTC)
-SIGNAL = Signal(
-    "s-1", T0, "EURUSD", "BUY", 1.1, 1.09, 1.12, {"rsi_14": 55.5, "atr_14": None},
-    tuple(Bar(T0 - timedelta(hours=20 - i), 1.1, 1.2, 1.0, 1.15, 100.0 + i) for i in range(20)), "sess", "cross", "n",
-)  # fmt: skip
+from database.errors import BadRowError, UnknownSignalError, UnknownTaskError
+from llm_integration.domain import Signal, TaskStatus
+from tests.integration.database_helpers import LEASE, answer, lapse, plain, signal
 
 
-async def test_basic(db: DatabaseManager) -> None:
-    """A signal goes round."""
-    task = await db.record_signal(SIGNAL)
-    assert await db.record_signal(SIGNAL) == task
-    ((claim, signal),) = await db.claim_waiting(worker_id="w", limit=5, lease_seconds=30)
-    assert signal == SIGNAL
-    assert claim.task_id == task
-    done = LLMAnalysis("s-1", TaskStatus.COMPLETED, rating=4, choppiness="no", processed_at=T0)
-    assert await db.save_outcomes([(done, claim)]) == {"s-1"}
-    ((_, back),) = await db.session_analyses("sess")
-    assert back == replace(done, task_id=task)
-    print(await db.get_llm_processing_stats("sess"))
-    print(await db.get_enhanced_signal_data("s-1"))
+async def test_a_signal_and_its_task_are_stored_once(db: DatabaseManager) -> None:
+    """Recording a signal again changes nothing and gives the same task."""
+    task = await db.record_signal(signal())
+    assert await db.record_signal(signal(entry_price=9.9)) == task
+    data = await db.get_enhanced_signal_data("s-1")
+    assert (data["task_id"], data["status"], data["entry_price"], data["rating"]) == (
+        task,
+        "pending",
+        1.1,
+        None,
+    )
+
+
+async def test_a_signal_comes_back_as_it_was_handed_in(db: DatabaseManager) -> None:
+    """Bars, indicators, strategy and notes reach whichever worker takes the task."""
+    await db.record_signal(signal())
+    ((claim, back),) = await db.claim_waiting(worker_id="w", limit=5, lease_seconds=LEASE)
+    assert back == signal()
+    assert (claim.signal_id, claim.attempts) == ("s-1", 1)
+    assert 0 <= claim.age_seconds < 60
+
+
+async def test_sessions_are_made_as_needed(db: DatabaseManager, database_url: str) -> None:
+    """A signal of a session that PostgreSQL has not heard of is not lost over it."""
+    await db.record_signal(signal(session_id="other"))
+    await db.claim_signals([signal("s-2", session_id=None)], worker_id="w", lease_seconds=LEASE)
+    async with plain(database_url) as connection:
+        rows = await connection.fetch("SELECT session_id FROM trading_sessions")
+    assert [row[0] for row in rows] == ["other"]
+
+
+HOSTILE = [
+    signal("nul\0id", symbol="A\0B", notes="x\0"),
+    signal("surrogate\ud800", symbol="\udfff", signal_type="{format} %s", strategy="'; DROP TABLE x; --"),
+    signal("long" * 500_000, notes="n" * 1_000_000, symbol="=cmd()" * 1_000),
+    signal("nan", entry_price=math.nan, stop_loss=math.inf, indicators={"a\0": math.nan, "b\ud800": 1.0}),
+    Signal("bare", None, "", "", None, None, None),
+    signal("", session_id="\0\ud800" * 999),
+]
+
+
+@pytest.mark.parametrize("hostile", HOSTILE, ids=range(len(HOSTILE)))
+async def test_hostile_signals_go_all_the_way(db: DatabaseManager, hostile: Signal) -> None:
+    """Whatever a signal holds, it is stored, claimed under its own id, answered and read back."""
+    task = await db.record_signal(hostile)
+    claims = await db.claim_signals([hostile], worker_id="w", lease_seconds=LEASE)
+    assert claims[hostile.signal_id].task_id == task
+    done = answer(hostile.signal_id, raw_reply="\0\ud800" * 10, analysis="\0", warnings=("\udfff",))
+    assert await db.save_outcomes([(done, claims[hostile.signal_id])]) == {hostile.signal_id}
+    data = await db.get_enhanced_signal_data(hostile.signal_id)
+    assert (data["task_id"], data["rating"], data["analysis"]) == (task, 4, "�")
+
+
+async def test_an_outsiders_signal_needs_only_the_documented_columns(
+    db: DatabaseManager, database_url: str
+) -> None:
+    """Another process may insert signals itself; a task is made on request and rated like any other."""
+    async with plain(database_url) as connection:
+        await connection.execute(
+            'INSERT INTO trading_signals (signal_id, symbol, "timestamp", signal_type, entry_price, stop_loss, '
+            "target_price) VALUES ('x', 'ES', now(), 'SELL', 10, 11, 8)"
+        )
+    task = await db.create_llm_enhancement_task("x")
+    assert await db.create_llm_enhancement_task("x") == task
+    ((claim, back),) = await db.claim_waiting(worker_id="w", limit=5, lease_seconds=LEASE)
+    assert (claim.task_id, back.symbol, back.bars, dict(back.indicators)) == (task, "ES", (), {})
+
+
+async def test_bars_reach_a_task_that_was_made_before_them(db: DatabaseManager, database_url: str) -> None:
+    """A claim with the signal at hand fills in the context that an earlier hand left empty."""
+    await db.record_signal(signal(bars=()))
+    await db.claim_signals([signal()], worker_id="w", lease_seconds=LEASE)
+    await lapse(database_url)
+    ((_, back),) = await db.claim_waiting(worker_id="v", limit=5, lease_seconds=LEASE)
+    assert back.bars == signal().bars
+
+
+async def test_ids_that_do_not_exist_are_named_in_the_error(db: DatabaseManager) -> None:
+    """Each lookup of something unknown says what is unknown, and is not worth repeating."""
+    with pytest.raises(UnknownSignalError, match="nowhere"):
+        await db.create_llm_enhancement_task("nowhere")
+    with pytest.raises(UnknownSignalError, match="nowhere"):
+        await db.get_enhanced_signal_data("nowhere")
+    with pytest.raises(UnknownTaskError, match="77"):
+        await db.update_task_status(77, "failed")
+    with pytest.raises(UnknownTaskError, match="77"):
+        await db.save_llm_analysis_result(77, "nowhere", answer())
+
+
+async def test_pending_tasks_are_listed_oldest_first(db: DatabaseManager) -> None:
+    """The list shows what waits, with the signal's data, and claims nothing."""
+    for name in ("b", "a", "c"):
+        await db.record_signal(signal(name))
+    listed = await db.get_pending_llm_tasks(limit=2)
+    assert [(row["signal_id"], row["status"], row["symbol"]) for row in listed] == [
+        ("b", "pending", "EURUSD"), ("a", "pending", "EURUSD"),
+    ]  # fmt: skip
+    assert len(await db.get_pending_llm_tasks()) == 3
+    assert await db.get_pending_llm_tasks(-1) == []
+
+
+async def test_a_status_set_by_hand_voids_the_claim(db: DatabaseManager) -> None:
+    """Who decides by hand wins over a worker that is still at it."""
+    claims = await db.claim_signals([signal()], worker_id="w", lease_seconds=LEASE)
+    task = claims["s-1"].task_id
+    await db.update_task_status(task, TaskStatus.FAILED, "by hand")
+    assert await db.save_outcomes([(answer(), claims["s-1"])]) == set()
+    data = await db.get_enhanced_signal_data("s-1")
+    assert (data["status"], data["error"], data["completed_at"] is None) == ("failed", "by hand", False)
+    await db.update_task_status(task, "pending")
+    data = await db.get_enhanced_signal_data("s-1")
+    assert (data["status"], data["error"], data["completed_at"]) == ("pending", None, None)
+    with pytest.raises(ValueError, match="done"):
+        await db.update_task_status(task, "done")
+
+
+async def test_the_simple_calls_work_one_after_the_other(db: DatabaseManager) -> None:
+    """Task, status, result by hand: the documented calls, with a plain dictionary."""
+    await db.record_signal(signal())
+    task = await db.create_llm_enhancement_task("s-1")
+    await db.update_task_status(task, "processing")
+    assert await db.save_llm_analysis_result(task, "s-1", {"rating": 5, "choppiness": "yes", "analysis": "a"})
+    assert not await db.save_llm_analysis_result(task, "s-1", {"rating": 1})
+    data = await db.get_enhanced_signal_data("s-1")
+    assert (data["status"], data["rating"], data["choppiness"], data["analysis"]) == (
+        "completed",
+        5,
+        "yes",
+        "a",
+    )
+    with pytest.raises(BadRowError, match="belongs to"):
+        await db.save_llm_analysis_result(task, "s-2", {"rating": 1})
+
+
+async def test_a_task_called_completed_by_hand_still_takes_its_result(db: DatabaseManager) -> None:
+    """The order of the two calls does not matter."""
+    task = await db.record_signal(signal())
+    await db.update_task_status(task, "completed")
+    assert await db.save_llm_analysis_result(task, "s-1", {"rating": 2})
+    assert (await db.get_enhanced_signal_data("s-1"))["rating"] == 2
+
+
+async def test_signals_recorded_at_the_same_moment_do_not_disturb_each_other(db: DatabaseManager) -> None:
+    """Ten writers of the same three signals make three tasks."""
+    tasks = await asyncio.gather(*(db.record_signal(signal(f"s-{number % 3}")) for number in range(30)))
+    assert len(set(tasks)) == 3
+    assert len({tasks[number] for number in range(0, 30, 3)}) == 1

@@ -17,10 +17,11 @@ from tests.unit.worker_parts import signal_mapping
 
 pytestmark = pytest.mark.postgres
 
+HOURS = [(hour, 1.1 + hour / 1000) for hour in range(11)]
 BARS = [
-    (f"2026-01-05T{hour:02d}:00:00+00:00", 1.1 + hour / 1000, 1.102 + hour / 1000, 1.099 + hour / 1000, 1.101 + hour / 1000, 100.0)
-    for hour in range(11)
-]  # fmt: skip
+    (f"2026-01-05T{hour:02d}:00:00+00:00", price, price + 0.002, price - 0.001, price + 0.001, 100.0)
+    for hour, price in HOURS
+]
 
 
 FASTER: dict[str, Fault] = {"slow": Fault("slow", seconds=0.05)}
@@ -149,9 +150,10 @@ async def test_fallback_models_take_over_from_a_retired_one(db: DatabaseManager)
 
 async def test_a_signal_full_of_holes_is_stored_and_rated(db: DatabaseManager) -> None:
     """No stop, stop equal to entry, NaN and infinities: stored as NULL, formatted as missing, no crash."""
-    holes = {
+    holes: dict[str, dict[str, Any]] = {
         "no stop": {"stop_loss": None}, "flat": {"stop_loss": 1.1}, "nan": {"entry_price": float("nan")},
-        "inf": {"target_price": float("inf")}, "text": {"entry_price": "a lot"}, "time": {"timestamp": "soon"},
+        "inf": {"target_price": float("inf")}, "text": {"entry_price": "a lot"},
+        "time": {"timestamp": "soon"},
         "nul": {"symbol": "EUR\x00USD", "notes": "\ud800"}, "braces": {"symbol": "{0.__class__}"},
     }  # fmt: skip
     async with OpenRouterSimulator(seed=1) as simulator:

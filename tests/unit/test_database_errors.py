@@ -39,7 +39,7 @@ ESCAPED = "MARKER-p%40ss"
         (asyncpg.ForeignKeyViolationError("key"), BadRowError),
         (asyncpg.CharacterNotInRepertoireError("NUL"), BadRowError),
         (asyncpg.ProgramLimitExceededError("index row"), BadRowError),
-        (asyncpg.exceptions._base.DataError("cannot encode"), BadRowError),  # type: ignore[attr-defined]  # not in the stubs
+        (asyncpg.exceptions._base.DataError("cannot encode"), BadRowError),
         (asyncpg.InsufficientPrivilegeError("rights"), DatabaseFaultError),
         (asyncpg.UndefinedTableError("no table"), DatabaseFaultError),
         (asyncpg.InternalServerError("XX000"), DatabaseFaultError),

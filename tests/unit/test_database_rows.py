@@ -140,7 +140,8 @@ def test_a_mapping_with_an_odd_rating_is_unrated_with_the_reason(rating: Any) ->
 def test_a_failed_task_reads_back_as_a_failed_analysis() -> None:
     """A failure has its reason and what it cost, and no result."""
     row = {
-        "signal_id": "s", "status": "failed", "task_id": 3, "error": "why", "spent_usd": Decimal("0.1"), "completed_at": T0,
+        "signal_id": "s", "status": "failed", "task_id": 3, "error": "why", "spent_usd": Decimal("0.1"),
+        "completed_at": T0,
     }  # fmt: skip
     assert analysis_from_row(row) == LLMAnalysis(
         "s", TaskStatus.FAILED, task_id=3, error="why", cost_usd=Decimal("0.1"), processed_at=T0

@@ -80,8 +80,8 @@ def test_a_date_is_its_midnight() -> None:
 @pytest.mark.parametrize(
     "given_value",
     [
-        None, True, "", "soon", "2017-13-01", "1500000000", b"2017-01-02", math.nan, math.inf, 1e30, 10**5_000,
-        pd.NaT, [], object(), datetime.max.replace(tzinfo=timezone(-timedelta(hours=5))),
+        None, True, "", "soon", "2017-13-01", "1500000000", b"2017-01-02", math.nan, math.inf, 1e30,
+        10**5_000, pd.NaT, [], object(), datetime.max.replace(tzinfo=timezone(-timedelta(hours=5))),
     ],
     ids=lambda value: type(value).__name__,
 )  # fmt: skip

@@ -152,6 +152,8 @@ def test_negative_prices_are_prices(write_csv: WriteCsv) -> None:
         ("2017-01-03,1.1,inf,1.0,1.2,5", "high is not a finite number: 'inf'"),
         ("2017-01-03,1.1,1.3,-inf,1.2,5", "low is not a finite number: '-inf'"),
         ("2017-01-03,1.1,1e999,1.0,1.2,5", "high is not a finite number: '1e999'"),
+        ("2017-01-03,1.1,1e16,1.0,1.2,5", "high '1e16' is no price"),
+        ("2017-01-03,1.1,1.3,-1e300,1.2,5", "low '-1e300' is no price"),
         ("2017-01-03,1.1,1.3,1.0,1.2,NaN", "volume is not a finite number: 'NaN'"),
         ("2017-01-03,1.1,1.3,1.0,1.2,-1", "volume -1.0 is negative"),
         ("2017-01-03,1.1,1_3,1.0,1.2,5", "high is not a finite number: '1_3'"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import pytest
@@ -66,8 +66,8 @@ def test_ema_is_the_textbook_recursion() -> None:
 def test_rsi_and_atr_are_wilders() -> None:
     """RSI and ATR use Wilder's smoothing, 1/n of the difference per bar."""
     bars = SAMPLE[:400]
-    changes = [b.close - a.close for a, b in zip(bars, bars[1:], strict=False)]
-    ranges = [max(b.high, a.close) - min(b.low, a.close) for a, b in zip(bars, bars[1:], strict=False)]
+    changes = [b.close - a.close for a, b in pairwise(bars)]
+    ranges = [max(b.high, a.close) - min(b.low, a.close) for a, b in pairwise(bars)]
     gain = sum(max(c, 0) for c in changes[:14]) / 14
     loss = sum(max(-c, 0) for c in changes[:14]) / 14
     true_range = sum(ranges[:14]) / 14

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from llm_integration.config import LLMConfig
 from llm_integration.domain import Bar, Signal
+from llm_integration.response_parser import LLMResponseParser
 from llm_integration.signal_formatter import SignalFormatter
 from llm_integration.simulator.rule import read_facts
 
@@ -575,9 +576,18 @@ def test_the_form_of_the_answer_is_no_answer() -> None:
     assert "1 (avoid)" in text
     assert "5 (excellent)" in text
     assert not re.search(r'rating"?\s*[:=]?\s*"?[1-5]\b', text, re.IGNORECASE)
+    assert not re.search(r'choppiness"?\s*[:=]?\s*[<"]*(yes|no)\b', text, re.IGNORECASE)
     for start in (match.start() for match in re.finditer(r"[{\[]", text)):
         with pytest.raises(json.JSONDecodeError):
             json.JSONDecoder().raw_decode(text, start)
+
+
+def test_a_reply_that_repeats_the_prompt_is_not_rated() -> None:
+    """The parser finds neither a rating nor a verdict in the instructions themselves."""
+    text = prompt()
+    for quoted in (text, text[text.index("How to judge") :], text[text.index("How to answer") :]):
+        reading = LLMResponseParser().parse(quoted)
+        assert (reading.rating, reading.choppiness) == (None, None)
 
 
 def test_the_prompt_has_a_version_and_a_system_text() -> None:

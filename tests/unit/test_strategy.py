@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -50,8 +51,8 @@ def test_buy_on_the_bar_that_crosses() -> None:
         symbol="EURUSD",
         signal_type="BUY",
         entry_price=9.0,
-        stop_loss=pytest.approx(9 - 7 / 3, abs=0.01),
-        target_price=pytest.approx(9 + 3 * 7 / 3, abs=0.03),
+        stop_loss=6.67,  # true ranges 2, 2 and 3: one average of them below the entry
+        target_price=15.99,  # three times the risk of 2.33 above it
         strategy="sma_cross_2_4",
     )
 
@@ -74,10 +75,7 @@ def test_stop_and_target_lie_where_the_settings_say() -> None:
     position = {bar.timestamp: i for i, bar in enumerate(SAMPLE)}
     for signal in signals(SAMPLE):
         last = SAMPLE[position[signal.timestamp] - 14 : position[signal.timestamp] + 1]
-        ranges = [
-            max(bar.high, before.close) - min(bar.low, before.close)
-            for before, bar in zip(last, last[1:], strict=False)
-        ]
+        ranges = [max(bar.high, before.close) - min(bar.low, before.close) for before, bar in pairwise(last)]
         true_range = sum(ranges) / 14
         risk, reward = signal.entry_price - signal.stop_loss, signal.target_price - signal.entry_price
         assert signal.entry_price == last[-1].close
@@ -89,7 +87,7 @@ def test_stop_and_target_lie_where_the_settings_say() -> None:
 def test_directions_alternate() -> None:
     """After a BUY comes a SELL and the other way round: a side is only left for the other one."""
     kinds = [signal.signal_type for signal in signals(SAMPLE)]
-    assert all(first != second for first, second in zip(kinds, kinds[1:], strict=False))
+    assert all(first != second for first, second in pairwise(kinds))
 
 
 def test_touching_is_not_crossing() -> None:
@@ -109,7 +107,7 @@ def test_market_that_never_moves_gives_no_signal() -> None:
 
 @pytest.mark.parametrize("start", [0, 1_000, 3_333, 5_000])
 def test_replaying_the_warm_up_decides_the_same(start: int) -> None:
-    """A process that replays ``warm_up_bars`` gives, from there on, exactly the signals of one that never stopped."""
+    """After a replay of ``warm_up_bars`` the signals are exactly those of a process that never stopped."""
     strategy = MovingAverageCross(TradingConfig())
     replay = SAMPLE[start : start + strategy.warm_up_bars]
     for bar in replay:
@@ -127,7 +125,7 @@ def test_no_signal_knows_a_later_bar() -> None:
         assert signals(upto) == whole[: number + 1]
 
 
-@given(st.lists(st.integers(-50, 50), max_size=60), st.sampled_from([1e-6, 1.0, 2.0**20]))
+@given(st.lists(st.integers(-50, 50), max_size=60), st.sampled_from([1e-300, 1e-6, 1.0, 2.0**20]))
 def test_any_market_at_any_price_gives_sound_signals(steps: list[int], unit: float) -> None:
     """Stop, entry and target are in order for every signal, whatever the price level."""
     closes, price = [], 0.0
@@ -138,6 +136,12 @@ def test_any_market_at_any_price_gives_sound_signals(steps: list[int], unit: flo
         prices = [signal.stop_loss, signal.entry_price, signal.target_price]
         assert prices == sorted(prices, reverse=signal.signal_type == "SELL")
         assert len(set(prices)) == 3
+
+
+def test_stop_that_rounds_to_the_entry_gives_no_signal() -> None:
+    """With a stop a thousandth of a true range away there is nothing to trade."""
+    tight = SMALL.model_copy(update={"stop_atr_multiple": 0.001})
+    assert signals(bars_of([10, 9, 8, 7, 6, 7, 9, 11, 12]), tight) == []
 
 
 def test_symbol_comes_from_the_caller_first() -> None:

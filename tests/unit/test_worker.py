@@ -324,10 +324,10 @@ def cleanup_calls(store: SignalMemoryStore) -> Callable[[], int]:
     calls = 0
     original = store.cleanup_old_signals
 
-    def counted() -> int:
+    def counted(limit: int | None = None) -> int:
         nonlocal calls
         calls += 1
-        return original()
+        return original(limit)
 
     store.cleanup_old_signals = counted  # type: ignore[method-assign]  # a counter around the real one
     return lambda: calls

@@ -22,6 +22,8 @@ DELIMITERS = ",;\t"
 MICROSECOND = timedelta(microseconds=1)
 EARLIEST = (datetime.min.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
 LATEST = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
+MAX_PRICE = 1e15
+"""Far above any market; below it no sum or product of prices overflows."""
 NUMBER_ONLY = re.compile(r"[0-9]{9,}(\.[0-9]*)?")
 EARLIEST_EPOCH = datetime(1980, 1, 1, tzinfo=UTC).timestamp()
 LATEST_EPOCH = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
@@ -74,7 +76,7 @@ def parse_row(line: str, columns: Columns) -> Row:
         raise _bad_number(cells, columns) from None
     opened, high, low, close, volume = values
     sound = low <= opened <= high and low <= close <= high and 0 <= volume < math.inf
-    if not sound or low == -math.inf or high == math.inf or "_" in line:
+    if not sound or low < -MAX_PRICE or high > MAX_PRICE or "_" in line:
         _check_values(cells, columns)
     return moment, (opened, high, low, close, volume)
 
@@ -140,6 +142,8 @@ def _check_values(cells: Sequence[str], columns: Columns) -> None:
         numbers[name] = float(cell)
         if not math.isfinite(numbers[name]) or "_" in cell:
             raise ValueError(f"{name} is not a finite number: {shown(cell)}")
+        if name != "volume" and abs(numbers[name]) > MAX_PRICE:
+            raise ValueError(f"{name} {shown(cell)} is no price: larger than {MAX_PRICE:g}")
     opened, high, low, close, volume = numbers.values()
     if high < low:
         raise ValueError(f"high {high} is below low {low}")

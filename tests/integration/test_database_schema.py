@@ -1,0 +1,198 @@
+"""The tables: created on connect, once, as documented; and the queries find their indexes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+
+import asyncpg
+import pytest
+
+from database import host_queries, migrations, queries
+from database.db_manager import DatabaseManager
+from database.errors import DatabaseRefusedError
+from tests.conftest import PostgresForTests
+from tests.integration.database_helpers import LEASE, plain
+
+DESCRIPTION = """
+SELECT table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable || ' ' || COALESCE(column_default, '')
+FROM information_schema.columns WHERE table_schema = 'public'
+UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
+UNION ALL SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid)
+FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+ORDER BY 1
+"""
+
+
+@pytest.fixture
+def empty_url(postgres: PostgresForTests) -> Iterator[str]:
+    """A database without any table."""
+    url = postgres.create(empty=True)
+    yield url
+    postgres.drop(url)
+
+
+async def describe(url: str) -> list[str]:
+    """Every column, index and constraint."""
+    async with plain(url) as connection:
+        return [row[0] for row in await connection.fetch(DESCRIPTION)]
+
+
+async def test_many_that_connect_at_once_create_the_tables_once(empty_url: str, database_url: str) -> None:
+    """Processes that start together neither fail nor differ from one that started alone."""
+    managers = [DatabaseManager(empty_url) for _ in range(6)]
+    await asyncio.gather(*(manager.connect() for manager in managers))
+    await asyncio.gather(*(manager.close() for manager in managers))
+    assert await describe(empty_url) == await describe(database_url)
+    async with plain(empty_url) as connection:
+        applied = await connection.fetch("SELECT version FROM schema_version ORDER BY 1")
+    assert [row[0] for row in applied] == list(range(1, migrations.NEWEST + 1))
+
+
+async def test_the_files_may_be_run_again_by_hand(database_url: str) -> None:
+    """An operator who feeds the .sql files to psql does no harm."""
+    before = await describe(database_url)
+    async with plain(database_url) as connection:
+        for names in migrations.MIGRATIONS.values():
+            for name in names:
+                await connection.execute(migrations.read_sql(name))
+    assert await describe(database_url) == before
+
+
+async def test_the_documented_names_exist(database_url: str) -> None:
+    """Users query these tables, columns and indexes."""
+    description = "\n".join(await describe(database_url))
+    for index in (
+        "idx_llm_tasks_status",
+        "idx_llm_tasks_signal",
+        "idx_llm_results_signal",
+        "idx_llm_results_task",
+    ):
+        assert f" {index} ON " in description
+    async with plain(database_url) as connection:
+        await connection.fetch(
+            "SELECT s.signal_id, r.rating, r.choppiness, r.parse_method, r.cost_usd "
+            "FROM trading_signals s LEFT JOIN llm_analysis_results r USING (signal_id)"
+        )
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE llm_enhancement_tasks SET status = 'done'",
+        "UPDATE llm_analysis_results SET rating = 6",
+        "UPDATE llm_analysis_results SET rating = 0",
+        "UPDATE llm_analysis_results SET choppiness = 'maybe'",
+        "INSERT INTO llm_analysis_results (task_id, signal_id) SELECT task_id, signal_id FROM llm_analysis_results",
+        "INSERT INTO llm_enhancement_tasks (signal_id) VALUES ('s')",
+        "INSERT INTO llm_enhancement_tasks (signal_id) VALUES ('unknown')",
+    ],
+)
+async def test_the_tables_refuse_what_must_not_be(db: DatabaseManager, database_url: str, sql: str) -> None:
+    """No fourth status, no rating outside the scale, no second task or result, whoever writes."""
+    async with plain(database_url) as connection:
+        await connection.execute("INSERT INTO trading_signals (signal_id) VALUES ('s')")
+        task = await db.create_llm_enhancement_task("s")
+        await db.save_llm_analysis_result(task, "s", {"rating": 3})
+        with pytest.raises(asyncpg.IntegrityConstraintViolationError):
+            await connection.execute(sql)
+
+
+async def test_newer_tables_are_refused_in_one_line(database_url: str) -> None:
+    """An old program does not write into tables it does not understand."""
+    async with plain(database_url) as connection:
+        await connection.execute("INSERT INTO schema_version (version) VALUES (999)")
+    with pytest.raises(DatabaseRefusedError, match="999"):
+        await DatabaseManager(database_url).connect()
+
+
+async def test_connecting_to_known_tables_writes_nothing(database_url: str) -> None:
+    """A role that may not create tables, or a read-only server, can be connected to."""
+    async with DatabaseManager(
+        database_url, server_settings={"default_transaction_read_only": "on"}
+    ) as manager:
+        assert await manager.get_pending_llm_tasks() == []
+
+
+FILL = """
+INSERT INTO trading_sessions (session_id) SELECT 'session-' || n FROM generate_series(1, 100) n;
+INSERT INTO trading_signals (signal_id, session_id, symbol, "timestamp")
+SELECT 's-' || n, 'session-' || (1 + n % 100), 'ES', '2024-01-01'::timestamptz + n * interval '1 minute'
+FROM generate_series(1, 100000) n;
+INSERT INTO llm_enhancement_tasks (signal_id, status)
+SELECT 's-' || n, CASE WHEN n % 1000 = 0 THEN 'pending' ELSE 'completed' END FROM generate_series(1, 100000) n;
+INSERT INTO llm_analysis_results (task_id, signal_id, rating)
+SELECT task_id, signal_id, 3 FROM llm_enhancement_tasks WHERE status = 'completed';
+INSERT INTO market_data (session_id, symbol, "timestamp", open, high, low, close, volume)
+SELECT session_id, symbol, "timestamp", 1, 2, 0.5, 1.5, 10 FROM trading_signals;
+ANALYZE;
+"""
+
+TYPES = {"w": "'w'", "lease": str(LEASE)}
+
+
+@pytest.mark.slow
+async def test_queries_read_few_rows_of_large_tables(database_url: str) -> None:
+    """With 100,000 signals no everyday statement walks through a table; only reports of everything may."""
+    prepared = {
+        "claim_waiting": (queries.CLAIM_WAITING, "'w', 10, 30, '{a,b}'"),
+        "claim_signals": (
+            queries.CLAIM_SIGNALS,
+            ", ".join([_array(kind) for kind in _signal_kinds()] + ["'w'", "30"]),
+        ),
+        "record_signal": (
+            queries.RECORD_SIGNAL,
+            ", ".join([_value(kind) for kind in _signal_kinds()] + ["'w'", "30"]),
+        ),
+        "save_outcomes": (queries.SAVE_OUTCOMES, ", ".join([*map(_array, _outcome_kinds()), "'{w}'"])),
+        "release": (queries.RELEASE, "'{5}', '{00000000-0000-0000-0000-000000000001}'"),
+        "retire": (queries.RETIRE_WORKER, "'w'"),
+        "pending": (queries.PENDING_TASKS, "10"),
+        "create_task": (queries.CREATE_TASK, "'s-5'"),
+        "enhanced": (host_queries.SIGNAL_WITH_OUTCOME, "'s-5'"),
+        "last_bar": (host_queries.LAST_BAR_TIME, "'session-5', 'ES'"),
+    }
+    async with plain(database_url) as connection:
+        await connection.execute(FILL, timeout=100)
+        for mode in ("force_custom_plan", "force_generic_plan"):
+            await connection.execute(f"SET plan_cache_mode = {mode}")
+            for name, (sql, arguments) in prepared.items():
+                await connection.execute(f"PREPARE {name} AS {sql}")
+                plan = await connection.fetch(f"EXPLAIN EXECUTE {name} ({arguments})")
+                await connection.execute(f"DEALLOCATE {name}")
+                text = "\n".join(row[0] for row in plan)
+                for table in (
+                    "llm_enhancement_tasks",
+                    "llm_analysis_results",
+                    "trading_signals",
+                    "market_data",
+                ):
+                    assert f"Seq Scan on {table}" not in text, f"{name}, {mode}:\n{text}"
+
+
+def _signal_kinds() -> list[str]:
+    return list(queries.SIGNAL_COLUMNS.values())
+
+
+def _outcome_kinds() -> list[str]:
+    return list(queries.OUTCOME_COLUMNS.values())
+
+
+def _value(kind: str) -> str:
+    return "'s-5'" if kind == "text" else "NULL"
+
+
+def _array(kind: str) -> str:
+    return "'{s-5,s-6}'" if kind == "text" else "'{NULL,NULL}'"
+
+
+async def test_nothing_is_logged_above_debug_on_a_quiet_connect(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Connecting and closing is no news, and never the URL."""
+    with caplog.at_level(logging.DEBUG):
+        async with DatabaseManager(database_url):
+            pass
+    assert not [record for record in caplog.records if record.levelno > logging.DEBUG]
+    assert "postgresql://" not in caplog.text
