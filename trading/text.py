@@ -25,12 +25,16 @@ def clean(text: object, limit: int = 500) -> str:
     that was cut ends in an ellipsis.
     """
     raw = str(text)
-    seen = BLANKS.sub(" ", CONTROL_SEQUENCE.sub("", raw[: limit * SCAN_FACTOR]))
+    seen = CONTROL_SEQUENCE.sub("", raw[: limit * SCAN_FACTOR])
     if not (seen.isascii() and seen.isprintable()):
-        seen = "".join(char for char in seen if unicodedata.category(char) not in UNSAFE_CATEGORIES)
-    seen = seen.strip()
+        seen = "".join(char for char in seen if char.isspace() or _safe(char))
+    seen = BLANKS.sub(" ", seen).strip()
     cut = len(seen) > limit or len(raw) > limit * SCAN_FACTOR
     return seen[: limit - 1].rstrip() + "…" if cut else seen
+
+
+def _safe(char: str) -> bool:
+    return unicodedata.category(char) not in UNSAFE_CATEGORIES
 
 
 def shown(text: object, limit: int = 40) -> str:

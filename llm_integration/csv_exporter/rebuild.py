@@ -26,6 +26,7 @@ from llm_integration.csv_exporter.rows import (
     SIGNAL_COLUMNS,
     SIGNAL_FILE,
     StreamKey,
+    answer_cells,
     bar_cells,
     outcome_cells,
     signal_cells,
@@ -154,10 +155,11 @@ class Rebuild:
     def add_outcomes(self, outcomes: Iterable[tuple[Signal, LLMAnalysis]]) -> None:
         """Final outcomes of signals; those that were answered become rows of ``llm_signals.csv``."""
         for signal, analysis in outcomes:
+            answer = answer_cells(analysis)
             if analysis.status.final:
-                self._endings[signal.signal_id] = outcome_cells(analysis)
+                self._endings[signal.signal_id] = outcome_cells(analysis, answer)
             if analysis.answered:
-                row = signal_row(signal, analysis).encode()
+                row = signal_row(signal, analysis, answer).encode()
                 self._signals.put(Row(text_cell(signal.signal_id), row))
             self._breathe()
 

@@ -20,6 +20,7 @@ __all__ = [
     "SIGNAL_COLUMNS",
     "SIGNAL_FILE",
     "StreamKey",
+    "answer_cells",
     "bar_cells",
     "outcome_cells",
     "signal_cells",
@@ -89,8 +90,11 @@ def stream_key(session_id: object, symbol: object) -> StreamKey:
     )
 
 
-def signal_row(signal: Signal, analysis: LLMAnalysis) -> str:
-    """One row of ``llm_signals.csv``. The ratio is rounded to ten digits, against float noise."""
+def signal_row(signal: Signal, analysis: LLMAnalysis, answer: str) -> str:
+    """One row of ``llm_signals.csv``; ``answer`` is the answer's cells.
+
+    The ratio is rounded to ten digits, against float noise.
+    """
     ratio = signal.risk_reward_ratio
     cells = (
         time_cell(signal.timestamp),
@@ -101,7 +105,7 @@ def signal_row(signal: Signal, analysis: LLMAnalysis) -> str:
         number_cell(signal.stop_loss),
         number_cell(signal.target_price),
         "" if ratio is None else repr(float(f"{ratio:.10g}")),
-        _rating_cells(analysis),
+        answer,
         "" if analysis.total_ms is None else str(round(analysis.total_ms)),
         quoted(text_cell(analysis.model_served or analysis.model_requested)),
         time_cell(analysis.processed_at),
@@ -124,14 +128,15 @@ def signal_cells(signal: Signal) -> str:
     return f",{quoted(text_cell(signal.signal_id))},{quoted(text_cell(signal.signal_type))},{prices}"
 
 
-def outcome_cells(analysis: LLMAnalysis) -> str:
-    """The LLM's five cells, which end the row: how the signal ended, and the answer if there was one."""
+def answer_cells(analysis: LLMAnalysis) -> str:
+    """Rating, choppiness, analysis and recommendations; empty without an answer."""
     if not analysis.answered:
-        return f",{analysis.status},,,,\n"
-    return f",{analysis.status},{_rating_cells(analysis)}\n"
-
-
-def _rating_cells(analysis: LLMAnalysis) -> str:
+        return ",,,"
     rating = "" if analysis.rating is None else str(int(analysis.rating))
     texts = (analysis.choppiness, analysis.analysis, analysis.recommendations)
     return ",".join((rating, *[quoted(prose_cell(text)) for text in texts]))
+
+
+def outcome_cells(analysis: LLMAnalysis, answer: str) -> str:
+    """The LLM's five cells, which end the row: how the signal ended, and the cells of the answer."""
+    return f",{analysis.status},{answer}\n"

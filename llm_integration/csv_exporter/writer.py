@@ -24,6 +24,7 @@ from llm_integration.csv_exporter.rows import (
     SIGNAL_COLUMNS,
     SIGNAL_FILE,
     StreamKey,
+    answer_cells,
     bar_cells,
     outcome_cells,
     signal_cells,
@@ -41,7 +42,7 @@ SLICE_SECONDS = 0.0003
 """How long bars, and how long outcomes, are turned into rows in one go."""
 SLICE = 64
 """Rows moved to their file's queue in one go."""
-PAUSE_SECONDS = 0.0005
+PAUSE_SECONDS = 0.0002
 MAX_CACHED_STREAMS = 10_000
 CLOSING_RETRY_SECONDS = 0.05
 
@@ -194,10 +195,11 @@ class Writer:
                 self._count_broken(error)
 
     def _accept_outcome(self, signal: Signal, analysis: LLMAnalysis) -> None:
-        self.holdback.resolve(signal.signal_id, outcome_cells(analysis))
+        answer = answer_cells(analysis)
+        self.holdback.resolve(signal.signal_id, outcome_cells(analysis, answer))
         self.summary.add(analysis)
         if analysis.answered:
-            data = signal_row(signal, analysis).encode()
+            data = signal_row(signal, analysis, answer).encode()
             self.signal_lane.put(Row(text_cell(signal.signal_id), data))
 
     def _take_bars(self) -> None:

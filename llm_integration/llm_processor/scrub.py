@@ -8,10 +8,6 @@ from pydantic import SecretStr
 
 __all__ = ["Scrubber"]
 
-# Control characters, line separators, marks that reverse the reading direction, lone surrogates.
-_UNFIT = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]|\\s"
-)
 _BLANKS = re.compile(r" {2,}")
 _KEY_LIKE = re.compile(r"\b(?:sk-[\w-]{8,}|Bearer\s+\S+)", re.IGNORECASE)
 HIDDEN = "[key hidden]"
@@ -29,7 +25,9 @@ class Scrubber:
     def __call__(self, text: object, limit: int = 300) -> str:
         """``text`` as at most ``limit`` characters of one plain line."""
         line = self.without_key(text if isinstance(text, str) else str(text))[: 4 * limit + 400]
-        line = _BLANKS.sub(" ", _UNFIT.sub(" ", line)).strip()
+        if not line.isprintable():  # control characters, line breaks, direction marks, lone surrogates
+            line = "".join(char if char.isprintable() else " " for char in line)
+        line = _BLANKS.sub(" ", line).strip()
         line = _KEY_LIKE.sub(HIDDEN, self.without_key(line))
         return line if len(line) <= limit else line[: limit - 3] + "..."
 

@@ -9,7 +9,7 @@ Rules, beside the plain ones:
   scaled. Only ASCII digits are digits.
 - Choppiness is yes or no, also as boolean, ``choppy``, ``not choppy``, ``trending``, or a sentence that
   begins with the one and does not mention the other. All else (``low``, ``1``, ``maybe``) is unknown.
-- An object that has no rating itself may wrap one that has (three levels, a list counts as one).
+- An object with none of these keys itself may wrap one that has them (three levels, a list counts as one).
 """
 
 from __future__ import annotations
@@ -93,6 +93,8 @@ def _items(value: dict[str, object]) -> Iterable[tuple[str, object]]:
 
 
 def _unwrap(own: Reading, value: dict[str, object], level: int) -> Reading:
+    if any(_is_field(key) and not isinstance(item, (dict, list)) for key, item in _items(value)):
+        return own
     inner = [
         read_value(item, level + 1)
         for key, item in list(_items(value))[:_MAX_ITEMS]
@@ -100,6 +102,10 @@ def _unwrap(own: Reading, value: dict[str, object], level: int) -> Reading:
     ]
     found = _merge([reading for reading in inner if reading is not None and reading.explicit])
     return found or own
+
+
+def _is_field(key: str) -> bool:
+    return key in _FIELDS or _drifted(key) is not None
 
 
 def _merge(readings: list[Reading]) -> Reading | None:

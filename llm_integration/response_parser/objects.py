@@ -42,6 +42,9 @@ _QUOTED: Final = re.compile(
 """Words before an object that make it an example, a condition or somebody else's wish."""
 _KEY_BEFORE: Final = re.compile(r"""["'“”]\s{0,8}\Z""")
 _KEY_AFTER: Final = re.compile(r"""\s{0,8}["'“”]\s{0,8}:\s{0,8}["'“”]?(-?\d[^\s,}\]"'“”]{0,12})""")
+_LOST_KEY: Final = re.compile(
+    r"""(?:rating|choppiness|analysis|recommendations)["'“”]\s{0,8}[:,=]""", re.IGNORECASE
+)
 _RATING_WORD: Final = re.compile("rating")
 
 
@@ -59,26 +62,29 @@ class _Candidate:
 class Search:
     """What the JSON layers made of a text.
 
-    ``reading`` is None when no object says anything. ``prose`` is what lies outside of all objects,
-    ``value`` the answering object, or failing that the last one.
+    ``reading`` is None when no object says anything. ``prose`` is what lies outside of all objects, and
+    ``debris`` is true when keys of the answer lie there: the remains of an object whose words are not prose.
+    ``value`` is the answering object, or failing that the last one.
     """
 
     method: ParseMethod
     reading: Reading | None
     prose: str
     value: dict[str, object] | None
+    debris: bool
 
 
 def search(text: str, budget: Budget) -> Search:
     """Find the answer among the objects in ``text``."""
     objects, reached = scan(text, budget)
     candidates: list[_Candidate] = []
-    prose = _outside(text, objects)
+    prose = "\n".join(_gaps(text, [(found.start, found.end) for found in objects]))
+    debris = _LOST_KEY.search(prose) is not None
     try:
         for found, floor in zip(objects, [0, *(item.end for item in objects)], strict=False):
             budget.spend(_COST)
             candidates += _candidates(text, found, text[max(floor, found.start - 160) : found.start], prose)
-        chosen = _choose(candidates, _loose(text, objects), budget)
+        chosen = _choose(candidates, _loose(text, objects), debris, budget)
     except OutOfWork:
         reached = 0
         chosen = candidates[-1] if candidates else None
@@ -86,7 +92,7 @@ def search(text: str, budget: Budget) -> Search:
     if reached < len(text) and "rating" in text[reached:].lower():
         reading = _tangled(reading)
     value = (reading.source if reading else None) or _last_object(objects)
-    return Search(chosen.layer if chosen else ParseMethod.NONE, reading, prose, value)
+    return Search(chosen.layer if chosen else ParseMethod.NONE, reading, prose, value, debris)
 
 
 def _candidates(text: str, found: Found, lead: str, prose: str) -> list[_Candidate]:
@@ -102,10 +108,17 @@ def _candidates(text: str, found: Found, lead: str, prose: str) -> list[_Candida
     layer = ParseMethod.REPAIRED_JSON
     if found.strict:
         layer = ParseMethod.FENCED_JSON if _FENCE.search(lead[-40:]) else ParseMethod.EMBEDDED_JSON
-    return [_Candidate(found.start, layer, reading, _is_quoted(lead))]
+    elif not found.closed and reading.source is not found.value and text[found.end - 1] not in "}]":
+        _doubt(reading, "the reply was cut off before its rating")
+    if found.inside:
+        _doubt(reading, "the rating stands inside an object that cannot be read")
+    quoted = _is_quoted(lead) or (not found.strict and _in_string(lead))
+    return [_Candidate(found.start, layer, reading, quoted)]
 
 
-def _choose(candidates: Sequence[_Candidate], loose: Sequence[str], budget: Budget) -> _Candidate | None:
+def _choose(
+    candidates: Sequence[_Candidate], loose: Sequence[str], debris: bool, budget: Budget
+) -> _Candidate | None:
     own = [candidate for candidate in candidates if not candidate.quoted]
     rated = [candidate for candidate in own if candidate.reading.rating is not None]
     if not rated:
@@ -114,7 +127,10 @@ def _choose(candidates: Sequence[_Candidate], loose: Sequence[str], budget: Budg
     order = list(ParseMethod)
     best = min((candidate.layer for candidate in rated), key=order.index)
     chosen = [candidate for candidate in rated if candidate.layer is best][-1]
-    if _contradicted(chosen, candidates, loose, budget):
+    disputed = len({candidate.reading.rating for candidate in rated}) > 1
+    if debris and (disputed or chosen.layer is ParseMethod.REPAIRED_JSON):
+        _doubt(chosen.reading, "the rating stands among the remains of a broken object")
+    elif _contradicted(chosen, candidates, loose, budget):
         chosen.reading.rating = chosen.reading.choppiness = None
         chosen.reading.warnings.append("the reply gives different ratings")
     elif any(candidate.reading.explicit for candidate in own if candidate is not chosen):
@@ -160,6 +176,16 @@ def _number(literal: str) -> int | None:
     return as_rating(number, denominator or None)
 
 
+def _doubt(reading: Reading, why: str) -> None:
+    if reading.explicit:
+        reading.rating = None
+        reading.warnings.append(why)
+
+
+def _in_string(lead: str) -> bool:
+    return lead.rpartition("\n")[2].count('"') % 2 == 1
+
+
 def _is_quoted(lead: str) -> bool:
     """True when the clause before an object says that it is not the reply's own verdict."""
     lead = _FENCE.sub("", lead).rstrip(" \t\n\"'`[(")
@@ -169,10 +195,6 @@ def _is_quoted(lead: str) -> bool:
 def _loose(text: str, objects: Sequence[Found]) -> list[str]:
     """The parts of the text that were not read as plain JSON."""
     return _gaps(text, [(found.start, found.end) for found in objects if found.strict])
-
-
-def _outside(text: str, objects: Sequence[Found]) -> str:
-    return "\n".join(_gaps(text, [(found.start, found.end) for found in objects]))
 
 
 def _gaps(text: str, spans: Sequence[tuple[int, int]]) -> list[str]:

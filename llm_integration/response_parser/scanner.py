@@ -18,7 +18,7 @@ from typing import Final
 from llm_integration.response_parser.fields import CutText
 from llm_integration.response_parser.model import Budget, JsonObject, OutOfWork
 
-__all__ = ["Found", "scan"]
+__all__ = ["Found", "end_of_first", "scan"]
 
 _MAX_LEVELS: Final = 24
 _MAX_RAW: Final = 12_000
@@ -48,6 +48,7 @@ _AFTER_ITEM: Final = re.compile(
     re.VERBOSE,
 )
 _AFTER_ELEMENT: Final = re.compile(r"""\s*+(?:[\],}]|\Z|["'“”„\{\[]|//|\#)""")
+_JSON_LIKE: Final = re.compile(r"""\{\s{0,80}(?:["'“”„]|\w{1,40}["'”]?\s{0,8}:)""")
 _BARE: Final = re.compile(r"""[^,\}\]\n\r\{\[\"“”]{0,200}+""")
 _COMMENT: Final = re.compile(r"//|\#|/\*")
 _NUMBER: Final = re.compile(r"-?\d{1,18}(\.\d{1,18})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
@@ -77,6 +78,7 @@ class Found:
     """One object, or list of objects, at the outermost level: ``text[start:end]``.
 
     ``closed`` is false when it could not be read to its end, ``strict`` true once it proved to be plain JSON.
+    ``inside`` is true when it seems to stand inside an earlier object that could not be read.
     """
 
     start: int
@@ -84,11 +86,13 @@ class Found:
     value: object
     closed: bool
     strict: bool = False
+    inside: bool = False
 
 
 def scan(text: str, budget: Budget) -> tuple[list[Found], int]:
     """Every outermost object in ``text`` in order, and how far the budget reached (``len(text)``: all)."""
     found: list[Found] = []
+    debris = _Debris(text)
     position = 0
     try:
         while True:
@@ -96,12 +100,20 @@ def scan(text: str, budget: Budget) -> tuple[list[Found], int]:
             if brace < 0:
                 return found, len(text)
             budget.spend()
-            start = _list_before(text, position, brace)
-            reader = _Reader(text, start, budget)
-            position = _read_one(reader, start, brace, found)
+            reader = _Reader(text, _list_before(text, position, brace), budget)
+            position = _read_one(reader, brace, found, debris)
     except OutOfWork:
         reached = max([position, *(item.end for item in found[-1:])])
         return found, reached
+
+
+def end_of_first(text: str, budget: Budget) -> int:
+    """Where the first object in ``text`` ends, or could not be read any further; 0 without one."""
+    brace = text.find("{")
+    found: list[Found] = []
+    if brace >= 0:
+        _read_one(_Reader(text, _list_before(text, 0, brace), budget), brace, found, _Debris(text))
+    return found[0].end if found else 0
 
 
 def _list_before(text: str, floor: int, brace: int) -> int:
@@ -110,8 +122,33 @@ def _list_before(text: str, floor: int, brace: int) -> int:
     return text.rfind("[", floor, brace) if before.endswith("[") else brace
 
 
-def _read_one(reader: _Reader, start: int, brace: int, found: list[Found]) -> int:
+class _Debris:
+    """Braces of an object that could not be read and are still open."""
+
+    __slots__ = ("at", "depth", "open", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.at = self.depth = 0
+        self.open = False
+
+    def covers(self, position: int) -> bool:
+        """True when ``position`` lies inside of such an object, as far as counting braces can tell."""
+        if self.open:
+            self.depth += self.text.count("{", self.at, position) - self.text.count("}", self.at, position)
+            self.at = position
+            self.open = self.depth > 0
+        return self.open
+
+    def add(self, start: int) -> None:
+        """An object that looks like JSON begins at ``start`` and broke."""
+        if not self.open and _JSON_LIKE.match(self.text, start):
+            self.open, self.at, self.depth = True, start, 0
+
+
+def _read_one(reader: _Reader, brace: int, found: list[Found], debris: _Debris) -> int:
     """Read one object; returns where the search for the next one goes on."""
+    start = reader.at
     root: list[object] = []
     closed = False
     try:
@@ -120,9 +157,13 @@ def _read_one(reader: _Reader, start: int, brace: int, found: list[Found]) -> in
     except _Broken:
         pass
     finally:
-        if _has_keys(root):
-            found.append(Found(start, reader.at, root[0], closed))
-    return max(reader.at, brace + 1) if _has_keys(root) or closed else brace + 1
+        kept = _has_keys(root)
+        inside = debris.covers(start)
+        if kept:
+            found.append(Found(start, reader.at, root[0], closed, inside=inside))
+        if not closed:
+            debris.add(brace)
+    return max(reader.at, brace + 1) if kept or closed else brace + 1
 
 
 def _has_keys(root: list[object]) -> bool:

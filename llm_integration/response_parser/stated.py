@@ -63,6 +63,7 @@ _DOUBT: Final = re.compile(
 )
 _NEGATED: Final = re.compile(r"\b(?:not|never|cannot|nor|neither|hardly|without)\b|n['’]t\b", re.ASCII)
 
+_QUOTES: Final = ('"', "'", "“", "”")
 _OFF_SCALE: Final = re.compile(r"\s?(?:%|percent)|\.\d|,\d")
 _RANGE: Final = re.compile(
     r"\s{0,2}(?:\([^)\n]{0,40}\)\s?)?(?:-|–|—|to|or|through|/)\s{0,2}(\d+|one|two|three|four|five)\b",
@@ -139,9 +140,12 @@ def _statement(
         return set()
     if _DOUBT.search(sentence) or _NEGATED.search(clause(sentence)):
         return set()
-    if match.end() == len(text) and sentence.endswith(('"', "'", "{", ",")):
+    if match.end() == len(text) and sentence.endswith(("{", ",")):
         return set()  # the end of a cut object: the number may have lost its rest
-    return _weighed(match, after(text, match.end()))
+    stated = _weighed(match, after(text, match.end()))
+    if stated and sentence.endswith(_QUOTES) and text.startswith(_QUOTES, word.end()):
+        return {None}  # a key among the remains of an object: whose, nobody can tell
+    return stated
 
 
 def _weighed(match: re.Match[str], rest: str) -> set[int | None]:

@@ -6,12 +6,14 @@ import re
 from typing import Final
 
 from llm_integration.response_parser.model import Budget
+from llm_integration.response_parser.scanner import end_of_first
 
 __all__ = ["without_thoughts"]
 
 _TAG: Final = re.compile(
     r"<(/?)(?:think|thinking|thoughts?|reasoning|reflection|scratchpad)\s{0,8}>", re.IGNORECASE | re.ASCII
 )
+_ANSWER_FIRST: Final = re.compile(r"(?:(?:```|~~~)\w{0,12}\s{0,8})?[{\[]")
 _MAX_BRACKETS: Final = 2_000
 
 
@@ -19,16 +21,20 @@ def without_thoughts(text: str, budget: Budget) -> tuple[str, bool]:
     """``text`` without its drafts, and whether one of them was never closed.
 
     A draft that is never closed reaches to the end. A closing tag that nothing opened closes a draft that
-    began with the reply (some servers put the opening tag into the prompt).
+    began with the reply (some servers put the opening tag into the prompt). In a reply that begins with its
+    object, tags inside that object are text.
     """
     brackets = text.count("<")
     if not brackets:
         return text, False
     if brackets > _MAX_BRACKETS:
         budget.spend(brackets)
+    if _TAG.search(text) is None:
+        return text, False
+    first = end_of_first(text, budget) if _ANSWER_FIRST.match(text) else 0
     kept: list[str] = []
     depth = position = 0
-    for tag in _TAG.finditer(text):
+    for tag in _TAG.finditer(text, first):
         budget.spend()
         if not tag[1]:
             if depth == 0:

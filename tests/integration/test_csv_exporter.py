@@ -236,7 +236,7 @@ async def test_handing_over_never_blocks_the_loop(make: Make) -> None:
     signal = a_signal("s-1", 1)
     with blockbuster_ctx():
         with pytest.raises(BlockingError):
-            time.sleep(0.001)  # noqa: ASYNC251  shows that the guard is on
+            time.sleep(0.001)
         for number in range(200):
             exporter.record_bar("run", "EURUSD", a_bar(number), signal if number == 1 else None)
         exporter.write_analysis(signal, an_answer("s-1"))

@@ -216,7 +216,8 @@ async def test_statistics_add_up(db: DatabaseManager) -> None:
     await db.record_signal(signal("elsewhere", session_id="session-2"))
     stats = await db.get_llm_processing_stats("session-1")
     wanted = {
-        "total": 6, "pending": 1, "processing": 1, "completed": 3, "failed": 1, "expired": 0, "rated": 2, "unrated": 1,
+        "total": 6, "pending": 1, "processing": 1, "completed": 3, "failed": 1, "expired": 0, "rated": 2,
+        "unrated": 1,
         "ratings": {"4": 1, "2": 1}, "unrated_reasons": {"prose": 1}, "failure_reasons": {"refused": 1},
         "by_parse_method": {"json": 2, "none": 1}, "by_model": {"a/b-1": 3}, "average_rating": 3.0,
         "cost_usd": Decimal("0.00124"), "cost_unknown": 1, "prompt_tokens": 2700, "completion_tokens": 240,

@@ -12,11 +12,13 @@ import pytest
 from database import host_queries, migrations, queries
 from database.db_manager import DatabaseManager
 from database.errors import DatabaseRefusedError
+from database.outcome_rows import OUTCOME_COLUMNS
+from database.rows import SIGNAL_COLUMNS
 from tests.conftest import PostgresForTests
-from tests.integration.database_helpers import LEASE, plain
+from tests.integration.database_helpers import plain
 
 DESCRIPTION = """
-SELECT table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable || ' ' || COALESCE(column_default, '')
+SELECT concat_ws(' ', table_name, column_name, data_type, is_nullable, column_default)
 FROM information_schema.columns WHERE table_schema = 'public'
 UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
 UNION ALL SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid)
@@ -84,7 +86,7 @@ async def test_the_documented_names_exist(database_url: str) -> None:
         "UPDATE llm_analysis_results SET rating = 6",
         "UPDATE llm_analysis_results SET rating = 0",
         "UPDATE llm_analysis_results SET choppiness = 'maybe'",
-        "INSERT INTO llm_analysis_results (task_id, signal_id) SELECT task_id, signal_id FROM llm_analysis_results",
+        "INSERT INTO llm_analysis_results (task_id, signal_id) SELECT task_id, 't' FROM llm_analysis_results",
         "INSERT INTO llm_enhancement_tasks (signal_id) VALUES ('s')",
         "INSERT INTO llm_enhancement_tasks (signal_id) VALUES ('unknown')",
     ],
@@ -116,6 +118,7 @@ async def test_connecting_to_known_tables_writes_nothing(database_url: str) -> N
 
 
 FILL = """
+SET session_replication_role = replica;
 INSERT INTO trading_sessions (session_id) SELECT 'session-' || n FROM generate_series(1, 100) n;
 INSERT INTO trading_signals (signal_id, session_id, symbol, "timestamp")
 SELECT 's-' || n, 'session-' || (1 + n % 100), 'ES', '2024-01-01'::timestamptz + n * interval '1 minute'
@@ -126,26 +129,22 @@ INSERT INTO llm_analysis_results (task_id, signal_id, rating)
 SELECT task_id, signal_id, 3 FROM llm_enhancement_tasks WHERE status = 'completed';
 INSERT INTO market_data (session_id, symbol, "timestamp", open, high, low, close, volume)
 SELECT session_id, symbol, "timestamp", 1, 2, 0.5, 1.5, 10 FROM trading_signals;
+SET session_replication_role = origin;
 ANALYZE;
 """
-
-TYPES = {"w": "'w'", "lease": str(LEASE)}
 
 
 @pytest.mark.slow
 async def test_queries_read_few_rows_of_large_tables(database_url: str) -> None:
     """With 100,000 signals no everyday statement walks through a table; only reports of everything may."""
+    one = ", ".join([*map(_value, SIGNAL_COLUMNS.values()), "'w'", "30"])
+    many = ", ".join([*map(_array, SIGNAL_COLUMNS.values()), "'w'", "30"])
+    outcomes = ", ".join([*map(_array, OUTCOME_COLUMNS.values()), "'{w}'"])
     prepared = {
         "claim_waiting": (queries.CLAIM_WAITING, "'w', 10, 30, '{a,b}'"),
-        "claim_signals": (
-            queries.CLAIM_SIGNALS,
-            ", ".join([_array(kind) for kind in _signal_kinds()] + ["'w'", "30"]),
-        ),
-        "record_signal": (
-            queries.RECORD_SIGNAL,
-            ", ".join([_value(kind) for kind in _signal_kinds()] + ["'w'", "30"]),
-        ),
-        "save_outcomes": (queries.SAVE_OUTCOMES, ", ".join([*map(_array, _outcome_kinds()), "'{w}'"])),
+        "claim_signals": (queries.CLAIM_SIGNALS, many),
+        "record_signal": (queries.RECORD_SIGNAL, one),
+        "save_outcomes": (queries.SAVE_OUTCOMES, outcomes),
         "release": (queries.RELEASE, "'{5}', '{00000000-0000-0000-0000-000000000001}'"),
         "retire": (queries.RETIRE_WORKER, "'w'"),
         "pending": (queries.PENDING_TASKS, "10"),
@@ -169,14 +168,6 @@ async def test_queries_read_few_rows_of_large_tables(database_url: str) -> None:
                     "market_data",
                 ):
                     assert f"Seq Scan on {table}" not in text, f"{name}, {mode}:\n{text}"
-
-
-def _signal_kinds() -> list[str]:
-    return list(queries.SIGNAL_COLUMNS.values())
-
-
-def _outcome_kinds() -> list[str]:
-    return list(queries.OUTCOME_COLUMNS.values())
 
 
 def _value(kind: str) -> str:

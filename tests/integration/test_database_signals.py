@@ -69,11 +69,11 @@ async def test_hostile_signals_go_all_the_way(db: DatabaseManager, hostile: Sign
 async def test_an_outsiders_signal_needs_only_the_documented_columns(
     db: DatabaseManager, database_url: str
 ) -> None:
-    """Another process may insert signals itself; a task is made on request and rated like any other."""
+    """Another process may insert signals; a task is made on request and rated like any other."""
     async with plain(database_url) as connection:
         await connection.execute(
-            'INSERT INTO trading_signals (signal_id, symbol, "timestamp", signal_type, entry_price, stop_loss, '
-            "target_price) VALUES ('x', 'ES', now(), 'SELL', 10, 11, 8)"
+            'INSERT INTO trading_signals (signal_id, symbol, "timestamp", signal_type, entry_price, '
+            "stop_loss, target_price) VALUES ('x', 'ES', now(), 'SELL', 10, 11, 8)"
         )
     task = await db.create_llm_enhancement_task("x")
     assert await db.create_llm_enhancement_task("x") == task

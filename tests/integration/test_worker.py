@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -88,9 +89,9 @@ async def test_lookback_periods_bounds_the_bars_that_are_sent(db: DatabaseManage
             assert await worker.drain(5)
             await worker.stop(1)
             await running
-            sent = str(simulator.requests[-1].body)
-            assert sum(f"{bar[1]:.5f}"[:6] in sent for bar in BARS) >= lookback
-            assert (BARS[-1 - lookback][0][11:16] in sent) is False
+            sent = json.dumps(simulator.requests[-1].body)
+            shown = [bar[0][11:16] for bar in BARS if f"2026-01-05 {bar[0][11:16]}" in sent]
+            assert shown == [bar[0][11:16] for bar in BARS[-lookback:]]
 
 
 async def test_max_retries_bounds_the_requests_for_one_signal(db: DatabaseManager) -> None:
@@ -119,7 +120,9 @@ async def test_a_retired_default_gives_one_message_and_no_failure_per_signal(
         worker = build(simulator, db, model="openrouter/google/gemini-2.5-flash-preview-05-20")
         running = asyncio.create_task(worker.run())
         for number in range(10):
-            worker.memory_store.add_signal(signal_mapping(f"s{number}"))
+            mapping = signal_mapping(f"s{number}")
+            await db.record_signal(Signal.from_mapping(f"s{number}", mapping["signal_data"]))
+            worker.memory_store.add_signal(mapping)
         assert not await worker.drain(0.5)
         await worker.stop(1)
         await running

@@ -201,7 +201,7 @@ def test_a_wait_named_by_the_server_is_kept(line: CircuitBreaker) -> None:
     assert line.ready_in() == 3600.0
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(
     st.lists(
         st.tuples(

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from llm_integration.csv_exporter.escape import text_cell
 from llm_integration.csv_exporter.index import BarIndex, IdSet, Row, SignalIndex
-from llm_integration.csv_exporter.rows import NO_SIGNAL, bar_cells, signal_row, stream_key
-from tests.unit.test_csv_rows import START, a_bar, a_signal, an_answer
+from llm_integration.csv_exporter.rows import NO_SIGNAL, bar_cells, stream_key
+from tests.unit.test_csv_rows import START, a_bar, a_signal, an_answer, signal_line
 
 
 @given(st.lists(st.text(max_size=3)))
@@ -41,7 +41,7 @@ def test_a_signal_is_recognised_in_the_line_that_was_written_for_it(signal_id: s
     index = SignalIndex()
     row = Row(text_cell(signal_id), b"")
     assert index.fresh([row, row]) == [row]
-    index.learn(signal_row(a_signal(signal_id), an_answer(signal_id)).rstrip("\n"))
+    index.learn(signal_line(a_signal(signal_id), an_answer(signal_id)).rstrip("\n"))
     assert index.fresh([row]) == []
 
 

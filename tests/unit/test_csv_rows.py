@@ -13,6 +13,7 @@ from llm_integration.csv_exporter.rows import (
     PENDING,
     RESULT_COLUMNS,
     SIGNAL_COLUMNS,
+    answer_cells,
     bar_cells,
     outcome_cells,
     signal_cells,
@@ -61,6 +62,16 @@ def an_answer(signal_id: str = "s-1", **changes: Any) -> LLMAnalysis:
     return LLMAnalysis(**{**values, **changes})
 
 
+def signal_line(signal: Signal, analysis: LLMAnalysis) -> str:
+    """The row of ``llm_signals.csv``."""
+    return signal_row(signal, analysis, answer_cells(analysis))
+
+
+def ending_of(analysis: LLMAnalysis) -> str:
+    """The end of the row of the signal's bar."""
+    return outcome_cells(analysis, answer_cells(analysis))
+
+
 def as_dict(row: str, columns: tuple[str, ...]) -> dict[str, str]:
     """The row as a CSV reader sees it; fails unless it has exactly ``columns``."""
     (cells,) = csv.reader([row])
@@ -74,7 +85,7 @@ def test_a_signal_row_has_the_contracts_columns_in_order() -> None:
         "llm_rating,llm_choppiness,llm_analysis,llm_recommendations,llm_processing_time_ms,"
         "llm_model_used,processed_at"
     )
-    assert as_dict(signal_row(a_signal(), an_answer()), SIGNAL_COLUMNS) == {
+    assert as_dict(signal_line(a_signal(), an_answer()), SIGNAL_COLUMNS) == {
         "timestamp": "2024-01-01T00:00:00+00:00",
         "signal_id": "s-1",
         "symbol": "EURUSD",
@@ -96,7 +107,7 @@ def test_a_signal_row_has_the_contracts_columns_in_order() -> None:
 def test_an_unrated_answer_leaves_its_rating_empty() -> None:
     """No default number stands in for a rating that could not be read."""
     answer = an_answer(rating=None, choppiness=None, analysis=None, recommendations=None, model_served=None)
-    row = as_dict(signal_row(a_signal(stop_loss=None), answer), SIGNAL_COLUMNS)
+    row = as_dict(signal_line(a_signal(stop_loss=None), answer), SIGNAL_COLUMNS)
     assert row["llm_rating"] == row["llm_choppiness"] == row["risk_reward_ratio"] == row["stop_loss"] == ""
     assert row["llm_model_used"] == "asked/model"
 
@@ -104,7 +115,7 @@ def test_an_unrated_answer_leaves_its_rating_empty() -> None:
 def test_hostile_text_stays_in_its_cell() -> None:
     """Separators, quotes, breaks and formulas in any text neither move a cell nor start a formula."""
     hostile = '=HYPERLINK("x")\n,"\r\n;@A1\x00'
-    row = signal_row(
+    row = signal_line(
         a_signal(hostile, symbol=hostile, signal_type=hostile),
         an_answer(hostile, analysis=hostile, recommendations=hostile, model_served=hostile),
     )
@@ -120,10 +131,10 @@ def test_hostile_text_stays_in_its_cell() -> None:
     [
         (NO_SIGNAL, "", ""),
         (PENDING, "pending", ""),
-        (outcome_cells(an_answer()), "completed", "4"),
-        (outcome_cells(an_answer(rating=None)), "completed", ""),
-        (outcome_cells(an_answer(status=TaskStatus.FAILED, rating=None)), "failed", ""),
-        (outcome_cells(an_answer(status=TaskStatus.EXPIRED, rating=None)), "expired", ""),
+        (ending_of(an_answer()), "completed", "4"),
+        (ending_of(an_answer(rating=None)), "completed", ""),
+        (ending_of(an_answer(status=TaskStatus.FAILED, rating=None)), "failed", ""),
+        (ending_of(an_answer(status=TaskStatus.EXPIRED, rating=None)), "expired", ""),
     ],
 )
 def test_a_result_row_is_whole_with_every_ending(ending: str, status: str, rating: str) -> None:
