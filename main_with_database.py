@@ -370,7 +370,7 @@ class TradingSystem:
         if self.database is None:
             return "none; this run went to the files alone"
         if self._embedded is not None:
-            return f"embedded PostgreSQL in {self._embedded.location}"
+            return f'embedded PostgreSQL in {self._embedded.location}; look with: python -m database "SELECT ..."'
         return f"{self.database!r}"
 
     def state(self) -> DashboardState:

@@ -59,6 +59,7 @@ class Cluster:
         self._settings = dict(settings or {})
         self._place: Place | None = None
         self._users: int | None = None
+        self._guard: int | None = None
         self._owner_pid = 0
         self.socket_folder: Path | None = None
         self.was_shared = False
@@ -89,6 +90,8 @@ class Cluster:
                 raise EmbeddedServerError(f"embedded PostgreSQL: {error}") from error
             raise
         self._users, self._owner_pid = users, os.getpid()
+        if self.place.outside:
+            self._guard = _guard_against_cleaning(self.place.folder)
         atexit.register(self.release)
 
     def release(self) -> None:
@@ -106,6 +109,9 @@ class Cluster:
             logger.error("embedded PostgreSQL in %s was not stopped: %s", self.place.folder, error)
         finally:
             os.close(users)
+            if self._guard is not None:
+                os.close(self._guard)
+                self._guard = None
 
     # Locks
 
@@ -142,8 +148,7 @@ class Cluster:
         binaries = find_binaries(self.place)
         if not (self.place.data / "PG_VERSION").exists():
             self._create(binaries)
-        if found is not None and not _is_postgres(found.pid):
-            (self.place.data / "postmaster.pid").unlink(missing_ok=True)  # its number went to somebody else
+        _remove_stale_lock(self.place.data / "postmaster.pid")
         return self._start(binaries)
 
     def _answers(self, found: _Postmaster) -> bool:
@@ -177,6 +182,7 @@ class Cluster:
 
     def _start(self, binaries: Path) -> Path:
         folder = self._socket_folder()
+        _remove_stale_lock(folder / f"{SOCKET_NAME}.lock")
         settings = {
             "listen_addresses": "",
             "port": "5432",
@@ -286,6 +292,34 @@ def _read_postmaster(data: Path) -> _Postmaster | None:
         return _Postmaster(0, data / SOCKET_NAME, ready=False)
     ready = len(lines) > 7 and lines[7].strip() == "ready"
     return _Postmaster(abs(pid), Path(folder) / f".s.PGSQL.{port}", ready)
+
+
+def _remove_stale_lock(file: Path) -> None:
+    """Remove a lock file of PostgreSQL whose process is gone.
+
+    PostgreSQL does so itself, unless the number belongs to another process by now, or to a zombie, as it
+    does in containers where nobody reaps. ``users.lock`` and ``start.lock`` are held and nothing listens.
+    """
+    try:
+        owner = int(file.read_text().split()[0])
+    except FileNotFoundError:
+        return
+    except (IndexError, ValueError):
+        owner = 0  # torn by a crash
+    if not _is_postgres(abs(owner)):
+        file.unlink(missing_ok=True)
+
+
+def _guard_against_cleaning(folder: Path) -> int:
+    """Keep systemd-tmpfiles and its like from removing old files one by one; the lock on the folder, which
+    it respects, works while it is held, the new times work for the weeks after.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    _try_lock(descriptor, fcntl.LOCK_SH)
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):  # it may have gone meanwhile
+            os.utime(path, follow_symlinks=False)
+    return descriptor
 
 
 def _connects(path: Path) -> bool:

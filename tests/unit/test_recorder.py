@@ -1,0 +1,139 @@
+"""The recorder between the bar loop and PostgreSQL: bounded waits, order, nothing lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+
+from database.recorder import SessionRecorder
+from llm_integration.domain import Bar, Signal
+from tests.unit.worker_parts import signal_mapping
+
+T0 = datetime(2026, 1, 5, tzinfo=UTC)
+BARS = [Bar(T0 + timedelta(hours=hour), 1.0, 1.2, 0.9, 1.1, 10.0) for hour in range(5)]
+
+
+class SlowDatabase:
+    """Takes what it gets once its gate is open; fails while ``fault`` is set."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.fault: Exception | None = None
+        self.tried = asyncio.Event()
+        self.stored: list[str] = []
+
+    async def record_signal(self, signal: Signal, *, worker_id: str | None = None) -> int:
+        self.tried.set()
+        await self.gate.wait()
+        if self.fault is not None:
+            raise self.fault
+        self.stored.append(signal.signal_id)
+        return 1
+
+    async def record_bars(self, session_id: str, symbol: str, bars: Sequence[Bar]) -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.stored += [f"bar {bar.timestamp.hour}" for bar in bars]
+
+
+class PoisonedRowError(Exception):
+    """A row that PostgreSQL will never take."""
+
+    retryable = False
+
+
+async def no_pause(_: float) -> None:
+    await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def recording(database: SlowDatabase, handoff: float = 5.0) -> AsyncIterator[SessionRecorder]:
+    recorder = SessionRecorder(database, "session", "ES", handoff_seconds=handoff, sleep=no_pause)
+    task = asyncio.create_task(recorder.run())
+    try:
+        yield recorder
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def a_signal(signal_id: str) -> Signal:
+    return Signal.from_mapping(signal_id, signal_mapping(signal_id)["signal_data"])
+
+
+async def test_a_signal_is_confirmed_before_the_bar_goes_on() -> None:
+    """A healthy PostgreSQL has the signal when record_signal returns."""
+    database = SlowDatabase()
+    async with recording(database) as recorder:
+        assert await recorder.record_signal(a_signal("s1"))
+        assert database.stored == ["s1"]
+
+
+async def test_the_bar_loop_waits_no_longer_than_the_handoff() -> None:
+    """A stalled PostgreSQL costs the loop its bound once, and the signal arrives later."""
+    database = SlowDatabase()
+    database.gate.clear()
+    async with recording(database, handoff=0.01) as recorder:
+        async with asyncio.timeout(2):
+            assert not await recorder.record_signal(a_signal("s1"))
+        assert recorder.late_signals == 1
+        database.gate.set()
+        assert await recorder.flush(5)
+    assert database.stored == ["s1"]
+
+
+async def test_while_postgresql_is_known_to_be_away_nobody_waits_for_it() -> None:
+    """After a refusal further signals are queued at once and written in order on return."""
+    database = SlowDatabase()
+    database.fault = OSError("connection refused")
+    async with recording(database, handoff=0.01) as recorder:
+        await recorder.record_signal(a_signal("s1"))
+        await asyncio.wait_for(database.tried.wait(), 5)
+        for number in range(2, 6):
+            assert not await recorder.record_signal(a_signal(f"s{number}"))
+        assert recorder.error is not None
+        database.fault = None
+        assert await recorder.flush(5)
+    assert database.stored == ["s1", "s2", "s3", "s4", "s5"]
+
+
+async def test_a_bar_is_stored_after_the_signals_up_to_it() -> None:
+    """The last stored bar is where a resumed run goes on, so its signal must be there before it."""
+    database = SlowDatabase()
+    database.gate.clear()
+    async with recording(database, handoff=0.001) as recorder:
+        recorder.record_bar(BARS[0])
+        await recorder.record_signal(a_signal("s1"))
+        recorder.record_bar(BARS[1])
+        assert not await recorder.flush(0.05)
+        assert "bar 1" not in database.stored
+        database.gate.set()
+        assert await recorder.flush(5)
+    assert database.stored.index("bar 1") > database.stored.index("s1")
+
+
+async def test_a_row_that_is_refused_holds_nobody_up() -> None:
+    """A signal PostgreSQL will never take is reported and counted; the next one is stored."""
+    database = SlowDatabase()
+    database.fault = PoisonedRowError("bad row")
+    async with recording(database) as recorder:
+        assert not await recorder.record_signal(a_signal("bad"))
+        database.fault = None
+        assert await recorder.record_signal(a_signal("good"))
+    assert recorder.lost_signals == 1
+    assert database.stored == ["good"]
+
+
+async def test_what_may_wait_is_bounded() -> None:
+    """Past the bounds bars and signals are counted as not stored instead of filling the memory."""
+    database = SlowDatabase()
+    recorder = SessionRecorder(database, "session", "ES", handoff_seconds=0.0, max_signals=1, max_bars=2)
+    for bar in BARS:
+        recorder.record_bar(bar)
+    await recorder.record_signal(a_signal("s1"))
+    await recorder.record_signal(a_signal("s2"))
+    assert (recorder.lost_bars, recorder.lost_signals) == (3, 1)
