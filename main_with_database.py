@@ -57,6 +57,8 @@ DEMO_REQUESTS_PER_MINUTE = 1_200
 DEMO_LATENCY_SECONDS = (0.05, 0.4)
 INTERRUPTED_DRAIN_SECONDS = 5.0
 """How long SIGINT and SIGTERM wait for answers; the end of the feed waits drain_timeout_seconds."""
+MOST_PACING_SECONDS = 5.0
+MOST_WAITING_BARS = 50_000
 MOST_SHOWN_LATER = 1_000
 """Unanswered signals whose answer the dashboard can still put beside their time and symbol."""
 BLOCKS: Mapping[str, type[BaseModel]] = {
@@ -235,6 +237,7 @@ class TradingSystem:
                 stop=self._stop,
                 poll_seconds=self.settings.trading.follow_poll_seconds,
             ):
+                await self._make_room()
                 started = time.perf_counter()
                 await self._on_bar(Bar(*bar))
                 took = time.perf_counter() - started
@@ -242,12 +245,25 @@ class TradingSystem:
             await self._drain()
             self.finished = not self._stop.is_set()
 
+    async def _make_room(self) -> None:
+        """A history read without pace waits for the writers; live bars never do."""
+        if self.settings.speed > 0 or self.settings.follow:
+            return
+        deadline = time.monotonic() + MOST_PACING_SECONDS
+        while self._writers_are_full() and time.monotonic() < deadline and not self.stop_requested:
+            await asyncio.sleep(0.01)
+
+    def _writers_are_full(self) -> bool:
+        rows = self.exporter is not None and self.exporter.room < 1
+        return rows or (self.recorder is not None and self.recorder.waiting[1] > MOST_WAITING_BARS)
+
     async def _replay(self) -> int:
         """On a resumed session: bring strategy and files up to the last stored bar; the number of bars."""
         if self._resume_after is None or self._feed is None:
             return 0
         count = self._feed.bars.count_until(self._resume_after)
         for index in range(count):
+            await self._make_room()
             await self._on_bar(Bar(*self._feed.bars[index]), replayed=True)
             await asyncio.sleep(0)
         return count
@@ -370,7 +386,8 @@ class TradingSystem:
         if self.database is None:
             return "none; this run went to the files alone"
         if self._embedded is not None:
-            return f'embedded PostgreSQL in {self._embedded.location}; look with: python -m database "SELECT ..."'
+            look = 'python -m database "SELECT ..."'
+            return f"embedded PostgreSQL in {self._embedded.location}; look with: {look}"
         return f"{self.database!r}"
 
     def state(self) -> DashboardState:

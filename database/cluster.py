@@ -205,17 +205,22 @@ class Cluster:
         return folder
 
     def _stop(self) -> None:
-        if not (self.place.data / "postmaster.pid").exists():
+        found = _read_postmaster(self.place.data)
+        if found is None:
             return
-        binaries = find_binaries(self.place)
-        for mode in ("fast", "immediate"):
-            with contextlib.suppress(subprocess.CalledProcessError):
-                self._run(
-                    binaries / "pg_ctl", "stop", "-D", str(self.place.data), "-w", "-t", str(STOP_SECONDS),
-                    "-m", mode,
-                )  # fmt: skip
-                return
-        raise EmbeddedServerError(self._last_log_line())
+        if not any(self._stopped(mode) for mode in ("fast", "immediate")):
+            raise EmbeddedServerError(self._last_log_line())
+        if found.socket.parent != self.place.data:
+            with contextlib.suppress(OSError):
+                found.socket.parent.rmdir()
+
+    def _stopped(self, mode: str) -> bool:
+        program, seconds = find_binaries(self.place) / "pg_ctl", str(STOP_SECONDS)
+        try:
+            self._run(program, "stop", "-D", str(self.place.data), "-w", "-t", seconds, "-m", mode)
+        except subprocess.CalledProcessError:
+            return False
+        return True
 
     def _run(self, program: Path, *arguments: str) -> None:
         account = self.place.account

@@ -9,8 +9,8 @@ from llm_integration.domain import Choppiness, ParseMethod
 
 __all__ = ["MAX_STEPS", "Budget", "JsonObject", "OutOfWork", "ParsedResponse", "Reading", "show"]
 
-MAX_STEPS: Final = 1_000
-"""Work one reply may cost, in steps of roughly two microseconds; a normal broken reply needs about 30."""
+MAX_STEPS: Final = 600
+"""Work one reply may cost, in steps of two to four microseconds; a broken reply of normal size needs about 60."""
 
 _SHOWN_CHARS: Final = 40
 

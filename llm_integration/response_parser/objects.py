@@ -22,8 +22,10 @@ from llm_integration.response_parser.strict import BAD, decode
 
 __all__ = ["Search", "search"]
 
-_COST: Final = 25
+_COST: Final = 10
 """Steps for decoding, reading and placing one object, beside those of the scanner."""
+_RESERVE: Final = 250
+"""Steps that scanning leaves for this, so that an object before an endless loop can still be read."""
 
 _FENCE: Final = re.compile(r"(?:```|~~~)[ \t]*[A-Za-z0-9_-]{0,12}[ \t]*\n?\s*\Z")
 _FENCES: Final = re.compile(r"(?:```|~~~)[A-Za-z0-9_-]{0,12}|\s+")
@@ -77,7 +79,9 @@ class Search:
 
 def search(text: str, budget: Budget) -> Search:
     """Find the answer among the objects in ``text``."""
-    objects, reached = scan(text, budget)
+    scanning = Budget(max(budget.left - _RESERVE, 0))
+    objects, reached = scan(text, scanning)
+    budget.spend(scanning.spent)
     candidates: list[_Candidate] = []
     prose = "\n".join(_gaps(text, [(found.start, found.end) for found in objects]))
     debris = _LOST_KEY.search(prose) is not None

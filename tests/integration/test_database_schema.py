@@ -124,7 +124,8 @@ INSERT INTO trading_signals (signal_id, session_id, symbol, "timestamp")
 SELECT 's-' || n, 'session-' || (1 + n % 100), 'ES', '2024-01-01'::timestamptz + n * interval '1 minute'
 FROM generate_series(1, 100000) n;
 INSERT INTO llm_enhancement_tasks (signal_id, status)
-    """With 100,000 signals no everyday statement walks through a table; only a report of all may."""
+SELECT 's-' || n, CASE WHEN n % 1000 = 0 THEN 'pending' ELSE 'completed' END
+FROM generate_series(1, 100000) n;
 INSERT INTO llm_analysis_results (task_id, signal_id, rating)
 SELECT task_id, signal_id, 3 FROM llm_enhancement_tasks WHERE status = 'completed';
 INSERT INTO market_data (session_id, symbol, "timestamp", open, high, low, close, volume)

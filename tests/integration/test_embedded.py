@@ -242,6 +242,7 @@ async def test_a_path_too_long_for_a_socket_is_no_obstacle(fresh: Path) -> None:
         assert folder is not None
         assert len(str(folder)) < 90
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert not folder.exists()
 
 
 async def test_databases_can_be_added(base: Path) -> None:
