@@ -157,6 +157,7 @@ class TradingSystem:
         try:
             dsn = await self._dsn()
             database = DatabaseManager.from_config(settings, dsn)
+            database.simulated = self.settings.demo
             self.database = database
             await database.connect()
         except DatabaseError as error:
@@ -215,6 +216,7 @@ class TradingSystem:
                 self.session_id,
                 self.settings.symbol,
                 worker_id=None if self.off_reason else self.worker.worker_id,
+                off_reason=self.off_reason,
                 handoff_seconds=self.settings.database.handoff_timeout_seconds,
             )
 
@@ -250,7 +252,9 @@ class TradingSystem:
         if self.settings.speed > 0 or self.settings.follow:
             return
         deadline = time.monotonic() + MOST_PACING_SECONDS
-        while self._writers_are_full() and time.monotonic() < deadline and not self.stop_requested:
+        while self._writers_are_full():
+            if time.monotonic() > deadline or self.stop_requested:
+                return
             await asyncio.sleep(0.01)
 
     def _writers_are_full(self) -> bool:

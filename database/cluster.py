@@ -206,8 +206,8 @@ class Cluster:
 
     def _stop(self) -> None:
         found = _read_postmaster(self.place.data)
-        if found is None:
-            return
+        if found is None or not _is_postgres(found.pid):
+            return  # it was stopped or killed by somebody else
         if not any(self._stopped(mode) for mode in ("fast", "immediate")):
             raise EmbeddedServerError(self._last_log_line())
         if found.socket.parent != self.place.data:

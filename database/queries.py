@@ -101,6 +101,7 @@ RETURNING t.task_id, t.signal_id, t.claim_id, t.attempts,
 
 # SKIP LOCKED: a task that another worker is claiming at this moment is passed over, not waited for.
 # The worker's own reservations are left alone for a moment: the host is just handing them over in memory.
+# $5 keeps a simulated model away from the tasks of real sessions, and the other way round.
 CLAIM_WAITING = f"""
 WITH picked AS MATERIALIZED (
     SELECT t.task_id FROM llm_enhancement_tasks t
@@ -109,6 +110,9 @@ WITH picked AS MATERIALIZED (
       AND (t.status = 'pending' AND t.claimed_by = $1::text
            AND t.claimed_at > clock_timestamp() - interval '2 seconds') IS NOT TRUE
       AND t.signal_id <> ALL ($4::text[])
+      AND ($5::boolean IS NULL OR $5::boolean = EXISTS (
+            SELECT FROM trading_signals s JOIN trading_sessions x ON x.session_id = s.session_id
+            WHERE s.signal_id = t.signal_id AND x.mode LIKE 'simulated%'))
     ORDER BY t.task_id LIMIT $2::bigint
     FOR UPDATE OF t SKIP LOCKED
 ), claimed AS (

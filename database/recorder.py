@@ -38,9 +38,16 @@ class HostDatabase(Protocol):
         """Store bars; repeating them changes nothing."""
         ...
 
+    async def update_task_status(self, task_id: int, status: str, error: str | None = None) -> object:
+        """End a task that nobody is going to work on."""
+        ...
+
 
 class SessionRecorder:
-    """One session's way into PostgreSQL. ``run()`` is a task of the host; ``flush`` and cancel end it."""
+    """One session's way into PostgreSQL. ``run()`` is a task of the host; ``flush`` and cancel end it.
+
+    With ``off_reason`` the LLM is off: the task of each signal ends as ``expired`` with that reason.
+    """
 
     def __init__(
         self,
@@ -49,6 +56,7 @@ class SessionRecorder:
         symbol: str,
         *,
         worker_id: str | None = None,
+        off_reason: str | None = None,
         handoff_seconds: float = 0.05,
         max_signals: int = 10_000,
         max_bars: int = 100_000,
@@ -58,6 +66,7 @@ class SessionRecorder:
         self._session_id = session_id
         self._symbol = symbol
         self._worker_id = worker_id
+        self._off_reason = off_reason
         self._handoff = handoff_seconds
         self._max_signals = max_signals
         self._max_bars = max_bars
@@ -139,7 +148,9 @@ class SessionRecorder:
             await self._tell()
 
     async def _store_signal(self, signal: Signal) -> None:
-        await self._database.record_signal(signal, worker_id=self._worker_id)
+        task_id = await self._database.record_signal(signal, worker_id=self._worker_id)
+        if self._off_reason is not None:  # or a later run would pay for what nobody asked for
+            await self._database.update_task_status(task_id, "expired", f"LLM off: {self._off_reason}")
 
     async def _write_bars(self) -> None:
         while True:

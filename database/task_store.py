@@ -34,6 +34,8 @@ class TaskStore:
         self._connections = connections
         self._workers: set[str] = set()
         self.refused_rows = 0
+        self.simulated: bool | None = None
+        """Set, ``claim_waiting`` takes tasks of simulated sessions only, or of real ones only."""
 
     # The host's side
 
@@ -147,7 +149,7 @@ class TaskStore:
             return []
         rows = await self._connections.fetch(
             "claiming waiting tasks", queries.CLAIM_WAITING,
-            worker_id, limit, lease_seconds, [clean_key(signal_id) for signal_id in exclude],
+            worker_id, limit, lease_seconds, [clean_key(signal_id) for signal_id in exclude], self.simulated,
         )  # fmt: skip
         return [(_claim(row, row["signal_id"]), signal_from_row(row)) for row in rows]
 

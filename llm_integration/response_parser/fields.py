@@ -93,7 +93,7 @@ def _items(value: dict[str, object]) -> Iterable[tuple[str, object]]:
 
 
 def _unwrap(own: Reading, value: dict[str, object], level: int) -> Reading:
-    if any(_is_field(key) and not isinstance(item, (dict, list)) for key, item in _items(value)):
+    if any(_is_field(key) and not isinstance(item, dict) for key, item in _items(value)):
         return own
     inner = [
         read_value(item, level + 1)

@@ -10,7 +10,7 @@ from llm_integration.domain import Choppiness, ParseMethod
 __all__ = ["MAX_STEPS", "Budget", "JsonObject", "OutOfWork", "ParsedResponse", "Reading", "show"]
 
 MAX_STEPS: Final = 600
-"""Work one reply may cost, in steps of two to four microseconds; a broken reply of normal size needs about 60."""
+"""Work one reply may cost, in steps of two to four microseconds; a broken reply of normal size needs 60."""
 
 _SHOWN_CHARS: Final = 40
 

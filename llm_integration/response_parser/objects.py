@@ -113,8 +113,8 @@ def _candidates(text: str, found: Found, lead: str, prose: str) -> list[_Candida
     layer = ParseMethod.REPAIRED_JSON
     if found.strict:
         layer = ParseMethod.FENCED_JSON if _FENCE.search(lead[-40:]) else ParseMethod.EMBEDDED_JSON
-    elif not found.closed and reading.source is not found.value and text[found.end - 1] not in "}]":
-        _doubt(reading, "the reply was cut off before its rating")
+    elif not found.closed and isinstance(found.value, dict) and reading.source is not found.value:
+        _doubt(reading, "the reply was cut off where its own rating could have followed")
     if found.inside or _MEMBER.search(lead[-20:]):
         _doubt(reading, "the rating stands inside an object that cannot be read")
     quoted = _is_quoted(lead) or (not found.strict and _in_string(lead))

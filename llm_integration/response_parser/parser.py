@@ -117,7 +117,7 @@ def _objects(body: str, budget: Budget) -> Search | None:
 
 def _from_prose(found: Search, budget: Budget, notes: list[str]) -> ParsedResponse:
     """The rating from prose; whatever an object without a rating said stays as it is."""
-    if found.debris:
+    if found.debris or (found.reading is not None and found.method is ParseMethod.REPAIRED_JSON):
         return _response(found.reading, found.method, *notes, "the reply is an object that cannot be read")
     try:
         method, verdicts = _verdicts(found.prose.lower(), budget)

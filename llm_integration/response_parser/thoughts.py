@@ -21,8 +21,8 @@ def without_thoughts(text: str, budget: Budget) -> tuple[str, bool]:
     """``text`` without its drafts, and whether one of them was never closed.
 
     A draft that is never closed reaches to the end. A closing tag that nothing opened closes a draft that
-    began with the reply (some servers put the opening tag into the prompt). In a reply that begins with its
-    object, tags inside that object are text.
+    began with the reply (some servers put the opening tag into the prompt), unless an object is open there.
+    In a reply that begins with its object, tags inside that object are text.
     """
     brackets = text.count("<")
     if not brackets:
@@ -41,6 +41,8 @@ def without_thoughts(text: str, budget: Budget) -> tuple[str, bool]:
                 kept.append(text[position : tag.start()])
             depth += 1
         elif depth == 0:
+            if _is_open(text[position : tag.start()]):
+                continue
             kept.clear()
         else:
             depth -= 1
@@ -48,3 +50,7 @@ def without_thoughts(text: str, budget: Budget) -> tuple[str, bool]:
     if depth == 0:
         kept.append(text[position:])
     return "\n".join(kept), depth > 0
+
+
+def _is_open(text: str) -> bool:
+    return text.count("{") > text.count("}")

@@ -26,7 +26,7 @@ def choppiness_index(
     None with fewer bars, with a missing value among them, or when the price did not move.
     """
     columns = zip(highs[-periods:], lows[-periods:], closes[-periods - 1 : -1], strict=False)
-    window = [row for row in columns if None not in row] if len(closes) > periods > 1 else []
+    window = [row for row in columns if None not in row] if periods > 1 else []
     if len(window) < periods:
         return None
     total, top, bottom = 0.0, -math.inf, math.inf

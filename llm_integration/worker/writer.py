@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 FIRST_RETRY_SECONDS = 0.25
 LONGEST_RETRY_SECONDS = 5.0
+UNCLAIMED_TRIES = 3
+"""A result rated without a claim can meet its own signal on the way into PostgreSQL and be turned away."""
 
 
 @dataclass(slots=True)
@@ -25,6 +27,7 @@ class _Outcome:
     job: Job
     analysis: LLMAnalysis
     delivered: bool = False
+    refusals: int = 0
 
 
 class ResultWriter:
@@ -97,6 +100,9 @@ class ResultWriter:
             self._waiting.popleft()
             if outcome.job.signal_id in accepted:
                 self._deliver(outcome)
+            elif outcome.job.claim is None and outcome.refusals < UNCLAIMED_TRIES:
+                outcome.refusals += 1
+                self._waiting.append(outcome)
             else:
                 self._refuse(outcome)
         if not self._waiting:

@@ -145,6 +145,45 @@ def test_a_signal_out_of_the_middle_returns_to_the_middle() -> None:
     assert pending_ids(store) == list("abc")
 
 
+def test_what_is_only_noted_does_not_jump_the_queue() -> None:
+    """A pending signal that was updated is taken in its turn, not before older ones."""
+    store = filled(*"abcd")
+    store.update_signal("c", note=1)
+    store.update_signal("b", status="processing")
+    store.update_signal("b", status="pending")
+    assert [[entry.signal_id for entry in store.take_pending(1)] for _ in range(4)] == [
+        ["a"],
+        ["b"],
+        ["c"],
+        ["d"],
+    ]
+
+
+def test_an_end_given_twice_counts_from_the_first_time() -> None:
+    """Finishing again with the same status neither prolongs the retention nor changes who leaves first."""
+    clock = Clock()
+    store = filled(*"ab", max_signals=2, retention_minutes=1, clock=clock)
+    store.finish("a", TaskStatus.COMPLETED)
+    store.finish("b", TaskStatus.COMPLETED)
+    clock.now += 60
+    store.finish("a", TaskStatus.COMPLETED)
+    assert store.add_signal(signal("c"))
+    assert (store.get_signal("a"), store.get_signal("b") is None) == (None, False)
+    assert store.cleanup_old_signals() == 1
+
+
+def test_a_reopened_signal_has_no_end() -> None:
+    """The time of the end is there when there is one, and gone when the signal is pending again."""
+    clock = Clock()
+    store = filled("a", clock=clock)
+    clock.now += 5
+    store.finish("a", TaskStatus.FAILED)
+    ends = [(store.get_signal("a") or {})["finished_at"]]
+    store.update_signal("a", "pending")
+    ends.append((store.get_signal("a") or {})["finished_at"])
+    assert ends == [1_005.0, None]
+
+
 def test_only_what_is_processing_is_given_back() -> None:
     """Giving back leaves pending, finished and unknown signals as they are."""
     store = filled(*"ab")

@@ -33,6 +33,9 @@ class SlowDatabase:
         self.stored.append(signal.signal_id)
         return 1
 
+    async def update_task_status(self, task_id: int, status: str, error: str | None = None) -> None:
+        self.stored.append(f"{status}: {error}")
+
     async def record_bars(self, session_id: str, symbol: str, bars: Sequence[Bar]) -> None:
         if self.fault is not None:
             raise self.fault
@@ -50,8 +53,12 @@ async def no_pause(_: float) -> None:
 
 
 @asynccontextmanager
-async def recording(database: SlowDatabase, handoff: float = 5.0) -> AsyncIterator[SessionRecorder]:
-    recorder = SessionRecorder(database, "session", "ES", handoff_seconds=handoff, sleep=no_pause)
+async def recording(
+    database: SlowDatabase, handoff: float = 5.0, off_reason: str | None = None
+) -> AsyncIterator[SessionRecorder]:
+    recorder = SessionRecorder(
+        database, "session", "ES", handoff_seconds=handoff, off_reason=off_reason, sleep=no_pause
+    )
     task = asyncio.create_task(recorder.run())
     try:
         yield recorder
@@ -137,3 +144,11 @@ async def test_what_may_wait_is_bounded() -> None:
     await recorder.record_signal(a_signal("s1"))
     await recorder.record_signal(a_signal("s2"))
     assert (recorder.lost_bars, recorder.lost_signals) == (3, 1)
+
+
+async def test_with_the_llm_off_the_task_ends_with_that_reason() -> None:
+    """A later run with a key does not pay for signals nobody asked about."""
+    database = SlowDatabase()
+    async with recording(database, off_reason="there is no API key") as recorder:
+        assert await recorder.record_signal(a_signal("s1"))
+    assert database.stored == ["s1", "expired: LLM off: there is no API key"]

@@ -283,9 +283,29 @@ def test_the_prompt_is_a_function_of_the_signal() -> None:
     assert used.format_signal_data(make_signal(), BARS) == prompt()
 
 
-def test_without_a_time_no_bar_is_shown() -> None:
-    """As no bar can be shown to have closed before a signal without a time, none is shown."""
+def test_a_bar_is_written_again_when_its_neighbours_need_more_digits() -> None:
+    """A bar that was shown with two digits has five beside one that needs five, and two again after that."""
+    bars = [bar._replace(open=1.25, high=1.5, low=1.25, close=1.25) for bar in BARS]
+    bars[20] = bars[20]._replace(close=1.25001)
+    used = formatter(5)
+    shown = [
+        rows(used.format_signal_data(make_signal(at), bars))[-2].split(",")[1] for at in (18, 19, 20, 40)
+    ]
+    assert shown == ["1.25", "1.25", "1.25000", "1.25"]
+    assert rows(used.format_signal_data(make_signal(19), bars))[-1].split(",")[1] == "1.25"
+
+
+def test_distances_beyond_all_numbers_are_missing() -> None:
+    """A risk that no float can hold is missing, not infinite."""
+    text = prompt(entry_price=1.7e308, stop_loss=-1.7e308)
+    assert line(text, "Risk") == "missing"
+    assert line(prompt(entry_price=0, stop_loss=-2.0, target_price=4), "Risk") == "2"
+
+
+def test_without_a_time_no_bar_is_shown(caplog: pytest.LogCaptureFixture) -> None:
+    """As no bar can be shown to have closed before a signal without a time, none is shown, without a warning."""
     text = prompt(timestamp=None)
+    assert caplog.records == []
     assert rows(text) == []
     assert line(text, "Closed bars").startswith("missing (the signal has no time")
     assert line(text, "Choppiness Index (14)") == "missing"
@@ -341,6 +361,7 @@ def test_of_two_bars_with_one_time_the_later_one_counts() -> None:
     text = prompt([*BARS, BARS[40]._replace(close=1.0999)])
     assert rows(text)[-1].split(",")[4] == "1.0999"
     assert len(rows(text)) == 20
+    assert prompt([*BARS[:41], BARS[40]._replace(close=1.0999), *BARS[41:]]) == text
 
 
 def test_a_bar_with_a_naive_time_is_utc() -> None:

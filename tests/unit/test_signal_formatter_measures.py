@@ -56,6 +56,13 @@ def test_too_few_closes_give_no_ratio(count: int) -> None:
     assert efficiency_ratio([1.0 + number for number in range(count)]) is None
 
 
+def test_periods_without_meaning_give_nothing() -> None:
+    """An index over one bar and a ratio over none do not exist."""
+    values = [1.0 + number for number in range(20)]
+    assert choppiness_index([value + 1 for value in values], values, values, 1) is None
+    assert efficiency_ratio(values, 0) is None
+
+
 def test_a_market_that_stands_still_gives_nothing() -> None:
     """Where the price did not move, neither measure exists."""
     assert choppiness_index([1.0] * 20, [1.0] * 20, [1.0] * 20) is None

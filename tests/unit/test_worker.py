@@ -346,3 +346,19 @@ async def test_cleanup_interval_sets_how_often_memory_is_cleaned() -> None:
             while not calls():  # noqa: ASYNC110  the cleanup has no event to wait for
                 await asyncio.sleep(0.005)
     assert store.get_signal("s1") is None
+
+
+async def test_an_unclaimed_result_that_meets_its_own_signal_is_stored_the_next_time() -> None:
+    """After an outage signal and result may be written at the same moment; the answer is not dropped."""
+    database = MemoryDatabase()
+    worker, store, _ = build(ScriptedProcessor(), database)
+    database.fault = OSError("connection refused")
+    tried = asyncio.Event()
+    database.on_save = tried.set
+    async with running(worker):
+        store.add_signal(signal_mapping("s1"))
+        await asyncio.wait_for(tried.wait(), 5)
+        database.fault, database.turned_away_once = None, {"s1"}
+        assert await worker.drain(10)
+    assert database.results["s1"].rating == 4
+    assert worker.get_statistics()["refused_by_fence"] == 0

@@ -79,6 +79,7 @@ class MemoryDatabase:
         self.live: dict[str, Claim] = {}
         self.waiting: deque[tuple[Claim, Signal]] = deque()
         self.elsewhere: set[str] = set()
+        self.turned_away_once: set[str] = set()
         self.released: list[str] = []
         self.batches: list[int] = []
         self.beats = 0
@@ -118,11 +119,8 @@ class MemoryDatabase:
             self.on_save()
         self._check()
         self.batches.append(len(outcomes))
-        fresh = {
-            analysis.signal_id: analysis
-            for analysis, _ in outcomes
-            if analysis.signal_id not in self.elsewhere
-        }
+        away, self.turned_away_once = self.elsewhere | self.turned_away_once, set()
+        fresh = {analysis.signal_id: analysis for analysis, _ in outcomes if analysis.signal_id not in away}
         self.results |= fresh
         return set(fresh)
 
