@@ -102,7 +102,7 @@ class Connections:
 
     async def run(self, doing: str, work: Callable[[Link], Awaitable[T]]) -> T:
         """The result of ``work`` on one connection; every error comes out as a DatabaseError."""
-        pool = self._pool or await self._opened()
+        pool = self._pool or await self._opened_late(doing)
         link = await self._acquire(pool, doing)
         try:
             return await work(link)
@@ -120,7 +120,7 @@ class Connections:
         self, doing: str, sql: str, *arguments: object, chunk: int
     ) -> AsyncGenerator[asyncpg.Record, None]:
         """The rows of one query through a cursor of the server, ``chunk`` rows at a time."""
-        pool = self._pool or await self._opened()
+        pool = self._pool or await self._opened_late(doing)
         link = await self._acquire(pool, doing)
         try:
             async with link.transaction(readonly=True):
@@ -145,6 +145,13 @@ class Connections:
     async def _give_back(self, pool: Pool, link: Link) -> None:
         with contextlib.suppress(Exception):  # it is closed or cut by then
             await pool.release(link, timeout=CLOSE_SECONDS)
+
+    async def _opened_late(self, doing: str) -> Pool:
+        """Like ``_opened``, for a call in mid-run: rows wait, whatever keeps the door shut."""
+        try:
+            return await self._opened()
+        except DatabaseRefusedError as error:
+            raise DatabaseUnavailableError(f"{doing}: {error}") from error
 
     async def _opened(self) -> Pool:
         """The pool; callers that come while it is being opened share the attempt."""

@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS llm_enhancement_tasks (
     claimed_at       TIMESTAMPTZ,
     lease_expires_at TIMESTAMPTZ,
     error            TEXT,                          -- why it failed or expired
-    context          JSONB,                         -- {"bars": [[microseconds since 1970, o, h, l, c, v], ...]}
+    context          JSONB,                         -- {"bars": [[time, open, high, low, close, volume], ...]}
     spent_usd        NUMERIC,                       -- known cost of all attempts; NULL: none known
     created_at       TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
     updated_at       TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),

@@ -195,7 +195,11 @@ FROM unnest($1::bigint[], $2::uuid[]) AS c(task_id, claim_id)
 WHERE t.task_id = c.task_id AND t.claim_id = c.claim_id AND t.status IN {OPEN}
 """  # noqa: S608  fragments of this module
 
+# Rows of workers that were killed long ago go by the way.
 HEARTBEAT = """
+WITH gone AS (
+    DELETE FROM llm_workers WHERE lease_expires_at < clock_timestamp() - interval '1 day' AND worker_id <> $1
+)
 INSERT INTO llm_workers (worker_id, lease_expires_at)
 VALUES ($1, clock_timestamp() + make_interval(secs => $2::float8))
 ON CONFLICT (worker_id) DO UPDATE SET lease_expires_at = EXCLUDED.lease_expires_at

@@ -16,7 +16,8 @@ from llm_integration.domain import Bar, LLMAnalysis, Signal, TaskStatus
 
 __all__ = ["Reports"]
 
-CHUNK = 500
+CHUNK = 25
+"""Rows per fetch of a stream: more would keep the host's loop busy for over a millisecond at a time."""
 PERCENTILES = ("p50", "p95", "p99")
 COUNTS = ("ratings", "unrated_reasons", "failure_reasons", "by_parse_method", "by_model")
 

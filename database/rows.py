@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, cast
 
 from database.storable import LONGEST_NAME, clean_key, clean_text, json_text
 from llm_integration.domain import Bar, Signal, parse_time, to_price
 
 __all__ = ["SIGNAL_COLUMNS", "Row", "bar_columns", "signal_columns", "signal_from_row"]
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Row(Protocol):
@@ -64,11 +61,7 @@ def signal_columns(signal: Signal) -> tuple[Any, ...]:
 def _context(bars: Sequence[Bar]) -> str | None:
     if not bars:
         return None
-    return json_text({"bars": [(_microseconds(bar[0]), *bar[1:]) for bar in bars]})
-
-
-def _microseconds(moment: datetime) -> int:
-    return (moment - EPOCH) // timedelta(microseconds=1)
+    return json_text({"bars": [tuple(bar) for bar in bars]})  # times as ISO 8601, by orjson itself
 
 
 def signal_from_row(row: Row) -> Signal:
@@ -105,14 +98,10 @@ def _bars(context: object) -> tuple[Bar, ...]:
 
 
 def _bar(row: object) -> Bar | None:
-    if not isinstance(row, list) or len(row) != len(Bar._fields) or type(row[0]) is not int:
+    if not isinstance(row, list) or len(row) != len(Bar._fields):
         return None
-    numbers = [to_price(number) for number in row[1:]]
-    try:
-        moment = EPOCH + timedelta(microseconds=row[0])
-    except OverflowError:
-        return None
-    return None if None in numbers else Bar(moment, *cast("list[float]", numbers))
+    moment, numbers = parse_time(row[0]), [to_price(number) for number in row[1:]]
+    return None if moment is None or None in numbers else Bar(moment, *cast("list[float]", numbers))
 
 
 def bar_columns(bars: Iterable[Bar]) -> tuple[list[Any], ...]:

@@ -5,7 +5,7 @@
 CREATE TABLE IF NOT EXISTS trading_sessions (
     session_id  TEXT PRIMARY KEY DEFAULT gen_random_uuid()::text,
     symbol      TEXT,
-    mode        TEXT NOT NULL DEFAULT 'live',       -- 'demo' for simulated ratings
+    mode        TEXT NOT NULL DEFAULT 'live',       -- 'simulated/...' when no real model rates
     source      TEXT,                               -- where the bars came from
     status      TEXT NOT NULL DEFAULT 'running'
                 CONSTRAINT trading_sessions_status CHECK (status IN ('running', 'stopped', 'failed', 'completed')),

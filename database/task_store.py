@@ -21,6 +21,10 @@ __all__ = ["TaskStore"]
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+LARGEST_BATCH = 32
+"""Rows per statement: turning more into parameters would hold the host's loop for about a millisecond."""
+
 Outcome = tuple[LLMAnalysis, Claim | None]
 
 
@@ -111,8 +115,8 @@ class TaskStore:
     ) -> dict[str, Claim]:
         """Make sure that these signals and their tasks are stored, and claim the tasks that are free.
 
-        One round trip for all of them. A signal that is missing from the answer is finished already, or a
-        living worker holds it.
+        One round trip for up to 32 of them. A signal that is missing from the answer is finished already,
+        or a living worker holds it.
         """
         self._meet(worker_id)
         claims: dict[str, Claim] = {}
@@ -225,18 +229,16 @@ class TaskStore:
 
 
 def _rounds(items: Sequence[T], key: Callable[[T], str]) -> Iterator[list[T]]:
-    """``items`` in batches without a repeated key; usually a single one."""
-    rest = list(items)
-    while rest:
-        seen: set[str] = set()
-        batch: list[T] = []
-        later: list[T] = []
-        for item in rest:
-            name = clean_key(key(item))
-            (later if name in seen else batch).append(item)
-            seen.add(name)
-        yield batch
-        rest = later
+    """``items`` in batches for one statement each: bounded, and without a repeated key."""
+    batch: dict[str, T] = {}
+    for item in items:
+        name = clean_key(key(item))
+        if name in batch or len(batch) >= LARGEST_BATCH:
+            yield list(batch.values())
+            batch = {}
+        batch[name] = item
+    if batch:
+        yield list(batch.values())
 
 
 def _columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:

@@ -82,7 +82,7 @@ def read_json(path: str | Path) -> dict[str, Any]:
         raise ConfigError(f"{file}: no such file; name another one with --config") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: cannot be read: {error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{file}: not valid JSON: {error}") from error
     if not isinstance(data, dict):
         raise ConfigError(f'{file}: must hold a JSON object, for example {{"llm": {{...}}}}')
@@ -298,7 +298,8 @@ class LLMConfig(BaseModel):
             raise ConfigError(
                 f"{where}: api_key does not belong in a file; set {KEY_VARIABLE} or put it in .env"
             )
-        load_settings(cls, block, where)  # names the file for a fault of the file
+        load_settings(cls, {}, "environment")  # a fault is blamed on where it stands
+        load_settings(cls, block, where)
         return load_settings(cls, {**block, **_from_environment(environment(), cls)}, "environment")
 
     def save(self, path: str | Path, *, section: str = "llm") -> None:
@@ -325,6 +326,8 @@ class LLMConfig(BaseModel):
     @field_validator("model")
     @classmethod
     def _model_id(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("should be a model id such as google/gemini-3.5-flash-lite")
         return normalise_model_id(value)
 
     @field_validator("fallback_models")

@@ -7,6 +7,7 @@ name ends with. A value that is missing, NaN or infinite is None from here on.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -28,6 +29,8 @@ __all__ = [
 
 MAX_NAME_CHARS = 128
 """Longest symbol, signal type or strategy name that is kept."""
+MAX_BARS = 1_000
+"""Most bars of one signal that are kept, the last ones: converting more would hold the event loop up."""
 MAX_NOTE_CHARS = 2_000
 """Longest free text of a signal that is kept."""
 
@@ -78,7 +81,7 @@ def to_price(value: object) -> float | None:
         return None
     try:
         number = float(cast("Any", value))
-    except (TypeError, ValueError, OverflowError):
+    except Exception:  # whatever a foreign object's own conversion raises
         return None
     return number if math.isfinite(number) else None
 
@@ -105,7 +108,7 @@ def parse_time(value: object) -> datetime | None:
         if moment is None or moment != moment:  # noqa: PLR0124  pandas' NaT differs from itself
             return None
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError, OSError, TypeError):
+    except Exception:  # whatever a foreign object's own conversion raises
         return None
 
 
@@ -140,7 +143,7 @@ class Signal:
         if risk == 0 or risk * reward <= 0:
             return None
         ratio = abs(reward / risk)
-        return ratio if math.isfinite(ratio) else None
+        return ratio if math.isfinite(ratio) and ratio > 0 else None
 
     @classmethod
     def from_mapping(cls, signal_id: str, data: Mapping[str, Any]) -> Signal:
@@ -162,7 +165,10 @@ class Signal:
 
 
 def _text(value: object, limit: int) -> str:
-    return "" if value is None else str(value)[:limit]
+    try:
+        return "" if value is None else str(value)[:limit]
+    except Exception:  # a number too long to print, an object that cannot be shown
+        return ""
 
 
 def _name(value: object) -> str:
@@ -182,7 +188,8 @@ def _indicators(value: object) -> dict[str, float | None]:
 def _bars(value: object) -> tuple[Bar, ...]:
     if not isinstance(value, Iterable) or isinstance(value, (str, bytes, Mapping)):
         return ()
-    bars = (_bar(item) for item in value)
+    newest = value[-MAX_BARS:] if isinstance(value, (list, tuple)) else deque(value, maxlen=MAX_BARS)
+    bars = (_bar(item) for item in newest)
     return tuple(bar for bar in bars if bar is not None)
 
 

@@ -9,8 +9,8 @@ from llm_integration.domain import Choppiness, ParseMethod
 
 __all__ = ["MAX_STEPS", "Budget", "JsonObject", "OutOfWork", "ParsedResponse", "Reading", "show"]
 
-MAX_STEPS: Final = 600
-"""Work one reply may cost, in steps of two to four microseconds; a broken reply of normal size needs 60."""
+MAX_STEPS: Final = 1_000
+"""Work one reply may cost, in steps of about two microseconds; a broken reply of normal size needs 60."""
 
 _SHOWN_CHARS: Final = 40
 

@@ -16,14 +16,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from llm_integration.response_parser.fields import CutText
+from llm_integration.response_parser.literals import literal, unescaped
 from llm_integration.response_parser.model import Budget, JsonObject, OutOfWork
 
 __all__ = ["Found", "end_of_first", "scan"]
 
 _MAX_LEVELS: Final = 24
 _OBJECT_COST: Final = 3
-_MAX_RAW: Final = 12_000
-_MAX_ESCAPES: Final = 500
 
 _COMMENTS: Final = r"(?:(?://[^\n]{0,120}+|\#[^\n]{0,120}+|/\*[^*]{0,120}+\*/)[\s,]{0,80}+){0,3}+"
 _BLANKS: Final = re.compile(rf"\s*+{_COMMENTS}")
@@ -51,9 +50,6 @@ _AFTER_ITEM: Final = re.compile(
 _AFTER_ELEMENT: Final = re.compile(r"""\s*+(?:[\],}]|\Z|["'“”„\{\[]|//|\#)""")
 _JSON_LIKE: Final = re.compile(r"""\{\s{0,80}(?:["'“”„]|\w{1,40}["'”]?\s{0,8}:)""")
 _BARE: Final = re.compile(r"""[^,\}\]\n\r\{\[\"“”]{0,200}+""")
-_COMMENT: Final = re.compile(r"//|\#|/\*")
-_NUMBER: Final = re.compile(r"-?\d{1,18}(\.\d{1,18})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
-_ESCAPE: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 
 _DOUBLE, _SINGLE = re.compile('"'), re.compile("'")
 _SMART, _CURLY = re.compile('[”“"]'), re.compile("[’‘]")
@@ -66,8 +62,6 @@ _CLOSERS: Final = {
     "‘": _CURLY,
     "’": _CURLY,
 }
-_LITERALS: Final[dict[str, object]] = {"true": True, "false": False, "null": None, "none": None}
-_LETTERS: Final = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 
 
 class _Broken(Exception):  # noqa: N818  control flow inside this module
@@ -250,11 +244,11 @@ class _Reader:
             match = closers.search(text, position)
             if match is None:
                 self.at = self.size
-                return CutText(_unescaped(text[start:]))
+                return CutText(unescaped(text[start:]))
             quote = match.start()
             if not _escaped(text, position, quote) and after.match(text, quote + 1):
                 self.at = quote + 1
-                return _unescaped(text[start:quote])
+                return unescaped(text[start:quote])
             position = quote + 1
 
     def _bare(self) -> object:
@@ -265,7 +259,7 @@ class _Reader:
         self.at = match.end()
         if self.at >= self.size:
             raise _Broken
-        return _literal(_COMMENT.split(match[0], 1)[0].strip())
+        return literal(match[0])
 
 
 def _add(target: JsonObject | list[object], key: str, value: object) -> None:
@@ -281,31 +275,3 @@ def _escaped(text: str, floor: int, quote: int) -> bool:
         return False
     segment = text[floor:quote]
     return (len(segment) - len(segment.rstrip("\\"))) % 2 == 1
-
-
-def _literal(word: str) -> object:
-    lowered = word.lower()
-    if lowered in _LITERALS:
-        return _LITERALS[lowered]
-    match = _NUMBER.fullmatch(word)
-    if match is None:
-        return word
-    return int(word) if match[1] is None and "e" not in lowered else float(word)
-
-
-def _unescaped(raw: str) -> str:
-    """The text that a string literal stands for; what JSON does not know keeps its letters."""
-    raw = raw[:_MAX_RAW]
-    if "\\" not in raw or raw.count("\\") > _MAX_ESCAPES:
-        return raw
-    text = _ESCAPE.sub(_replacement, raw)
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _replacement(match: re.Match[str]) -> str:
-    if match[1]:
-        return chr(int(match[1], 16))
-    letter: str = match[2]
-    if letter in _LETTERS:
-        return _LETTERS[letter]
-    return match[0] if letter.isalnum() else letter

@@ -33,24 +33,26 @@ def without_thoughts(text: str, budget: Budget) -> tuple[str, bool]:
         return text, False
     first = end_of_first(text, budget) if _ANSWER_FIRST.match(text) else 0
     kept: list[str] = []
-    depth = position = 0
+    depth = position = counted = braces = 0
     for tag in _TAG.finditer(text, first):
         budget.spend()
+        braces += _balance(text, counted, tag.start())
+        counted = tag.end()
         if not tag[1]:
             if depth == 0:
                 kept.append(text[position : tag.start()])
             depth += 1
-        elif depth == 0:
-            if _is_open(text[position : tag.start()]):
-                continue
-            kept.clear()
-        else:
+        elif depth:
             depth -= 1
-        position = tag.end()
+        elif braces > 0:
+            continue
+        else:
+            kept.clear()
+        position, braces = tag.end(), 0
     if depth == 0:
         kept.append(text[position:])
     return "\n".join(kept), depth > 0
 
 
-def _is_open(text: str) -> bool:
-    return text.count("{") > text.count("}")
+def _balance(text: str, start: int, end: int) -> int:
+    return text.count("{", start, end) - text.count("}", start, end)

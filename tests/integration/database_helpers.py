@@ -19,7 +19,8 @@ LEASE = 30.0
 def bars(count: int = 3) -> tuple[Bar, ...]:
     """``count`` hourly bars up to T0."""
     return tuple(
-        Bar(T0 - timedelta(hours=count - 1 - index), 1.1, 1.2, 1.0, 1.15, 100.0 + index) for index in range(count)
+        Bar(T0 - timedelta(hours=count - 1 - index), 1.1, 1.2, 1.0, 1.15, 100.0 + index)
+        for index in range(count)
     )
 
 

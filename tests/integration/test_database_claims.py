@@ -192,6 +192,17 @@ async def test_a_signal_repeated_within_a_batch_is_claimed_once(db: DatabaseMana
     assert await db.save_outcomes([(answer("a"), claims["a"])]) == {"a"}
 
 
+async def test_workers_that_died_long_ago_are_forgotten(db: DatabaseManager, database_url: str) -> None:
+    """Kills leave no rows for ever; a worker that comes back late is alive again."""
+    await db.heartbeat("dead", lease_seconds=LEASE)
+    await db.heartbeat("late", lease_seconds=LEASE)
+    async with plain(database_url) as connection:
+        await connection.execute("UPDATE llm_workers SET lease_expires_at = now() - interval '2 days'")
+        await db.heartbeat("late", lease_seconds=LEASE)
+        found = await connection.fetch("SELECT worker_id, lease_expires_at > now() FROM llm_workers")
+    assert [tuple(row) for row in found] == [("late", True)]
+
+
 async def test_leases_go_by_the_clock_of_the_database(db: DatabaseManager, database_url: str) -> None:
     """No time of a client enters a lease."""
     await db.heartbeat("w", lease_seconds=LEASE)

@@ -142,7 +142,7 @@ async def test_queries_read_few_rows_of_large_tables(database_url: str) -> None:
     many = ", ".join([*map(_array, SIGNAL_COLUMNS.values()), "'w'", "30"])
     outcomes = ", ".join([*map(_array, OUTCOME_COLUMNS.values()), "'{w}'"])
     prepared = {
-        "claim_waiting": (queries.CLAIM_WAITING, "'w', 10, 30, '{a,b}'"),
+        "claim_waiting": (queries.CLAIM_WAITING, "'w', 10, 30, '{a,b}', true"),
         "claim_signals": (queries.CLAIM_SIGNALS, many),
         "record_signal": (queries.RECORD_SIGNAL, one),
         "save_outcomes": (queries.SAVE_OUTCOMES, outcomes),

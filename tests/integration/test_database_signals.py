@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import random
 
 import pytest
 
@@ -64,6 +65,28 @@ async def test_hostile_signals_go_all_the_way(db: DatabaseManager, hostile: Sign
     assert await db.save_outcomes([(done, claims[hostile.signal_id])]) == {hostile.signal_id}
     data = await db.get_enhanced_signal_data(hostile.signal_id)
     assert (data["task_id"], data["rating"], data["analysis"]) == (task, 4, "�")
+
+
+async def test_random_code_points_are_stored_in_every_text(db: DatabaseManager) -> None:
+    """PostgreSQL itself agrees with the boundary, for ids, texts and JSON."""
+    rng = random.Random(20240301)
+    wide = [0, 1, 0x7F, 0x80, 0xD800, 0xDBFF, 0xDC00, 0xDFFF, 0xFFFD, 0xFFFF, 0x10000, 0x10FFFF]
+
+    def text() -> str:
+        points = [rng.choice(wide) if rng.random() < 0.5 else rng.randrange(0x110000) for _ in range(12)]
+        return "".join(map(chr, points))
+
+    signals = [
+        signal(text(), symbol=text(), notes=text(), session_id=text(), indicators={text(): 1.0})
+        for _ in range(200)
+    ]
+    claims = await db.claim_signals(signals, worker_id="w", lease_seconds=LEASE)
+    assert set(claims) == {one.signal_id for one in signals}
+    outcomes = [
+        (answer(name, raw_reply=text(), warnings=(text(),), provider=text()), claims[name]) for name in claims
+    ]
+    assert await db.save_outcomes(outcomes) == set(claims)
+    assert db.refused_rows == 0
 
 
 async def test_an_outsiders_signal_needs_only_the_documented_columns(

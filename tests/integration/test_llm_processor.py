@@ -209,6 +209,14 @@ async def test_an_unknown_cost_stays_unknown(bench: Bench) -> None:
     assert processor.statistics()["cost_usd"] == Decimal(0)
 
 
+async def test_a_cost_known_only_in_part_is_unknown(bench: Bench) -> None:
+    """A billed failure and then an answer without a cost: None for the call, the known part in the sum."""
+    bench.simulator.script("content_empty", "usage_missing")
+    processor = bench.processor()
+    assert (await processor.complete("rate this")).cost_usd is None
+    assert processor.statistics()["cost_usd"] > 0
+
+
 async def test_retry_after_freezes_the_limiter_for_everyone(bench: Bench) -> None:
     """One call is told to wait; another that starts afterwards waits too."""
     bench.simulator.script("rate_limited:retry_after=1")
@@ -240,7 +248,7 @@ async def test_a_deadline_that_has_passed_costs_nothing(bench: Bench) -> None:
 async def test_the_deadline_bounds_a_hanging_attempt_and_is_not_the_servers_fault(bench: Bench) -> None:
     """Keep-alive padding does not extend it, and the breaker does not count it."""
     bench.simulator.script("pad_for_ever")
-    processor = bench.processor()
+    processor = bench.processor(breaker=CircuitBreaker(minimum_calls=1, clock=bench.time))
     started = time.monotonic()
     with pytest.raises(DeadlineError):
         await processor.complete("rate this", deadline=bench.time() + 0.1)

@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
 from llm_integration.config import LLMConfig
-from llm_integration.errors import CallError, ConfigError, LineStoppedError, NoCompletionError
+from llm_integration.errors import CallError, ConfigError, LineStoppedError, NoCompletionError, TransportError
 from llm_integration.llm_processor import LLMProcessor
 from llm_integration.llm_processor.transport import MOST_REPLY_BYTES
 
@@ -192,6 +192,15 @@ async def not_http(request: web.Request) -> web.StreamResponse:
     await asyncio.sleep(0)
     request.transport.close()
     return web.Response()
+
+
+async def test_bytes_that_are_no_http_are_not_quoted(processor: LLMProcessor, script: Script) -> None:
+    """What was received may be the model's reply, which has no place in a log line."""
+    script.handler = not_http
+    error = await failure_of(processor)
+    assert type(error) is TransportError
+    assert "Bearer" not in str(error)
+    assert "hidden" not in str(error)
 
 
 async def echo(request: web.Request) -> web.StreamResponse:

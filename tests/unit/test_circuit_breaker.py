@@ -155,6 +155,19 @@ def test_calls_from_before_the_opening_change_nothing_any_more(
     assert line.enter() is not None
 
 
+def test_late_successes_do_not_dilute_the_record_after_a_recovery(
+    line: CircuitBreaker, clock: FakeClock
+) -> None:
+    """Answers to calls from before the outage say nothing about the time after it."""
+    late = [enter(line) for _ in range(9)]
+    fail(line, 10)
+    clock.now += 10
+    line.succeeded(enter(line))
+    for entry in late:
+        line.succeeded(entry)
+    assert fail(line, 9) is None  # nine calls, not eighteen
+
+
 def test_a_stop_opens_at_once_and_refuses_with_its_own_error(line: CircuitBreaker) -> None:
     """One refused key is enough; what is refused afterwards says why."""
     change = line.stop(enter(line), KeyRefusedError, "User not found")

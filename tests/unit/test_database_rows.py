@@ -47,6 +47,7 @@ def test_a_row_that_an_outsider_wrote_is_read_leniently() -> None:
         "x",
         [None, 1, 2, 3, 4, 5],
         [10**30, 1, 2, 3, 4, 5],
+        ["soon", 1, 2, 3, 4, 5],
         [0, 1, "x", 3, 4, 5],
         [0, 1, 2, 3, 4, 5],
     ]

@@ -270,3 +270,28 @@ def test_records_cannot_be_changed(record: Any) -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         record.signal_id = "other"
     assert not hasattr(record, "__dict__")
+
+
+class _Unprintable:
+    def __str__(self) -> str:
+        raise RuntimeError("not today")
+
+    def __float__(self) -> float:
+        raise RuntimeError("not today")
+
+
+@pytest.mark.parametrize("value", [10**5000, _Unprintable()], ids=["huge", "unprintable"])
+def test_values_that_cannot_be_printed_become_missing(value: object) -> None:
+    """A host's odd object never keeps its signal from being taken in."""
+    signal = Signal.from_mapping(
+        "s", {"symbol": value, "notes": value, "entry_price": value, "timestamp": value}
+    )
+    assert (signal.symbol, signal.entry_price, signal.timestamp) == ("", None, None)
+
+
+def test_only_the_last_bars_are_converted() -> None:
+    """A host that hands over its whole history does not hold up its own event loop."""
+    bars = [("2026-01-05T10:00:00Z", float(number), 1.0, 1.0, 1.0, 1.0) for number in range(5_000)]
+    signal = Signal.from_mapping("s", {"bars": bars})
+    assert len(signal.bars) == 1_000
+    assert signal.bars[-1].open == 4_999.0
