@@ -33,10 +33,10 @@ def environment(**values: str) -> dict[str, str]:
     return {**kept, "TRADENT_ENV_FILE": "", "PYTHONWARNINGS": "error::ResourceWarning", **values}
 
 
-def run(*arguments: str, timeout: float = 90, **values: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, variables: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, str(PROGRAM), *arguments],
-        capture_output=True, text=True, timeout=timeout, env=environment(**values), check=False,
+        capture_output=True, text=True, timeout=90, env=environment(**(variables or {})), check=False,
     )  # fmt: skip
 
 

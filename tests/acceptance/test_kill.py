@@ -1,0 +1,67 @@
+"""kill -9 and --resume: the end is that of a run that was never killed."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.test_program import PROGRAM, bars_file, environment, fetch, rows, run
+
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
+
+BARS = 900
+SEED = 20261122
+
+
+def lines(file: Path) -> int:
+    return file.read_bytes().count(b"\n") if file.exists() else 0
+
+
+async def test_killed_runs_end_like_one_that_was_never_killed(database_url: str, tmp_path: Path) -> None:
+    """After kills at random points every bar, signal, task and result is there once, in tables and files."""
+    out, chance = tmp_path / "out", random.Random(SEED)
+    arguments = [
+        "--demo", "--data", str(bars_file(tmp_path, BARS)), "--database-url", database_url,
+        "--output", str(out), "--no-dashboard", "--resume",
+    ]  # fmt: skip
+    quick = {"LLM_LEASE_SECONDS": "2", "LLM_POLL_INTERVAL": "0.2"}
+    for _ in range(3):
+        before, target = lines(out / "llm_strategy_results.csv"), chance.randrange(1, 200)
+        with subprocess.Popen(
+            [sys.executable, str(PROGRAM), *arguments, "--speed", "300"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(**quick),
+        ) as process:  # fmt: skip
+            deadline = time.monotonic() + 20
+            while lines(out / "llm_strategy_results.csv") < before + target and time.monotonic() < deadline:
+                time.sleep(0.01)
+            process.kill()
+    done = run(*arguments, "--speed", "0", variables=quick)
+    assert done.returncode == 0, done.stderr
+    bars, signals = rows(out / "llm_strategy_results.csv"), rows(out / "llm_signals.csv")
+    times = [row["timestamp"] for row in bars]
+    assert len(times) == BARS
+    assert times == sorted(set(times))
+    assert len({row["signal_id"] for row in signals}) == len(signals)
+    assert {row["signal_id"] for row in bars if row["signal_id"]} == {row["signal_id"] for row in signals}
+    assert all(None not in row and None not in row.values() for row in [*bars, *signals])  # no torn line
+    stored = await fetch(
+        database_url,
+        """SELECT (SELECT count(*) FROM trading_sessions) AS sessions,
+                  (SELECT count(*) FROM market_data) AS bars,
+                  (SELECT count(*) FROM trading_signals) AS signals,
+                  (SELECT count(*) FROM llm_enhancement_tasks WHERE status = 'completed') AS tasks,
+                  (SELECT count(*) FROM llm_analysis_results) AS results""",
+    )
+    count = len(signals)
+    assert dict(stored[0]) == {
+        "sessions": 1,
+        "bars": BARS,
+        "signals": count,
+        "tasks": count,
+        "results": count,
+    }
