@@ -27,6 +27,7 @@ BARS = [
 
 FASTER: dict[str, Fault] = {"slow": Fault("slow", seconds=0.05)}
 """Faults whose own pace would only make the test longer."""
+ENDLESS = {"hang", "hang_after_headers", "hang_mid_body", "pad_for_ever"}
 
 
 def build(simulator: OpenRouterSimulator, db: DatabaseManager | None, **values: Any) -> LLMWorker:
@@ -46,11 +47,17 @@ async def test_every_failing_shape_ends_as_the_contract_says(db: DatabaseManager
         for name, info in FAULTS.items():
             simulator.clear_script()
             simulator.script(*[FASTER.get(name, name)] * 20)
-            worker = build(simulator, db, max_retries=0, request_timeout_seconds=0.5)
+            timeout = 0.3 if name in ENDLESS else 10.0
+            worker = build(simulator, db, max_retries=0, request_timeout_seconds=timeout)
             running = asyncio.create_task(worker.run())
             worker.memory_store.add_signal(signal_mapping(name, bars=BARS))
             waits = info.kind in (Kind.KEY, Kind.MODEL) or name in ("free_per_day", "rate_limited_hour")
-            await worker.drain(0.3 if waits else 5)
+            if waits:
+                async with asyncio.timeout(15):
+                    while worker.get_statistics()["state"] != "waiting":  # noqa: ASYNC110  no event for it
+                        await asyncio.sleep(0.01)
+            else:
+                await worker.drain(15)
             await worker.stop(1)
             await running
             row = await db.get_enhanced_signal_data(name)
@@ -123,7 +130,10 @@ async def test_a_retired_default_gives_one_message_and_no_failure_per_signal(
             mapping = signal_mapping(f"s{number}")
             await db.record_signal(Signal.from_mapping(f"s{number}", mapping["signal_data"]))
             worker.memory_store.add_signal(mapping)
-        assert not await worker.drain(0.5)
+        async with asyncio.timeout(15):
+            while worker.get_statistics()["state"] != "waiting":  # noqa: ASYNC110  no event for it
+                await asyncio.sleep(0.01)
+        assert not await worker.drain(0.2)
         await worker.stop(1)
         await running
         assert len(simulator.requests) <= 2
