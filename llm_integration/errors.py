@@ -71,7 +71,7 @@ class CallError(TradentError):
     """A call to the model ended without an answer.
 
     ``status`` is the HTTP status, or the code found inside an HTTP 200; None when no response came.
-    ``attempts`` counts requests that were sent for this signal, ``cost_usd`` what they are known to
+    ``attempts`` counts requests that were started for this signal, ``cost_usd`` what they are known to
     have cost together (None: unknown), ``retry_after`` the seconds the server asked for, if it did.
     """
 
