@@ -20,6 +20,7 @@ __all__ = [
     "Choppiness",
     "Claim",
     "LLMAnalysis",
+    "Opinion",
     "ParseMethod",
     "Signal",
     "TaskStatus",
@@ -226,6 +227,36 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Opinion:
+    """One model's reading of a signal that several models, or several prompts, were asked about.
+
+    ``role`` is ``ensemble`` when it had a part in the agreed reading, ``shadow`` when it was asked for
+    comparison only and never delivered. ``error`` says why there is no rating. Costs as in LLMAnalysis.
+    """
+
+    role: Literal["ensemble", "shadow"]
+    model_requested: str
+    rating: int | None = None
+    choppiness: Choppiness | None = None
+    analysis: str | None = None
+    recommendations: str | None = None
+    parse_method: ParseMethod = ParseMethod.NONE
+    error: str | None = None
+    model_served: str | None = None
+    provider: str | None = None
+    generation_id: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cost_usd: Decimal | None = None
+    api_ms: float | None = None
+    attempts: int = 0
+    prompt_name: str | None = None
+    prompt_version: str | None = None
+    prompt_hash: str | None = None
+    raw_reply: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LLMAnalysis:
     """How one signal ended: an answer (rated or not), or the reason why there is none.
 
@@ -233,7 +264,9 @@ class LLMAnalysis:
     ``raw_reply``; its ``rating`` (1 avoid .. 5 excellent) is None when the reply could not be
     understood, and ``error`` then says why. ``cost_usd`` is None when unknown, never 0 for unknown.
     ``queue_ms`` runs from acceptance to the first request, ``api_ms`` is the time of the answering
-    request, ``total_ms`` runs from acceptance to the finished reading.
+    request, ``total_ms`` runs from acceptance to the finished reading. A request may have answered
+    ``batch_size`` signals at once; tokens and cost are then this signal's share. ``opinions`` are the
+    single readings behind an agreed one, and ``rating_spread`` their largest rating minus the smallest.
     """
 
     signal_id: str
@@ -262,6 +295,13 @@ class LLMAnalysis:
     prompt_version: str | None = None
     raw_reply: str | None = None
     processed_at: datetime | None = None
+    prompt_name: str | None = None
+    prompt_hash: str | None = None
+    system_text: str | None = None
+    batch_size: int = 1
+    route: str | None = None
+    rating_spread: int | None = None
+    opinions: tuple[Opinion, ...] = ()
 
     @property
     def answered(self) -> bool:

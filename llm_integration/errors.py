@@ -14,6 +14,7 @@
         ├── ContentFilteredError    refused by a filter or by the model
         ├── RequestRejectedError    400, 413, 422: this request, not the next one
         ├── DeadlineError           the signal's deadline would pass before an answer
+        ├── BudgetExceededError     a budget of the user's has no room for this request
         └── LineStoppedError        no request can succeed for now; signals wait
             ├── KeyRefusedError     401, 402, 403 of the key
             ├── ModelUnavailableError   the model id is unknown or retired, and so is every fallback
@@ -28,6 +29,7 @@ from decimal import Decimal
 from typing import ClassVar
 
 __all__ = [
+    "BudgetExceededError",
     "CallError",
     "CallTimeoutError",
     "CircuitOpenError",
@@ -135,6 +137,13 @@ class RequestRejectedError(CallError):
 
 class DeadlineError(CallError):
     """The signal would be too old, or the wait too long, before an answer could arrive."""
+
+
+class BudgetExceededError(CallError):
+    """A budget has no room for the highest possible cost of this request, so it is not sent.
+
+    ``retry_after`` is how long, in seconds, until room may come back; None when nobody can tell.
+    """
 
 
 class LineStoppedError(CallError):
