@@ -12,6 +12,7 @@ import logging
 import math
 import os
 import signal as signals
+import socket
 import sys
 import time
 import uuid
@@ -24,7 +25,15 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
-from database import DatabaseConfig, DatabaseError, DatabaseManager, EmbeddedPostgres, SessionRecorder
+from database import (
+    DatabaseConfig,
+    DatabaseError,
+    DatabaseManager,
+    EmbeddedPostgres,
+    Leftovers,
+    Outbox,
+    SessionRecorder,
+)
 from llm_integration import LLMConfig, LLMCSVExporter, LLMProcessor, LLMWorker, SignalMemoryStore
 from llm_integration.config import load_settings, read_json, suggestion
 from llm_integration.domain import Bar, LLMAnalysis, Signal, TaskStatus
@@ -55,6 +64,10 @@ SAMPLE_BARS = HERE / "data" / "EURUSD_1h.csv"
 DEMO_BARS_PER_SECOND = 400.0
 DEMO_REQUESTS_PER_MINUTE = 1_200
 DEMO_LATENCY_SECONDS = (0.05, 0.4)
+LEFTOVERS_SECONDS = 60.0
+"""Longest wait at the start for what earlier runs left in their outboxes; the rest comes in meanwhile."""
+SESSION_RETRY_SECONDS = 2.0
+END_SESSION_SECONDS = 2.0
 INTERRUPTED_DRAIN_SECONDS = 5.0
 """How long SIGINT and SIGTERM wait for answers; the end of the feed waits drain_timeout_seconds."""
 MOST_PACING_SECONDS = 5.0
@@ -118,11 +131,14 @@ class TradingSystem:
         self.indicators = IndicatorSet(llm.indicators_to_include)
         self.database: DatabaseManager | None = None
         self.recorder: SessionRecorder | None = None
+        self.outbox: Outbox | None = None
         self.exporter: LLMCSVExporter | None = None
         self.worker: LLMWorker | None = None
         self.off_reason: str | None = None
         self.messages = RecentMessages()
         self.finished = False
+        self._worker_id = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._leftovers: Leftovers | None = None
         self._simulator: OpenRouterSimulator | None = None
         self._embedded: EmbeddedPostgres | None = None
         self._resume_after: datetime | None = None
@@ -149,6 +165,7 @@ class TradingSystem:
         self._feed = await asyncio.to_thread(open_bars, self.settings.data, follow=self.settings.follow)
         self.progress.total_bars = None if self.settings.follow else len(self._feed.bars)
         await self._setup_database()
+        await self._setup_outbox()
         await self._setup_session()
         await self._setup_llm()
 
@@ -171,24 +188,69 @@ class TradingSystem:
         self._embedded = EmbeddedPostgres()
         return await self._embedded.start()
 
+    async def _setup_outbox(self) -> None:
+        """What waits for PostgreSQL is kept on disk; what earlier runs left there is stored first."""
+        settings = self.settings.database
+        if self.database is None or not settings.outbox_directory:
+            return
+        folder, target = settings.outbox_directory, self.database.address
+        self.outbox = Outbox(
+            folder, target=target, worker_id=self._worker_id, max_entries=settings.outbox_max_entries
+        )
+        self._leftovers = Leftovers(
+            folder, self.database, target=target, worker_id=f"outbox:{self._worker_id}",
+            lease_seconds=self.settings.llm.lease_seconds,
+        )  # fmt: skip
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LEFTOVERS_SECONDS):
+                await self._leftovers.settle()
+
     async def _setup_session(self) -> None:
         if self.database is None:
             return
+        try:
+            await self._open_session(self.database)
+        except DatabaseError as error:
+            if self.settings.database.required:
+                raise UsageError(f"database: {error}; check database.url or --database-url") from error
+            if self.settings.resume:
+                raise UsageError(
+                    f"--resume needs PostgreSQL: {error}; start it, or leave --resume out"
+                ) from error
+            opening = self._open_session_later(self.database)
+            self._background.append(asyncio.create_task(opening, name="opening the session"))
+
+    async def _open_session_later(self, database: DatabaseManager) -> None:
+        """PostgreSQL was away at the start: the session is entered once it answers."""
+        while True:
+            await asyncio.sleep(SESSION_RETRY_SECONDS)
+            try:
+                await self._start_session(database)
+            except DatabaseError as error:
+                logger.debug("the session is not entered yet: %s", error)
+            else:
+                logger.info("PostgreSQL answers; session %s is entered", self.session_id)
+                return
+
+    async def _open_session(self, database: DatabaseManager) -> None:
         symbol, source = self.settings.symbol, str(self.settings.data)
         unfinished = None
         if self.settings.resume:
-            unfinished = await self.database.find_unfinished_session(symbol=symbol, source=source)
+            unfinished = await database.find_unfinished_session(symbol=symbol, source=source)
         if unfinished is not None:
             self.session_id = unfinished["session_id"]
-            self._resume_after = await self.database.last_bar_time(self.session_id, symbol)
+            self._resume_after = await database.last_bar_time(self.session_id, symbol)
             logger.info("session %s goes on after the bar of %s", self.session_id, self._resume_after)
         elif self.settings.resume:
             logger.info("no unfinished session of %s to resume; a new one starts", symbol)
-        await self.database.start_session(
+        await self._start_session(database)
+
+    async def _start_session(self, database: DatabaseManager) -> None:
+        await database.start_session(
             self.session_id,
-            symbol=symbol,
+            symbol=self.settings.symbol,
             mode="simulated/demo" if self.settings.demo else "live",
-            source=source,
+            source=str(self.settings.data),
             config=self.settings.llm.model_dump(mode="json"),
         )
 
@@ -206,7 +268,9 @@ class TradingSystem:
             self.memory_store,
             self.database,
             self.exporter,
+            outbox=self.outbox,
             processor=LLMProcessor(config, api_key=key),
+            worker_id=self._worker_id,
         )
         self.worker.subscribe(self._on_analysis)
         self.off_reason = self.worker.off_reason()
@@ -217,6 +281,7 @@ class TradingSystem:
                 self.settings.symbol,
                 worker_id=None if self.off_reason else self.worker.worker_id,
                 off_reason=self.off_reason,
+                outbox=self.outbox,
                 handoff_seconds=self.settings.database.handoff_timeout_seconds,
             )
 
@@ -228,6 +293,8 @@ class TradingSystem:
         self._background.append(asyncio.create_task(self.worker.run(), name="llm worker"))
         if self.recorder is not None:
             self._background.append(asyncio.create_task(self.recorder.run(), name="recorder"))
+        if self._leftovers is not None:
+            self._background.append(asyncio.create_task(self._leftovers.run(), name="leftovers"))
         await self._restore_answers()
         with self._display():
             start = await self._replay()
@@ -367,21 +434,35 @@ class TradingSystem:
         if self.worker is not None:
             await self.worker.stop(3.0)
         if self.recorder is not None and not await self.recorder.flush(3.0):
-            logger.error("%d signals and %d bars did not reach PostgreSQL", *self.recorder.waiting)
+            self._report_unstored(self.recorder)
         if self.exporter is not None:
             await asyncio.to_thread(self.exporter.close, 5.0, flush_held=self.finished)
         for task in self._background:
             task.cancel()
         if self._background:
             await asyncio.wait(self._background, timeout=1.0)
+        if self.outbox is not None:
+            await asyncio.to_thread(self.outbox.close)
         if self.database is not None:
-            with contextlib.suppress(DatabaseError):
-                await self.database.end_session(self.session_id, "completed" if self.finished else "stopped")
+            with contextlib.suppress(DatabaseError, TimeoutError):
+                async with asyncio.timeout(END_SESSION_SECONDS):
+                    await self.database.end_session(
+                        self.session_id, "completed" if self.finished else "stopped"
+                    )
             await self.database.close()
         if self._simulator is not None:
             await self._simulator.stop()
         if self._embedded is not None:
             await self._embedded.stop()
+
+    def _report_unstored(self, recorder: SessionRecorder) -> None:
+        kept = recorder.keep_waiting()
+        signals, bars = recorder.waiting
+        logger.error(
+            "%d signals and %d bars did not reach PostgreSQL; %d of the signals are in the outbox for the"
+            " next run, bars come again with --resume",
+            signals, bars, kept,
+        )  # fmt: skip
 
     # Showing
 
@@ -467,7 +548,18 @@ class TradingSystem:
 
     def _summary(self) -> dict[str, Any]:
         return {"session_id": self.session_id, "symbol": self.settings.symbol, "bars": self.progress.bars,
-                "signals": self.progress.signals, "simulated": self.settings.demo}  # fmt: skip
+                "signals": self.progress.signals, "simulated": self.settings.demo,
+                "waiting_for_database": self._waiting()}  # fmt: skip
+
+    def _waiting(self) -> dict[str, object]:
+        """What PostgreSQL does not have yet, in memory and in the outbox."""
+        signals, bars = self.recorder.waiting if self.recorder else (0, 0)
+        return {
+            "signals": signals,
+            "bars": bars,
+            "results": self.worker.unwritten if self.worker else 0,
+            "outbox": self.outbox.statistics() if self.outbox else None,
+        }
 
 
 def _as_data(signal: Signal) -> dict[str, Any]:

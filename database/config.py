@@ -38,6 +38,15 @@ class DatabaseConfig(BaseModel):
         description="Longest time the bar loop waits for PostgreSQL per signal; a later answer is not lost.",
     )
 
+    outbox_directory: str = Field(
+        ".tradent/outbox",
+        description="Folder where signals and results also wait on disk while PostgreSQL is away; empty: "
+        "they wait in memory only.",
+    )
+    outbox_max_entries: int = Field(
+        100_000, ge=1, le=10_000_000, description="Most signals and results in the outbox of one process."
+    )
+
     @field_validator("url")
     @classmethod
     def _url(cls, value: SecretStr) -> SecretStr:

@@ -62,6 +62,11 @@ class DatabaseManager(TaskStore, SessionStore, Reports):
         """True after a first successful connect, until ``close``; an outage does not change it."""
         return self._connections.open
 
+    @property
+    def address(self) -> str:
+        """Host, port and database, for messages; nothing of user and password."""
+        return self._connections.address
+
     async def connect(self) -> None:
         """Connect, and create or migrate the tables; safe when several processes do it at once.
 

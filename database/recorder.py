@@ -17,7 +17,7 @@ from typing import Protocol
 
 from llm_integration.domain import Bar, Signal
 
-__all__ = ["HostDatabase", "SessionRecorder"]
+__all__ = ["HostDatabase", "SessionRecorder", "SignalOutbox"]
 
 logger = logging.getLogger(__name__)
 
@@ -43,10 +43,24 @@ class HostDatabase(Protocol):
         ...
 
 
+class SignalOutbox(Protocol):
+    """Where signals are kept on disk while PostgreSQL does not have them; ``Outbox`` is one."""
+
+    def keep_signal(self, signal: Signal, *, off_reason: str | None = None) -> None:
+        """Keep a signal; returns at once."""
+        ...
+
+    def forget_signal(self, signal: Signal) -> None:
+        """PostgreSQL has it."""
+        ...
+
+
 class SessionRecorder:
     """One session's way into PostgreSQL. ``run()`` is a task of the host; ``flush`` and cancel end it.
 
-    With ``off_reason`` the LLM is off: the task of each signal ends as ``expired`` with that reason.
+    With ``off_reason`` the LLM is off: the task of each signal ends as ``expired`` with that reason. With
+    an ``outbox`` a signal that PostgreSQL has not confirmed within the handoff bound is kept on disk as
+    well, until it has.
     """
 
     def __init__(
@@ -57,6 +71,7 @@ class SessionRecorder:
         *,
         worker_id: str | None = None,
         off_reason: str | None = None,
+        outbox: SignalOutbox | None = None,
         handoff_seconds: float = 0.05,
         max_signals: int = 10_000,
         max_bars: int = 100_000,
@@ -67,6 +82,7 @@ class SessionRecorder:
         self._symbol = symbol
         self._worker_id = worker_id
         self._off_reason = off_reason
+        self._outbox = outbox
         self._handoff = handoff_seconds
         self._max_signals = max_signals
         self._max_bars = max_bars
@@ -101,24 +117,36 @@ class SessionRecorder:
     async def record_signal(self, signal: Signal) -> bool:
         """Store ``signal`` and its task; True if PostgreSQL has confirmed it within the handoff bound."""
         if len(self._signals) >= self._max_signals:
-            self.lost_signals += 1
-            logger.error(
-                "signal %r: not stored, %d signals wait for PostgreSQL already",
-                signal.signal_id,
-                self._max_signals,
-            )
+            self._no_room_for(signal)
             return False
         stored: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._signals_seen += 1
         self._signals.append((signal, stored))
         self._new_signal.set()
         if self.error is not None:  # known to be away: do not make the loop wait for it again
-            self.late_signals += 1
+            self._late(signal)
             return False
         done, _ = await asyncio.wait({stored}, timeout=self._handoff)
         if not done:
-            self.late_signals += 1
+            self._late(signal)
         return bool(done) and stored.result()
+
+    def _late(self, signal: Signal) -> None:
+        self.late_signals += 1
+        if self._outbox is not None:
+            self._outbox.keep_signal(signal, off_reason=self._off_reason)
+
+    def _no_room_for(self, signal: Signal) -> None:
+        if self._outbox is None:
+            self.lost_signals += 1
+            meanwhile = "it is not stored"
+        else:
+            self._late(signal)
+            meanwhile = "it stays in the outbox until the next start"
+        logger.error(
+            "signal %r: %d signals wait for PostgreSQL already, %s",
+            signal.signal_id, self._max_signals, meanwhile,
+        )  # fmt: skip
 
     async def run(self) -> None:
         """Write what arrives until cancelled."""
@@ -133,6 +161,14 @@ class SessionRecorder:
                 await self._written.wait_for(lambda: self.waiting == (0, 0))
         return self.waiting == (0, 0)
 
+    def keep_waiting(self) -> int:
+        """Have every signal that still waits kept on disk, for the next run; how many there are."""
+        if self._outbox is None:
+            return 0
+        for signal, _ in self._signals:
+            self._outbox.keep_signal(signal, off_reason=self._off_reason)
+        return len(self._signals)
+
     async def _write_signals(self) -> None:
         while True:
             await self._new_signal.wait()
@@ -143,6 +179,8 @@ class SessionRecorder:
                 self.lost_signals += not ok
                 self._signals.popleft()
                 self._signals_done += 1
+                if self._outbox is not None:
+                    self._outbox.forget_signal(signal)
                 if not stored.done():
                     stored.set_result(ok)
             await self._tell()

@@ -24,7 +24,7 @@ from llm_integration.memory_store import SignalMemoryStore
 from llm_integration.response_parser import LLMResponseParser
 from llm_integration.signal_formatter import SignalFormatter
 from llm_integration.worker.jobs import Job, Prompt, answered, expired, failed, one_line
-from llm_integration.worker.ports import AnalysisSink, Processor, TaskDatabase
+from llm_integration.worker.ports import AnalysisSink, OutcomeOutbox, Processor, TaskDatabase
 from llm_integration.worker.subscribers import Callback, Subscribers
 from llm_integration.worker.supervision import Supervisor
 from llm_integration.worker.writer import ResultWriter
@@ -46,7 +46,8 @@ class LLMWorker:
 
     ``run()`` is started as a task by the host and ends after ``stop()``. With ``db_manager`` every task is
     claimed before it is asked and its result is fenced by that claim; without, results go to
-    ``csv_exporter`` and the callbacks only. Nothing in here raises into the host.
+    ``csv_exporter`` and the callbacks only. While the database is away, results are kept in ``outbox``, so
+    that they outlive this process. Nothing in here raises into the host.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class LLMWorker:
         db_manager: TaskDatabase | None = None,
         csv_exporter: AnalysisSink | None = None,
         *,
+        outbox: OutcomeOutbox | None = None,
         processor: Processor | None = None,
         formatter: SignalFormatter | None = None,
         parser: LLMResponseParser | None = None,
@@ -76,11 +78,13 @@ class LLMWorker:
         self._clock = clock
         self._wall = wall_clock
         self._subscribers = Subscribers()
-        self._writer = ResultWriter(
-            db_manager, csv_exporter, self._subscribers.deliver, batch_size=self.config.write_batch_size
-        )
-        self._supervisor = Supervisor(clock=clock)
         self._wake = asyncio.Event()
+        self._writer = ResultWriter(
+            db_manager, csv_exporter, self._subscribers.deliver, batch_size=self.config.write_batch_size,
+            worker_id=self.worker_id, lease_seconds=self.config.lease_seconds, outbox=outbox,
+            on_written=self._wake.set,
+        )  # fmt: skip
+        self._supervisor = Supervisor(clock=clock)
         self._idle = asyncio.Event()
         self._stopped = asyncio.Event()
         self._ready: asyncio.Queue[Job] = asyncio.Queue(self.config.max_concurrency)
@@ -213,6 +217,11 @@ class LLMWorker:
             "processor": self._processor.statistics(),
             **self._subscribers.statistics(),
         }
+
+    @property
+    def unwritten(self) -> int:
+        """Results that the database does not have yet."""
+        return self._writer.unwritten
 
     # Intake: from memory and PostgreSQL to the lanes
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from llm_integration.domain import Claim, LLMAnalysis, Signal
 from llm_integration.llm_processor import Completion
 
-__all__ = ["AnalysisSink", "Processor", "TaskDatabase"]
+__all__ = ["AnalysisSink", "OutcomeOutbox", "Processor", "TaskDatabase"]
 
 
 class TaskDatabase(Protocol):
@@ -44,6 +44,21 @@ class TaskDatabase(Protocol):
 
     async def retire_worker(self, worker_id: str) -> None:
         """End the worker's lease: what it still holds may be taken at once."""
+        ...
+
+
+class OutcomeOutbox(Protocol):
+    """Where results are kept on disk while the database does not have them; ``database.Outbox`` is one.
+
+    Both calls return at once and never fail.
+    """
+
+    def keep_outcome(self, signal: Signal, analysis: LLMAnalysis, claim: Claim | None = None) -> None:
+        """Keep a result; one of the same signal is replaced."""
+        ...
+
+    def forget_outcome(self, signal: Signal) -> None:
+        """The database has it, or refuses it for good."""
         ...
 
 

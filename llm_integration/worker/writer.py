@@ -7,10 +7,11 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 from llm_integration.domain import LLMAnalysis
 from llm_integration.worker.jobs import Job, log_line, one_line
-from llm_integration.worker.ports import AnalysisSink, TaskDatabase
+from llm_integration.worker.ports import AnalysisSink, OutcomeOutbox, TaskDatabase
 
 __all__ = ["ResultWriter"]
 
@@ -18,8 +19,9 @@ logger = logging.getLogger(__name__)
 
 FIRST_RETRY_SECONDS = 0.25
 LONGEST_RETRY_SECONDS = 5.0
-UNCLAIMED_TRIES = 3
-"""A result rated without a claim can meet its own signal on the way into PostgreSQL and be turned away."""
+CANCEL_SECONDS = 0.2
+KEPT_AT_ONCE = 200
+"""Results handed to the outbox in one go: a fraction of a millisecond."""
 
 
 @dataclass(slots=True)
@@ -27,14 +29,15 @@ class _Outcome:
     job: Job
     analysis: LLMAnalysis
     delivered: bool = False
-    refusals: int = 0
+    kept: bool = False
 
 
 class ResultWriter:
     """Finished analyses on their way out; bounded by the caller through ``unwritten``.
 
-    While PostgreSQL does not answer, results wait here and are tried again for ever; CSV and callbacks
-    get them after the first refusal, each exactly once.
+    While PostgreSQL does not answer, results wait here and in the ``outbox`` on disk, and are tried again
+    for ever; CSV and callbacks get them after the first refusal, each exactly once. A result that was
+    reached without a claim, because PostgreSQL was away then, is claimed before it is stored.
     """
 
     def __init__(
@@ -44,8 +47,18 @@ class ResultWriter:
         deliver: Callable[[LLMAnalysis], None],
         *,
         batch_size: int,
+        worker_id: str = "",
+        lease_seconds: float = 20.0,
+        outbox: OutcomeOutbox | None = None,
+        patience: float = 0.25,
+        on_written: Callable[[], None] = lambda: None,
     ) -> None:
         self._database = database
+        self._worker_id = worker_id
+        self._lease_seconds = lease_seconds
+        self._outbox = outbox
+        self._patience = patience
+        self._on_written = on_written
         self._sink = sink
         self._deliver_to_callbacks = deliver
         self._batch_size = batch_size
@@ -68,7 +81,10 @@ class ResultWriter:
 
     def put(self, job: Job, analysis: LLMAnalysis) -> None:
         """Take one result; O(1)."""
-        self._waiting.append(_Outcome(job, analysis))
+        outcome = _Outcome(job, analysis)
+        self._waiting.append(outcome)
+        if self.database_error is not None:
+            self._keep(outcome)
         self._empty.clear()
         self._arrived.set()
 
@@ -98,32 +114,75 @@ class ResultWriter:
             return False
         for outcome in batch:
             self._waiting.popleft()
+            if outcome.kept and self._outbox is not None:
+                self._outbox.forget_outcome(outcome.job.signal)
             if outcome.job.signal_id in accepted:
                 self._deliver(outcome)
-            elif outcome.job.claim is None and outcome.refusals < UNCLAIMED_TRIES:
-                outcome.refusals += 1
-                self._waiting.append(outcome)
             else:
                 self._refuse(outcome)
         if not self._waiting:
             self._arrived.clear()
             self._empty.set()
+        self._on_written()
         return True
 
     async def _store(self, batch: list[_Outcome]) -> set[str] | None:
         if self._database is None or not batch:
             return {outcome.job.signal_id for outcome in batch}
+        storing = asyncio.create_task(self._claim_and_save(self._database, batch), name="storing results")
         try:
-            accepted = await self._database.save_outcomes(
-                [(outcome.analysis, outcome.job.claim) for outcome in batch]
-            )
+            await asyncio.wait({storing}, timeout=self._patience)
+            if not storing.done():
+                await self._keep_all()
+            accepted = await storing
+        except asyncio.CancelledError:
+            self._keep_the_rest()
+            await self._end(storing)
+            raise
         except Exception as error:
             if not getattr(error, "retryable", True):
                 return self._give_up(batch, error)
             self._announce(error)
+            await self._keep_all()
             return None
         self._announce(None)
         return accepted
+
+    @staticmethod
+    async def _end(storing: asyncio.Task[set[str]]) -> None:
+        storing.cancel()
+        await asyncio.wait({storing}, timeout=CANCEL_SECONDS)
+        if storing.done() and not storing.cancelled():
+            storing.exception()  # seen: the results are in the outbox, or repeated by the next run
+
+    async def _claim_and_save(self, database: TaskDatabase, batch: list[_Outcome]) -> set[str]:
+        unclaimed = [outcome.job for outcome in batch if outcome.job.claim is None]
+        if unclaimed:
+            claims = await database.claim_signals(
+                [job.signal for job in unclaimed],
+                worker_id=self._worker_id, lease_seconds=self._lease_seconds,
+            )  # fmt: skip
+            for job in unclaimed:
+                job.claim = claims.get(job.signal_id)
+        ready = [(outcome.analysis, outcome.job.claim) for outcome in batch if outcome.job.claim is not None]
+        return await database.save_outcomes(ready) if ready else set()
+
+    async def _keep_all(self) -> None:
+        """Everything that waits goes to the outbox too, in slices that the host's loop does not feel."""
+        for start in range(0, len(self._waiting), KEPT_AT_ONCE):
+            for outcome in islice(self._waiting, start, start + KEPT_AT_ONCE):
+                self._keep(outcome)
+            await asyncio.sleep(0)
+
+    def _keep_the_rest(self) -> None:
+        for outcome in self._waiting:
+            self._keep(outcome)
+
+    def _keep(self, outcome: _Outcome) -> None:
+        if self._outbox is None or outcome.kept:
+            return
+        outcome.kept = True
+        self._outbox.keep_outcome(outcome.job.signal, outcome.analysis, outcome.job.claim)
 
     def _give_up(self, batch: list[_Outcome], error: Exception) -> set[str]:
         self.lost += len(batch)

@@ -152,3 +152,63 @@ async def test_with_the_llm_off_the_task_ends_with_that_reason() -> None:
     async with recording(database, off_reason="there is no API key") as recorder:
         assert await recorder.record_signal(a_signal("s1"))
     assert database.stored == ["s1", "expired: LLM off: there is no API key"]
+
+
+class KeptOnDisk:
+    """Remembers what the recorder wants to have kept on disk."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, str | None] = {}
+        self.ever: list[str] = []
+
+    def keep_signal(self, signal: Signal, *, off_reason: str | None = None) -> None:
+        self.held[signal.signal_id] = off_reason
+        self.ever.append(signal.signal_id)
+
+    def forget_signal(self, signal: Signal) -> None:
+        self.held.pop(signal.signal_id, None)
+
+
+async def test_a_signal_that_is_not_confirmed_in_time_is_on_disk_until_it_is() -> None:
+    """Late and refused signals are kept; each is forgotten once PostgreSQL has it."""
+    database, outbox = SlowDatabase(), KeptOnDisk()
+    database.gate.clear()
+    recorder = SessionRecorder(
+        database, "session", "ES", handoff_seconds=0.0, outbox=outbox, off_reason="off", sleep=no_pause
+    )
+    task = asyncio.create_task(recorder.run())
+    for name in ("s1", "s2"):
+        assert not await recorder.record_signal(a_signal(name))
+    assert outbox.held == {"s1": "off", "s2": "off"}
+    database.gate.set()
+    assert await recorder.flush(5)
+    assert outbox.held == {}
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_a_confirmed_signal_never_touches_the_disk() -> None:
+    """A healthy PostgreSQL leaves the outbox alone."""
+    outbox = KeptOnDisk()
+    recorder = SessionRecorder(SlowDatabase(), "session", "ES", handoff_seconds=5.0, outbox=outbox)
+    task = asyncio.create_task(recorder.run())
+    assert await recorder.record_signal(a_signal("s1"))
+    assert outbox.ever == []
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_a_stop_in_mid_outage_leaves_every_waiting_signal_on_disk() -> None:
+    """keep_waiting covers the signals whose handoff is still under way; over the bound the disk has them."""
+    outbox = KeptOnDisk()
+    recorder = SessionRecorder(
+        SlowDatabase(), "session", "ES", handoff_seconds=0.0, outbox=outbox, max_signals=2
+    )
+    for name in ("s1", "s2", "s3"):
+        await recorder.record_signal(a_signal(name))
+    outbox.held.pop("s1")
+    assert recorder.keep_waiting() == 2
+    assert sorted(outbox.held) == ["s1", "s2", "s3"]
+    assert recorder.lost_signals == 0

@@ -22,7 +22,7 @@ from llm_integration.errors import (
 )
 from llm_integration.memory_store import SignalMemoryStore
 from llm_integration.worker import LLMWorker
-from tests.unit.worker_parts import MemoryDatabase, ScriptedProcessor, Sink, signal_mapping
+from tests.unit.worker_parts import KeptOnDisk, MemoryDatabase, ScriptedProcessor, Sink, signal_mapping
 
 
 def config(**values: Any) -> LLMConfig:
@@ -40,12 +40,16 @@ async def running(worker: LLMWorker) -> AsyncIterator[LLMWorker]:
 
 
 def build(
-    processor: ScriptedProcessor, database: MemoryDatabase | None = None, **values: Any
+    processor: ScriptedProcessor,
+    database: MemoryDatabase | None = None,
+    *,
+    outbox: KeptOnDisk | None = None,
+    **values: Any,
 ) -> tuple[LLMWorker, SignalMemoryStore, Sink]:
     settings = config(**values)
     store = SignalMemoryStore(settings.max_memory_signals, settings.memory_retention_minutes)
     sink = Sink()
-    return LLMWorker(settings, store, database, sink, processor=processor), store, sink
+    return LLMWorker(settings, store, database, sink, outbox=outbox, processor=processor), store, sink
 
 
 async def test_a_signal_ends_as_one_stored_and_delivered_rating() -> None:
@@ -167,12 +171,10 @@ async def test_results_wait_while_postgresql_is_away_and_are_delivered_once() ->
     """An outage delays the row in PostgreSQL, not CSV or callbacks, and doubles nothing."""
     database = MemoryDatabase()
     worker, store, sink = build(ScriptedProcessor(), database)
-    tried = asyncio.Event()
-    database.on_save = tried.set
     async with running(worker):
         database.fault = OSError("connection refused")
         store.add_signal(signal_mapping("s1"))
-        await asyncio.wait_for(tried.wait(), 5)
+        await asyncio.wait_for(sink.arrived.wait(), 5)
         assert not await worker.drain(0.05)
         assert worker.get_statistics()["unwritten"] == 1
         database.fault = None
@@ -185,14 +187,12 @@ async def test_no_call_is_made_while_too_many_results_are_unwritten() -> None:
     """max_unwritten_results bounds what an outage can pile up, and so what it can cost."""
     database = MemoryDatabase()
     processor = ScriptedProcessor()
-    worker, store, _ = build(processor, database, max_unwritten_results=1, max_concurrency=1)
-    tried = asyncio.Event()
-    database.on_save = tried.set
+    worker, store, sink = build(processor, database, max_unwritten_results=1, max_concurrency=1)
     async with running(worker):
         database.fault = OSError("connection refused")
         for number in range(20):
             store.add_signal(signal_mapping(f"s{number}"))
-        await asyncio.wait_for(tried.wait(), 5)
+        await asyncio.wait_for(sink.arrived.wait(), 5)
         assert not await worker.drain(0.05)
         assert len(processor.prompts) <= 4
         database.fault = None
@@ -348,17 +348,71 @@ async def test_cleanup_interval_sets_how_often_memory_is_cleaned() -> None:
     assert store.get_signal("s1") is None
 
 
-async def test_an_unclaimed_result_that_meets_its_own_signal_is_stored_the_next_time() -> None:
-    """After an outage signal and result may be written at the same moment; the answer is not dropped."""
+async def test_a_result_reached_without_a_claim_is_claimed_before_it_is_stored() -> None:
+    """What was rated while PostgreSQL was away meets the same fence as everything else, signal included."""
     database = MemoryDatabase()
-    worker, store, _ = build(ScriptedProcessor(), database)
+    worker, store, sink = build(ScriptedProcessor(), database)
     database.fault = OSError("connection refused")
-    tried = asyncio.Event()
-    database.on_save = tried.set
     async with running(worker):
         store.add_signal(signal_mapping("s1"))
-        await asyncio.wait_for(tried.wait(), 5)
-        database.fault, database.turned_away_once = None, {"s1"}
+        await asyncio.wait_for(sink.arrived.wait(), 5)
+        database.fault = None
         assert await worker.drain(10)
     assert database.results["s1"].rating == 4
+    assert database.claims_shown["s1"] == database.live["s1"]
     assert worker.get_statistics()["refused_by_fence"] == 0
+
+
+async def test_a_result_whose_task_was_finished_elsewhere_meanwhile_is_refused() -> None:
+    """Without a claim to be had, an answer from an outage does not overwrite another worker's."""
+    database = MemoryDatabase()
+    worker, store, sink = build(ScriptedProcessor(), database)
+    database.fault = OSError("connection refused")
+    async with running(worker):
+        store.add_signal(signal_mapping("s1"))
+        await asyncio.wait_for(sink.arrived.wait(), 5)
+        database.elsewhere.add("s1")
+        database.fault = None
+        assert await worker.drain(10)
+    assert database.results == {}
+    assert worker.get_statistics()["refused_by_fence"] == 1
+
+
+async def test_results_are_on_disk_while_the_database_is_away_and_not_longer() -> None:
+    """Every waiting result is kept in the outbox, and forgotten once PostgreSQL has it."""
+    database, outbox = MemoryDatabase(), KeptOnDisk()
+    worker, store, _ = build(ScriptedProcessor(), database, outbox=outbox)
+    database.fault = OSError("connection refused")
+    async with running(worker):
+        for number in range(3):
+            store.add_signal(signal_mapping(f"s{number}"))
+        async with asyncio.timeout(5):
+            while len(outbox.held) < 3:
+                outbox.kept.clear()
+                await outbox.kept.wait()
+        database.fault = None
+        assert await worker.drain(10)
+    assert outbox.held == {}
+    assert len(database.results) == 3
+
+
+async def test_a_healthy_database_leaves_the_outbox_alone() -> None:
+    """Nothing is written twice while PostgreSQL answers in time."""
+    database, outbox = MemoryDatabase(), KeptOnDisk()
+    worker, store, _ = build(ScriptedProcessor(), database, outbox=outbox)
+    async with running(worker):
+        store.add_signal(signal_mapping("s1"))
+        assert await worker.drain(5)
+    assert outbox.ever == []
+
+
+async def test_what_a_stop_leaves_unwritten_is_on_disk() -> None:
+    """A worker stopped in mid-outage leaves its results to the next run."""
+    database, outbox = MemoryDatabase(), KeptOnDisk()
+    worker, store, sink = build(ScriptedProcessor(), database, outbox=outbox)
+    database.fault = OSError("connection refused")
+    async with running(worker):
+        store.add_signal(signal_mapping("s1"))
+        await asyncio.wait_for(sink.arrived.wait(), 5)
+        await worker.stop(0.3)
+    assert list(outbox.held) == ["s1"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -79,7 +79,7 @@ class MemoryDatabase:
         self.live: dict[str, Claim] = {}
         self.waiting: deque[tuple[Claim, Signal]] = deque()
         self.elsewhere: set[str] = set()
-        self.turned_away_once: set[str] = set()
+        self.claims_shown: dict[str, Claim | None] = {}
         self.released: list[str] = []
         self.batches: list[int] = []
         self.beats = 0
@@ -88,7 +88,6 @@ class MemoryDatabase:
         self.looks = 0
         self.fault: Exception | None = None
         self.looked = asyncio.Event()
-        self.on_save: Callable[[], None] | None = None
 
     def _check(self) -> None:
         if self.fault is not None:
@@ -115,12 +114,14 @@ class MemoryDatabase:
         return [self.waiting.popleft() for _ in range(min(limit, len(self.waiting)))]
 
     async def save_outcomes(self, outcomes: Sequence[tuple[LLMAnalysis, Claim | None]]) -> set[str]:
-        if self.on_save is not None:
-            self.on_save()
         self._check()
         self.batches.append(len(outcomes))
-        away, self.turned_away_once = self.elsewhere | self.turned_away_once, set()
-        fresh = {analysis.signal_id: analysis for analysis, _ in outcomes if analysis.signal_id not in away}
+        self.claims_shown |= {analysis.signal_id: claim for analysis, claim in outcomes}
+        fresh = {
+            analysis.signal_id: analysis
+            for analysis, _ in outcomes
+            if analysis.signal_id not in self.elsewhere
+        }
         self.results |= fresh
         return set(fresh)
 
@@ -142,9 +143,28 @@ class Sink:
     def __init__(self) -> None:
         self.rows: list[tuple[Signal, LLMAnalysis]] = []
         self.started = False
+        self.arrived = asyncio.Event()
 
     def start(self) -> None:
         self.started = True
 
     def write_analysis(self, signal: Signal, analysis: LLMAnalysis) -> None:
         self.rows.append((signal, analysis))
+        self.arrived.set()
+
+
+class KeptOnDisk:
+    """Remembers what the worker wants to have kept on disk."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, tuple[LLMAnalysis, Claim | None]] = {}
+        self.ever: list[str] = []
+        self.kept = asyncio.Event()
+
+    def keep_outcome(self, signal: Signal, analysis: LLMAnalysis, claim: Claim | None = None) -> None:
+        self.held[signal.signal_id] = analysis, claim
+        self.ever.append(signal.signal_id)
+        self.kept.set()
+
+    def forget_outcome(self, signal: Signal) -> None:
+        self.held.pop(signal.signal_id, None)

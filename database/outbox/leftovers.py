@@ -1,0 +1,210 @@
+"""Brings what dead processes left in their outboxes into PostgreSQL: in order, each once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from database.errors import DatabaseError
+from database.outbox.entries import Entry, KeptOutcome, KeptSignal, decode
+from database.outbox.file import OutboxFile, Row, find_files, put_aside
+from database.outbox.thread import folder_for
+from llm_integration.domain import Claim, LLMAnalysis, Signal
+
+__all__ = ["LeftoverDatabase", "Leftovers", "Settled"]
+
+logger = logging.getLogger(__name__)
+
+ROWS_AT_ONCE = 32
+LOOK_SECONDS = 10.0
+
+
+class LeftoverDatabase(Protocol):
+    """The part of DatabaseManager that is needed to bring entries in."""
+
+    async def record_signal(self, signal: Signal, *, worker_id: str | None = None) -> int:
+        """Store a signal and its task; repeating it changes nothing."""
+        ...
+
+    async def update_task_status(self, task_id: int, status: str, error: str | None = None) -> object:
+        """End a task that nobody is going to work on."""
+        ...
+
+    async def claim_signals(
+        self, signals: Sequence[Signal], *, worker_id: str, lease_seconds: float
+    ) -> dict[str, Claim]:
+        """Store signals and claim their free tasks, by signal id."""
+        ...
+
+    async def save_outcomes(self, outcomes: Sequence[tuple[LLMAnalysis, Claim | None]]) -> set[str]:
+        """Store results and end their tasks; the ids that were accepted."""
+        ...
+
+    async def retire_worker(self, worker_id: str) -> None:
+        """End the lease of a worker."""
+        ...
+
+
+@dataclass(slots=True)
+class Settled:
+    """What came out of the outboxes of dead processes.
+
+    ``refused`` outcomes belong to tasks that were finished by somebody else meanwhile; ``damaged`` counts
+    entries and files that could not be read.
+    """
+
+    signals: int = 0
+    outcomes: int = 0
+    refused: int = 0
+    damaged: int = 0
+    waiting: int = 0
+
+    @property
+    def nothing(self) -> bool:
+        """True when there was nothing to bring in."""
+        return not (self.signals or self.outcomes or self.refused or self.damaged)
+
+
+class Leftovers:
+    """Looks for outboxes whose owners are dead.
+
+    ``worker_id`` is who claims tasks in their place. It must be nobody else's name: a worker would take the
+    tasks of its own name for its own.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        database: LeftoverDatabase,
+        *,
+        target: str = "",
+        worker_id: str,
+        lease_seconds: float = 20.0,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.folder = folder_for(Path(folder), target)
+        self.total = Settled()
+        self._database = database
+        self._worker_id = worker_id
+        self._lease = lease_seconds
+        self._sleep = sleep
+
+    async def run(self) -> None:
+        """Settle again and again until cancelled: a neighbour may die at any time."""
+        while True:
+            await self.settle()
+            await self._sleep(LOOK_SECONDS)
+
+    async def settle(self) -> Settled:
+        """Bring in what can be brought in now. Never raises; what PostgreSQL does not take waits."""
+        found = Settled()
+        for path in await asyncio.to_thread(find_files, self.folder):
+            if not await self._settle_file(path, found):
+                break
+        if not found.nothing:
+            self._announce(found)
+        return found
+
+    async def _settle_file(self, path: Path, found: Settled) -> bool:
+        """Empty one file; False when PostgreSQL is away and the rest must wait."""
+        try:
+            file = await asyncio.to_thread(OutboxFile.adopt, path)
+            return file is None or await self._empty_and_close(file, found)
+        except (OSError, sqlite3.OperationalError) as error:
+            logger.warning("%s cannot be read now (%s); it is tried again", path, error)
+        except sqlite3.DatabaseError as error:
+            found.damaged += 1
+            await asyncio.to_thread(put_aside, path)
+            logger.error("%s is damaged (%s); it is kept under the ending .damaged", path, error)
+        return True
+
+    async def _empty_and_close(self, file: OutboxFile, found: Settled) -> bool:
+        emptied = False
+        try:
+            emptied = await self._empty(file, found)
+        finally:
+            await asyncio.shield(asyncio.to_thread(file.close, remove=emptied))
+        return emptied
+
+    async def _empty(self, file: OutboxFile, found: Settled) -> bool:
+        facts = await asyncio.to_thread(file.facts)
+        try:
+            await self._bury(facts)
+            while rows := await asyncio.to_thread(file.oldest, ROWS_AT_ONCE):
+                await self._bring_in(rows, found)
+                await asyncio.to_thread(file.remove, [row.seq for row in rows])
+        except DatabaseError:
+            counts = await asyncio.to_thread(file.count)
+            found.waiting += sum(counts.values())
+            return False
+        return True
+
+    async def _bury(self, facts: Mapping[str, str]) -> None:
+        """The owner's lock was free, so it is dead: its tasks need not wait for its lease to run out."""
+        if worker_id := facts.get("worker_id"):
+            await self._database.retire_worker(worker_id)
+
+    async def _bring_in(self, rows: Sequence[Row], found: Settled) -> None:
+        entries = [entry for row in rows if (entry := _read(row, found)) is not None]
+        outcomes: list[KeptOutcome] = []
+        for entry in entries:
+            if isinstance(entry, KeptOutcome):
+                outcomes.append(entry)
+            else:
+                await self._store_signal(entry, found)
+        if outcomes:
+            await self._store_outcomes(outcomes, found)
+
+    async def _store_signal(self, entry: KeptSignal, found: Settled) -> None:
+        try:
+            task_id = await self._database.record_signal(entry.signal)
+            if entry.off_reason is not None:
+                reason = f"LLM off: {entry.off_reason}"
+                await self._database.update_task_status(task_id, "expired", reason)
+        except DatabaseError as error:
+            if error.retryable:
+                raise
+            found.damaged += 1
+            logger.error("signal %r from an outbox is refused by PostgreSQL: %s", entry.name[1], error)
+        else:
+            found.signals += 1
+
+    async def _store_outcomes(self, outcomes: Sequence[KeptOutcome], found: Settled) -> None:
+        """An outcome with a claim is fenced by it; one without gets the claim it would need now."""
+        unclaimed = [outcome.signal for outcome in outcomes if outcome.claim is None]
+        claims: dict[str, Claim] = {}
+        if unclaimed:
+            claims = await self._database.claim_signals(
+                unclaimed, worker_id=self._worker_id, lease_seconds=self._lease
+            )
+        ready: list[tuple[LLMAnalysis, Claim | None]] = []
+        for outcome in outcomes:
+            claim = outcome.claim or claims.get(outcome.signal.signal_id)
+            if claim is not None:
+                ready.append((outcome.analysis, claim))
+        accepted = await self._database.save_outcomes(ready)
+        found.outcomes += len(accepted)
+        found.refused += len(outcomes) - len(accepted)
+
+    def _announce(self, found: Settled) -> None:
+        for name in ("signals", "outcomes", "refused", "damaged"):
+            setattr(self.total, name, getattr(self.total, name) + getattr(found, name))
+        logger.warning(
+            "brought in from the outbox of an earlier run: %d signal(s), %d result(s); %d result(s) came too"
+            " late, %d entries unreadable or refused",
+            found.signals, found.outcomes, found.refused, found.damaged,
+        )  # fmt: skip
+
+
+def _read(row: Row, found: Settled) -> Entry | None:
+    try:
+        return decode(row.kind, row.body)
+    except ValueError as error:
+        found.damaged += 1
+        logger.error("entry %d of an outbox is unreadable: %s", row.seq, error)
+        return None
