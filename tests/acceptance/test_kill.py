@@ -14,7 +14,8 @@ from tests.acceptance.test_program import PROGRAM, bars_file, environment, fetch
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
-BARS = 900
+BARS = 1_800
+"""Enough that three runs, in which bars are held back and then written in bursts, do not reach the end."""
 SEED = 20261122
 
 
@@ -33,13 +34,16 @@ async def test_killed_runs_end_like_one_that_was_never_killed(database_url: str,
     for _ in range(3):
         before, target = lines(out / "llm_strategy_results.csv"), chance.randrange(1, 200)
         with subprocess.Popen(
-            [sys.executable, str(PROGRAM), *arguments, "--speed", "300"],
+            [sys.executable, str(PROGRAM), *arguments, "--speed", "150"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(**quick),
         ) as process:  # fmt: skip
             deadline = time.monotonic() + 20
             while lines(out / "llm_strategy_results.csv") < before + target and time.monotonic() < deadline:
                 time.sleep(0.01)
             process.kill()
+    assert [row["status"] for row in await fetch(database_url, "SELECT status FROM trading_sessions")] == [
+        "running"
+    ]
     done = run(*arguments, "--speed", "0", variables=quick)
     assert done.returncode == 0, done.stderr
     bars, signals = rows(out / "llm_strategy_results.csv"), rows(out / "llm_signals.csv")
