@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check lint clean
+.PHONY: demo test check lint bench chaos clean
 
 demo: $(INSTALLED)
 	$(BIN)/python main_with_database.py --demo
@@ -20,6 +20,17 @@ lint: $(INSTALLED)-dev
 
 check: lint test
 
+# Kills at random points and every outage, with a report; CHAOS_ARGS="--kills 50 --seed 7" for less
+chaos: $(INSTALLED)-dev
+	$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
+
+# The peers live in a folder of their own; without them (no network) their columns are left out
+bench: $(INSTALLED)
+	[ -x .venv-bench/bin/python ] || $(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt \
+		|| .venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	.venv-bench/bin/python -m benchmarks $(BENCH_ARGS)
+
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing; on Debian and Ubuntu: apt-get install python3-venv" >&2; rm -rf $(VENV); exit 1; }
@@ -33,4 +44,4 @@ $(INSTALLED)-dev: requirements-dev.txt $(INSTALLED)
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build ./*.egg-info
+	rm -rf $(VENV) .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis build ./*.egg-info

@@ -271,6 +271,7 @@ class TradingSystem:
             outbox=self.outbox,
             processor=LLMProcessor(config, api_key=key),
             worker_id=self._worker_id,
+            stores_signals=False,
         )
         self.worker.subscribe(self._on_analysis)
         self.off_reason = self.worker.off_reason()

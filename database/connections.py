@@ -51,7 +51,7 @@ class Connections:
         **connect_options: Any,
     ) -> None:
         self._dsn = dsn
-        self._sizes = pool_min, max(pool_min, pool_max)
+        self._sizes = max(1, pool_min), max(1, pool_min, pool_max)
         self._connect_timeout = connect_timeout
         self._acquire_timeout = acquire_timeout
         self._statement_timeout = statement_timeout
@@ -173,10 +173,12 @@ class Connections:
         pool: Pool | None = None
         try:
             async with asyncio.timeout(self._connect_timeout + GRACE_SECONDS):
-                pool = self._new_pool()
-                await pool
-            async with pool.acquire(timeout=self._acquire_timeout) as link, asyncio.timeout(MIGRATE_SECONDS):
-                await migrate(link)  # type: ignore[arg-type]  # the proxy has every method of a connection
+                pool = await self._new_pool()
+                links = await asyncio.gather(*(pool.acquire() for _ in range(self._sizes[0])))
+            async with asyncio.timeout(MIGRATE_SECONDS):
+                await migrate(links[0])  # type: ignore[arg-type]  # the proxy has every method of a connection
+            for link in links:
+                await self._give_back(pool, link)
         except BaseException as error:
             if pool is not None:
                 with contextlib.suppress(asyncpg.InterfaceError):  # not even initialised
@@ -199,7 +201,7 @@ class Connections:
         }
         pool: Pool = asyncpg.create_pool(
             self._dsn,
-            min_size=self._sizes[0],
+            min_size=0,  # or the pool itself reconnects in an outage, with a traceback for each failure
             max_size=self._sizes[1],
             timeout=self._connect_timeout,
             command_timeout=self._statement_timeout + GRACE_SECONDS,

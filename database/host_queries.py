@@ -51,7 +51,13 @@ SIGNAL_FIELDS = """s.signal_id, s.session_id, s.symbol, s."timestamp", s.signal_
 RESULT_FIELDS = """r.rating, r.choppiness, r.analysis, r.recommendations, r.parse_method,
        r.warnings, r.unrated_reason, r.model_requested, r.model_served, r.provider, r.generation_id,
        r.finish_reason, r.prompt_tokens, r.completion_tokens, r.cost_usd, r.queue_ms, r.api_ms, r.total_ms,
-       r.attempts, r.prompt_text, r.prompt_version, r.raw_reply, r.processed_at"""
+       r.attempts, COALESCE(r.prompt_text, prompt.content) AS prompt_text, r.prompt_version, r.raw_reply,
+       r.processed_at, r.prompt_name, r.prompt_hash, r.batch_size, r.route, r.rating_spread,
+       system.content AS system_text"""
+
+RESULT = """llm_analysis_results r ON r.task_id = t.task_id AND t.status = 'completed'
+LEFT JOIN llm_texts system ON system.text_id = r.system_text_id
+LEFT JOIN llm_texts prompt ON prompt.text_id = r.prompt_text_id"""
 
 OUTCOME_FIELDS = f"t.task_id, t.status, t.error, t.spent_usd, t.completed_at, {RESULT_FIELDS}"
 
@@ -60,7 +66,7 @@ SELECT {SIGNAL_FIELDS}, {OUTCOME_FIELDS}, s.created_at, t.created_at AS task_cre
        t.attempts AS task_attempts, t.context
 FROM trading_signals s
 LEFT JOIN llm_enhancement_tasks t ON t.signal_id = s.signal_id
-LEFT JOIN llm_analysis_results r ON r.task_id = t.task_id AND t.status = 'completed'
+LEFT JOIN {RESULT}
 WHERE s.signal_id = $1
 """  # noqa: S608  fragments of this module
 
@@ -68,7 +74,7 @@ FINISHED_SIGNALS = f"""
 SELECT {SIGNAL_FIELDS}, {OUTCOME_FIELDS}
 FROM trading_signals s
 JOIN llm_enhancement_tasks t ON t.signal_id = s.signal_id
-LEFT JOIN llm_analysis_results r ON r.task_id = t.task_id AND t.status = 'completed'
+LEFT JOIN {RESULT}
 WHERE ($1::text IS NULL OR s.session_id = $1) AND t.status NOT IN ('pending', 'processing')
 ORDER BY s."timestamp", s.signal_id
 """  # noqa: S608  fragments of this module
@@ -80,10 +86,19 @@ FROM market_data b
 LEFT JOIN trading_signals s
        ON s.session_id = b.session_id AND s.symbol = b.symbol AND s."timestamp" = b."timestamp"
 LEFT JOIN llm_enhancement_tasks t ON t.signal_id = s.signal_id
-LEFT JOIN llm_analysis_results r ON r.task_id = t.task_id AND t.status = 'completed'
+LEFT JOIN {RESULT}
 WHERE b.session_id = $1 AND ($2::text IS NULL OR b.symbol = $2)
 ORDER BY b."timestamp", b.symbol, s.signal_id
 """  # noqa: S608  fragments of this module
+
+# Of the signals $1, each signal's in the order they were given.
+OPINIONS = """
+SELECT t.signal_id, o.*
+FROM llm_opinions o JOIN llm_enhancement_tasks t ON t.task_id = o.task_id
+WHERE t.signal_id = ANY ($1::text[]) ORDER BY t.signal_id, o.position
+"""
+
+MESSAGES = "SELECT system_text, prompt_text, raw_reply FROM llm_messages WHERE signal_id = $1"
 
 # One row. Percentiles are over results whose time is known; a cost is unknown, not 0, where it is NULL.
 STATISTICS = """

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 __all__ = ["MIGRATIONS", "NEWEST", "migrate"]
 
-MIGRATIONS: dict[int, tuple[str, ...]] = {1: ("schema.sql", "llm_schema_updates.sql")}
+MIGRATIONS: dict[int, tuple[str, ...]] = {
+    1: ("schema.sql", "llm_schema_updates.sql"),
+    2: ("llm_schema_2.sql", "llm_ledger.sql"),
+}
 """The files that lead from the version before to each version. A change of the tables gets a new number."""
 NEWEST = max(MIGRATIONS)
 

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, cast
 
 from database.rows import Row
@@ -23,13 +24,22 @@ from llm_integration.domain import (
     Choppiness,
     Claim,
     LLMAnalysis,
+    Opinion,
     ParseMethod,
     TaskStatus,
     parse_time,
     to_price,
 )
 
-__all__ = ["OUTCOME_COLUMNS", "analysis_from_mapping", "analysis_from_row", "outcome_columns"]
+__all__ = [
+    "OPINION_COLUMNS",
+    "OUTCOME_COLUMNS",
+    "analysis_from_mapping",
+    "analysis_from_row",
+    "opinion_columns",
+    "opinion_from_row",
+    "outcome_columns",
+]
 
 LARGEST_INT = 2**31 - 1
 SMALLEST_COST = Decimal("1e-15")
@@ -67,14 +77,51 @@ OUTCOME_COLUMNS: Mapping[str, str] = {
     "prompt_version": "text",
     "raw_reply": "text",
     "processed_at": "timestamptz",
+    "prompt_name": "text",
+    "prompt_hash": "text",
+    "batch_size": "int4",
+    "route": "text",
+    "rating_spread": "int2",
+    "system_text_id": "bytea",
+    "prompt_text_id": "bytea",
 }
 """What ``outcome_columns`` gives, in order, with the type it is sent as."""
 
 
-def outcome_columns(analysis: LLMAnalysis, claim: Claim | None) -> tuple[Any, ...]:
-    """The values of OUTCOME_COLUMNS."""
+OPINION_COLUMNS: Mapping[str, str] = {
+    "signal_id": "text",
+    "position": "int4",
+    "role": "text",
+    "model_requested": "text",
+    "rating": "int2",
+    "choppiness": "text",
+    "analysis": "text",
+    "recommendations": "text",
+    "parse_method": "text",
+    "error": "text",
+    "model_served": "text",
+    "provider": "text",
+    "generation_id": "text",
+    "prompt_tokens": "int8",
+    "completion_tokens": "int8",
+    "cost_usd": "numeric",
+    "api_ms": "float8",
+    "attempts": "int4",
+    "prompt_name": "text",
+    "prompt_version": "text",
+    "prompt_hash": "text",
+    "raw_reply": "text",
+}
+"""What ``opinion_columns`` gives, in order, with the type it is sent as."""
+
+
+def outcome_columns(analysis: LLMAnalysis, claim: Claim | None, texts: dict[bytes, str]) -> tuple[Any, ...]:
+    """The values of OUTCOME_COLUMNS. What they refer to by a text id is put into ``texts``."""
     status = TaskStatus(analysis.status)
     completed = status is TaskStatus.COMPLETED
+    batch_size = max(1, _count(analysis.batch_size) or 1)
+    prompt = clean_text(analysis.prompt_text, LONGEST_REPLY)
+    shared = texts if completed else {}  # without a result nothing refers to them
     reason = clean_text(analysis.error)
     cost = _cost(analysis.cost_usd)
     return (
@@ -103,11 +150,68 @@ def outcome_columns(analysis: LLMAnalysis, claim: Claim | None) -> tuple[Any, ..
         to_price(analysis.api_ms),
         to_price(analysis.total_ms),
         _count(analysis.attempts) or 0,
-        clean_text(analysis.prompt_text, LONGEST_REPLY),
+        prompt if batch_size == 1 else None,
         clean_text(analysis.prompt_version, LONGEST_NAME),
         clean_text(analysis.raw_reply, LONGEST_REPLY),
         parse_time(analysis.processed_at),
+        clean_text(analysis.prompt_name, LONGEST_NAME),
+        clean_text(analysis.prompt_hash, LONGEST_NAME),
+        batch_size,
+        clean_text(analysis.route, LONGEST_NAME),
+        _spread(analysis.rating_spread),
+        _text_id(clean_text(analysis.system_text, LONGEST_REPLY), shared),
+        None if batch_size == 1 else _text_id(prompt, shared),
     )
+
+
+def opinion_columns(analysis: LLMAnalysis) -> list[tuple[Any, ...]]:
+    """The values of OPINION_COLUMNS for each of its opinions."""
+    key = clean_key(analysis.signal_id)
+    return [_opinion(key, position, item) for position, item in enumerate(analysis.opinions)]
+
+
+def _opinion(key: str, position: int, opinion: Opinion) -> tuple[Any, ...]:
+    return (
+        key,
+        position,
+        "ensemble" if opinion.role == "ensemble" else "shadow",
+        clean_text(opinion.model_requested, LONGEST_NAME),
+        _rating(opinion.rating),
+        opinion.choppiness if opinion.choppiness in ("yes", "no") else None,
+        clean_text(opinion.analysis, LONGEST_ANSWER),
+        clean_text(opinion.recommendations, LONGEST_ANSWER),
+        str(opinion.parse_method),
+        clean_text(opinion.error),
+        clean_text(opinion.model_served, LONGEST_NAME),
+        clean_text(opinion.provider, LONGEST_NAME),
+        clean_text(opinion.generation_id, LONGEST_NAME),
+        _count(opinion.prompt_tokens),
+        _count(opinion.completion_tokens),
+        _cost(opinion.cost_usd),
+        to_price(opinion.api_ms),
+        _count(opinion.attempts) or 0,
+        clean_text(opinion.prompt_name, LONGEST_NAME),
+        clean_text(opinion.prompt_version, LONGEST_NAME),
+        clean_text(opinion.prompt_hash, LONGEST_NAME),
+        clean_text(opinion.raw_reply, LONGEST_REPLY),
+    )
+
+
+def _text_id(text: str | None, texts: dict[bytes, str]) -> bytes | None:
+    if text is None:
+        return None
+    key = _digest(text)
+    texts[key] = text
+    return key
+
+
+@lru_cache(maxsize=8)  # the results of a batch share their texts
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
+
+
+def _spread(value: object) -> int | None:
+    return value if type(value) is int and 0 <= value <= 4 else None
 
 
 def _stand_in(analysis: LLMAnalysis) -> uuid.UUID:
@@ -155,6 +259,7 @@ def analysis_from_row(row: Row) -> LLMAnalysis:
         warnings=tuple(str(warning) for warning in row["warnings"] or ()),
         error=row["unrated_reason"],
         attempts=row["attempts"] or 0,
+        batch_size=row["batch_size"] or 1,
         processed_at=row["processed_at"] or row["completed_at"],
         **{name: row[name] for name in _SAME_NAMES},
     )
@@ -163,8 +268,27 @@ def analysis_from_row(row: Row) -> LLMAnalysis:
 _SAME_NAMES = (
     "analysis", "recommendations", "model_requested", "model_served", "provider", "generation_id",
     "finish_reason", "prompt_tokens", "completion_tokens", "cost_usd", "queue_ms", "api_ms", "total_ms",
-    "prompt_text", "prompt_version", "raw_reply",
+    "prompt_text", "prompt_version", "raw_reply", "prompt_name", "prompt_hash", "system_text", "route",
+    "rating_spread",
 )  # fmt: skip
+
+
+def opinion_from_row(row: Row) -> Opinion:
+    """The opinion of a row of ``llm_opinions``."""
+    return Opinion(
+        role="ensemble" if row["role"] == "ensemble" else "shadow",
+        model_requested=row["model_requested"] or "",
+        choppiness=cast("Choppiness | None", row["choppiness"]),
+        parse_method=_method(row["parse_method"]),
+        **{name: row[name] for name in _SAME_NAMES_OF_OPINIONS},
+    )
+
+
+_SAME_NAMES_OF_OPINIONS = tuple(
+    name
+    for name in OPINION_COLUMNS
+    if name not in ("signal_id", "position", "role", "model_requested", "choppiness", "parse_method")
+)
 
 
 def _method(value: object) -> ParseMethod:
@@ -201,6 +325,8 @@ def analysis_from_mapping(signal_id: str, values: Mapping[str, Any]) -> LLMAnaly
         api_ms=to_price(values.get("api_ms")),
         total_ms=to_price(values.get("total_ms")),
         attempts=_count(values.get("attempts")) or 0,
+        batch_size=_count(values.get("batch_size")) or 1,
+        rating_spread=_spread(values.get("rating_spread")),
         processed_at=parse_time(values.get("processed_at")) or datetime.now(UTC),
         **cast("dict[str, Any]", texts),
     )
@@ -208,7 +334,8 @@ def analysis_from_mapping(signal_id: str, values: Mapping[str, Any]) -> LLMAnaly
 
 _TEXTS = (
     "analysis", "recommendations", "model_requested", "model_served", "provider", "generation_id",
-    "finish_reason", "prompt_text", "prompt_version", "raw_reply",
+    "finish_reason", "prompt_text", "prompt_version", "raw_reply", "prompt_name", "prompt_hash",
+    "system_text", "route",
 )  # fmt: skip
 
 

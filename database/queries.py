@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from database.outcome_rows import OUTCOME_COLUMNS
+from database.outcome_rows import OPINION_COLUMNS, OUTCOME_COLUMNS
 from database.rows import SIGNAL_COLUMNS
 
 OPEN = "('pending', 'processing')"
@@ -23,9 +23,9 @@ def _live_elsewhere(me: str) -> str:
     )) IS TRUE"""  # IS TRUE: claimed_by may be NULL
 
 
-def _unnest(columns: Mapping[str, str], alias: str) -> str:
-    """One parameter per column, each an array, turned into rows."""
-    arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(columns.values(), 1))
+def _unnest(columns: Mapping[str, str], alias: str, first: int = 1) -> str:
+    """One parameter per column, each an array, from parameter ``first`` on, turned into rows."""
+    arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(columns.values(), first))
     names = ", ".join(f'"{name}"' for name in columns)
     return f"SELECT * FROM unnest({arrays}) AS {alias}({names})"  # noqa: S608  constants of this package
 
@@ -136,6 +136,8 @@ _RESULT_VALUES = ", ".join(
 )
 _RESULT_UPDATES = ", ".join(f"{name} = EXCLUDED.{name}" for name in _RESULT_COLUMNS)
 _O = len(OUTCOME_COLUMNS)
+_OPINION_NAMES = ", ".join(tuple(OPINION_COLUMNS)[1:])
+_TEXTS = {"text_id": "bytea", "content": "text"}
 
 # One statement, hence one transaction: a task never ends without its result, nor the other way round.
 # The fence: with a claim, the task must still carry that claim_id; without one (PostgreSQL was away when the
@@ -143,8 +145,15 @@ _O = len(OUTCOME_COLUMNS)
 # A task that was called completed by hand and has no result still takes one.
 # An outcome without a claim whose signal never arrived makes a placeholder for it, to be filled in later.
 # `again` recognises an outcome that was stored before: its confirmation was lost and it is sent once more.
+# Texts come once per statement and are sent every time, so that no result ever refers to one that is missing.
+# Opinions of an earlier answer go: the DELETE sees only what stood there before this statement.
 SAVE_OUTCOMES = f"""
 WITH incoming AS MATERIALIZED ({_unnest(OUTCOME_COLUMNS, "o")}),
+texts AS (
+    INSERT INTO llm_texts (text_id, content)
+    {_unnest(_TEXTS, "x", _O + 2)} ORDER BY text_id
+    ON CONFLICT (text_id) DO NOTHING
+),
 signals AS (
     INSERT INTO trading_signals (signal_id, placeholder)
     SELECT signal_id, true FROM incoming WHERE NOT claimed ORDER BY signal_id
@@ -178,6 +187,12 @@ results AS (
     FROM done d JOIN incoming i ON i.signal_id = d.signal_id
     WHERE i.status = 'completed'
     ON CONFLICT (task_id) DO UPDATE SET {_RESULT_UPDATES}, created_at = EXCLUDED.created_at
+),
+withdrawn AS (DELETE FROM llm_opinions o USING ended e WHERE o.task_id = e.task_id),
+opinions AS (
+    INSERT INTO llm_opinions (task_id, {_OPINION_NAMES})
+    SELECT d.task_id, {_OPINION_NAMES}
+    FROM ({_unnest(OPINION_COLUMNS, "p", _O + 4)}) AS p JOIN done d ON d.signal_id = p.signal_id
 ),
 again AS (
     SELECT t.signal_id FROM llm_enhancement_tasks t JOIN incoming i ON i.signal_id = t.signal_id

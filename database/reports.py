@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 from database import host_queries as queries
 from database.connections import Connections
 from database.errors import UnknownSignalError
-from database.outcome_rows import analysis_from_row
+from database.ledger_reports import LedgerReports
+from database.outcome_rows import analysis_from_row, opinion_from_row
 from database.rows import Row, signal_from_row
 from database.storable import clean_key, clean_text
-from llm_integration.domain import Bar, LLMAnalysis, Signal, TaskStatus
+from llm_integration.domain import Bar, LLMAnalysis, Opinion, Signal, TaskStatus
 
 __all__ = ["Reports"]
 
@@ -22,11 +24,16 @@ PERCENTILES = ("p50", "p95", "p99")
 COUNTS = ("ratings", "unrated_reasons", "failure_reasons", "by_parse_method", "by_model")
 
 
-class Reports:
+class Reports(LedgerReports):
     """What stands in the tables, as the domain's objects or as plain dictionaries."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
+
+    @property
+    def connections(self) -> Connections:
+        """The pool, for a ledger that shares it."""
+        return self._connections
 
     async def get_enhanced_signal_data(self, signal_id: str) -> dict[str, Any]:
         """The signal with its task (``task_id, status, error ...``) and result (``rating, choppiness ...``).
@@ -54,10 +61,37 @@ class Reports:
             row.update({f"{part}_{name}_ms": value for part, value in zip(PERCENTILES, values, strict=True)})
         return {"session_id": session_id, **row, **{name: counts.get(name, {}) for name in COUNTS}}
 
-    async def session_analyses(self, session_id: str) -> list[tuple[Signal, LLMAnalysis]]:
-        """All finished tasks of a session in the order of their signals (without the bars shown)."""
+    async def session_analyses(
+        self, session_id: str, *, opinions: bool = False
+    ) -> list[tuple[Signal, LLMAnalysis]]:
+        """All finished tasks of a session in the order of their signals (without the bars shown).
+
+        With ``opinions`` each analysis carries the single readings that were stored with it.
+        """
         async with aclosing(self.iter_analyses(session_id)) as stream:
-            return [pair async for pair in stream]
+            pairs = [pair async for pair in stream]
+        if not opinions:
+            return pairs
+        found = await self.get_opinions([signal.signal_id for signal, _ in pairs])
+        return [
+            (signal, replace(analysis, opinions=found.get(signal.signal_id, ())))
+            for signal, analysis in pairs
+        ]
+
+    async def get_opinions(self, signal_ids: Sequence[str]) -> dict[str, tuple[Opinion, ...]]:
+        """The single readings behind the answers to these signals; a signal without any is missing."""
+        found: dict[str, list[Opinion]] = {}
+        for start in range(0, len(signal_ids), CHUNK):
+            keys = {clean_key(name): name for name in signal_ids[start : start + CHUNK]}
+            rows = await self._connections.fetch("reading opinions", queries.OPINIONS, list(keys))
+            for row in rows:
+                found.setdefault(keys[row["signal_id"]], []).append(opinion_from_row(row))
+        return {name: tuple(opinions) for name, opinions in found.items()}
+
+    async def get_messages(self, signal_id: str) -> dict[str, str | None] | None:
+        """``system_text``, ``prompt_text`` and ``raw_reply`` exactly as exchanged; None without a result."""
+        rows = await self._connections.fetch("reading messages", queries.MESSAGES, clean_key(signal_id))
+        return dict(rows[0]) if rows else None
 
     async def iter_analyses(
         self, session_id: str | None = None, *, chunk: int = CHUNK

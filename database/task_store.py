@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 from uuid import UUID
@@ -11,7 +11,13 @@ from uuid import UUID
 from database import queries
 from database.connections import Connections
 from database.errors import BadRowError, DatabaseError, UnknownSignalError, UnknownTaskError
-from database.outcome_rows import OUTCOME_COLUMNS, analysis_from_mapping, outcome_columns
+from database.outcome_rows import (
+    OPINION_COLUMNS,
+    OUTCOME_COLUMNS,
+    analysis_from_mapping,
+    opinion_columns,
+    outcome_columns,
+)
 from database.rows import SIGNAL_COLUMNS, Row, signal_columns, signal_from_row
 from database.storable import clean_key, clean_text
 from llm_integration.domain import Claim, LLMAnalysis, Signal, TaskStatus
@@ -166,16 +172,15 @@ class TaskStore:
         the reason, the error is logged, and the id counts as accepted, because the task is settled.
         """
         accepted: set[str] = set()
-        for batch in _rounds(outcomes, lambda outcome: outcome[0].signal_id):
+        for batch in _rounds(outcomes, lambda outcome: outcome[0].signal_id, _rows_of):
             ids = {clean_key(analysis.signal_id): analysis.signal_id for analysis, _ in batch}
             accepted |= {ids[key] for key in await self._save(batch)}
         return accepted
 
     async def _save(self, batch: Sequence[Outcome]) -> set[str]:
-        columns = _columns([outcome_columns(*outcome) for outcome in batch], len(OUTCOME_COLUMNS))
         try:
             rows = await self._connections.fetch(
-                "storing results", queries.SAVE_OUTCOMES, *columns, sorted(self._workers)
+                "storing results", queries.SAVE_OUTCOMES, *_outcome_arguments(batch, self._workers)
             )
         except BadRowError as error:
             if len(batch) == 1:
@@ -193,10 +198,11 @@ class TaskStore:
             analysis.signal_id, TaskStatus.FAILED, error=f"PostgreSQL refused the result: {error}",
             cost_usd=analysis.cost_usd, processed_at=analysis.processed_at,
         )  # fmt: skip
-        columns = _columns([outcome_columns(bare, claim)], len(OUTCOME_COLUMNS))
         try:
             rows = await self._connections.fetch(
-                "storing a failure", queries.SAVE_OUTCOMES, *columns, sorted(self._workers)
+                "storing a failure",
+                queries.SAVE_OUTCOMES,
+                *_outcome_arguments([(bare, claim)], self._workers),
             )
         except BadRowError:
             return set()  # nothing about this signal can be stored; its neighbours must not suffer
@@ -228,17 +234,39 @@ class TaskStore:
             self._workers.add(worker_id)
 
 
-def _rounds(items: Sequence[T], key: Callable[[T], str]) -> Iterator[list[T]]:
-    """``items`` in batches for one statement each: bounded, and without a repeated key."""
+def _rounds(
+    items: Sequence[T], key: Callable[[T], str], rows: Callable[[T], int] = lambda _item: 1
+) -> Iterator[list[T]]:
+    """``items`` in batches for one statement each: bounded in rows, and without a repeated key."""
     batch: dict[str, T] = {}
+    size = 0
     for item in items:
-        name = clean_key(key(item))
-        if name in batch or len(batch) >= LARGEST_BATCH:
+        name, count = clean_key(key(item)), rows(item)
+        if batch and (name in batch or size + count > LARGEST_BATCH):
             yield list(batch.values())
-            batch = {}
+            batch, size = {}, 0
         batch[name] = item
+        size += count
     if batch:
         yield list(batch.values())
+
+
+def _rows_of(outcome: Outcome) -> int:
+    return 1 + len(outcome[0].opinions)
+
+
+def _outcome_arguments(batch: Sequence[Outcome], workers: Iterable[str]) -> list[object]:
+    """The parameters of SAVE_OUTCOMES."""
+    texts: dict[bytes, str] = {}
+    rows = [outcome_columns(analysis, claim, texts) for analysis, claim in batch]
+    opinions = [row for analysis, _ in batch for row in opinion_columns(analysis)]
+    return [
+        *_columns(rows, len(OUTCOME_COLUMNS)),
+        sorted(workers),
+        list(texts),
+        list(texts.values()),
+        *_columns(opinions, len(OPINION_COLUMNS)),
+    ]
 
 
 def _columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:

@@ -1,7 +1,7 @@
 """When to stop asking, and when to try again: the pure rule, without I/O.
 
-Two things open the circuit. Too high a share of failed calls does, once there were enough of them to
-judge; it is tried again after a short wait that doubles. A *stop* does at once: the key is refused, no
+Two things open the circuit. Too many failed calls do, once there were enough of them to judge; it is tried
+again after a short wait that doubles. A *stop* does at once: the key is refused, no
 model is left, the server asked for a long wait. While it is open no call is made; then exactly one
 probe goes out, and its success closes the circuit.
 """
@@ -53,7 +53,8 @@ class CircuitBreaker:
     """Closed, open or half open, from the outcomes of calls.
 
     It opens when, over the last ``window`` seconds, at least ``minimum_calls`` ended and a share of
-    ``failure_rate`` of them failed; the first wait is ``first_wait`` seconds, doubling with each failed
+    ``failure_rate`` of them failed, or when the last ``in_a_row`` all did, however long they took (None: only
+    the share counts); the first wait is ``first_wait`` seconds, doubling with each failed
     probe up to ``longest_wait``. ``stop`` opens it at once with waits from ``first_stop`` to
     ``longest_stop`` seconds. Every outcome method answers with a Change when there is something to tell.
     """
@@ -63,6 +64,7 @@ class CircuitBreaker:
         *,
         minimum_calls: int = 10,
         failure_rate: float = 0.5,
+        in_a_row: int | None = None,
         window: float = 60.0,
         first_wait: float = 10.0,
         longest_wait: float = 300.0,
@@ -72,6 +74,8 @@ class CircuitBreaker:
     ) -> None:
         self._minimum_calls = minimum_calls
         self._failure_rate = failure_rate
+        self._in_a_row = in_a_row
+        self._row = 0
         self._bucket_seconds = window / BUCKETS
         self._waits = (first_wait, longest_wait)
         self._stops = (first_stop, longest_stop)
@@ -130,6 +134,7 @@ class CircuitBreaker:
             return None
         if self._probe is entry:
             return self._close()
+        self._row = 0
         self._bucket().calls += 1
         return None
 
@@ -142,6 +147,9 @@ class CircuitBreaker:
         bucket = self._bucket()
         bucket.calls += 1
         bucket.failures += 1
+        self._row += 1
+        if self._row == self._in_a_row:
+            return self._trip(CircuitOpenError, f"{self._row} calls in a row failed, last: {reason}")
         calls = sum(each.calls for each in self._buckets)
         failures = sum(each.failures for each in self._buckets)
         if calls < self._minimum_calls or failures < self._failure_rate * calls:
@@ -182,6 +190,7 @@ class CircuitBreaker:
         change = Change(False, self._reason, self._now() - self._since)
         self._open, self._reason, self._probe = False, "", None
         self._era += 1
+        self._row = 0
         self._buckets.clear()
         return change
 

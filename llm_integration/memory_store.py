@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any
 
 from llm_integration.domain import TaskStatus
@@ -280,6 +280,17 @@ class SignalMemoryStore:
         if not TaskStatus(status).final:
             raise ValueError(f"{status} is not the end of a signal")
         return self.update_signal(signal_id, status)
+
+    def waiting_after(self, number: int, limit: int) -> list[QueuedSignal]:
+        """Up to ``limit`` signals nobody has taken yet, of those added after the ``number``-th, oldest first.
+
+        Takes time in proportion to the signals added since.
+        """
+        with self._lock:
+            newer = takewhile(lambda each: self._fresh.numbers[each] > number, reversed(self._fresh.data))
+            fresh = [self._fresh.entry(signal_id) for signal_id in list(newer)[::-1][:limit]]
+            returned = self._returned[bisect_right(self._returned, number, key=_number) :][:limit]
+            return sorted([*returned, *fresh], key=_number)[:limit]
 
     def room(self) -> int:
         """How many new signals would be accepted now."""

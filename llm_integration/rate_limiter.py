@@ -25,6 +25,9 @@ __all__ = ["AsyncRateLimiter", "LimiterUsage", "Permit", "RateLimiter", "SteadyC
 
 Clock = Callable[[], float]
 
+SHORTEST_LOOK = 0.05
+"""Seconds after which to look again when only a request that is about to be sent can make room."""
+
 
 class SteadyClock:
     """A clock that never runs backwards: a step back of the one below counts as no time passed."""
@@ -195,6 +198,19 @@ class RateLimiter:
             max(0.0, self._frozen_until - now),
         )
 
+    def room(self) -> tuple[int, float]:
+        """How many further requests would be granted at once, and if none, the seconds until one may be.
+
+        Counts requests; whether the tokens suffice depends on the request.
+        """
+        now = self._advance()
+        if now < self._frozen_until:
+            return 0, self._frozen_until - now
+        free = self.request_limit - self._requests - len(self._waiting)
+        if free > 0 and self._tokens < self.token_limit:
+            return free, 0.0
+        return 0, max(self._sent[0]._returns_at - now, SHORTEST_LOOK) if self._sent else SHORTEST_LOOK
+
     def _advance(self) -> float:
         now = self._now()
         while self._sent and self._sent[0]._returns_at <= now:
@@ -277,6 +293,10 @@ class AsyncRateLimiter:
     def usage(self) -> LimiterUsage:
         """See ``RateLimiter.usage``."""
         return self.core.usage()
+
+    def room(self) -> tuple[int, float]:
+        """See ``RateLimiter.room``."""
+        return self.core.room()
 
     def _pump(self) -> None:
         """Wake those whose turn has come and set the one timer for the next."""

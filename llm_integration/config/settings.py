@@ -6,12 +6,10 @@ Where a value comes from, first match wins: a keyword given in code, the environ
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
-import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
@@ -24,10 +22,14 @@ from pydantic import (
     PrivateAttr,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 
+from llm_integration.config.budgets import Budget
+from llm_integration.config.names import Names, names_of, normalise_model_id, suggestion
+from llm_integration.config.routes import ModelId, Route, Shadow
 from llm_integration.errors import ConfigError
 
 __all__ = [
@@ -47,17 +49,6 @@ DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
 KEY_VARIABLE = "OPENROUTER_API_KEY"
 URL_VARIABLE = "OPENROUTER_BASE_URL"
 ENV_FILE_VARIABLE = "TRADENT_ENV_FILE"
-
-
-def normalise_model_id(model: str) -> str:
-    """The id OpenRouter knows: a leading ``openrouter/`` goes if the rest still contains ``/``.
-
-    ``openrouter/google/gemini-2.5-flash`` becomes ``google/gemini-2.5-flash``; ``openrouter/auto``
-    is an id of OpenRouter's own and stays.
-    """
-    model = model.strip()
-    rest = model.removeprefix("openrouter/")
-    return rest if rest != model and "/" in rest else model
 
 
 def environment(env_file: str | Path | None = None) -> dict[str, str]:
@@ -114,13 +105,6 @@ def _explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
 SECRET_FIELDS = frozenset({"url", "base_url", "api_key"})
 
 
-def suggestion(key: str, names: Iterable[str]) -> str:
-    """What to append to "unknown key": the nearest known name, or all of them."""
-    known = list(names)
-    near = difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.5)
-    return f" (did you mean {near[0]!r}?)" if near else f" (known: {', '.join(known)})"
-
-
 def _plain(message: str) -> str:
     return message.removeprefix("Value error, ").replace("Input should", "should")
 
@@ -130,20 +114,29 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _listed(value: object) -> object:
-    """Lists come from the environment as comma-separated text or JSON."""
+def _nullable(value: object) -> object:
+    """The environment knows no null but the word."""
+    return None if isinstance(value, str) and value.strip().lower() in ("null", "") else value
+
+
+def _parsed(value: object) -> object:
+    """Lists of blocks come from the environment as JSON."""
     if not isinstance(value, str):
         return value
-    text = value.strip()
-    if text.startswith("["):
-        try:
-            return json.loads(text)
-        except ValueError:
-            return value
-    return [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        return json.loads(value or "[]")
+    except ValueError:
+        raise ValueError("should be a JSON list") from None
 
 
-Names = Annotated[list[str], BeforeValidator(_listed)]
+def _batch_size(value: object) -> object:
+    """A number of signals, or the word auto; a number may come as text from the environment."""
+    if isinstance(value, str):
+        text = value.strip().lower()
+        value = int(text) if text.isdecimal() else text
+    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 100):
+        return value
+    raise ValueError('should be a number of signals from 1 to 100, or "auto"')
 
 
 class LLMConfig(BaseModel):
@@ -175,7 +168,22 @@ class LLMConfig(BaseModel):
         DEFAULT_BASE_URL,
         description="OpenAI-compatible endpoint; `OPENROUTER_BASE_URL` sets it too.",
     )
-    batch_size: Literal[1] = Field(1, description="Signals per request. Only 1 for now.")
+    batch_size: Annotated[int | Literal["auto"], BeforeValidator(_batch_size)] = Field(
+        1,
+        description='Most signals in one request, 1 to 100. `"auto"`: one alone while nothing else waits, '
+        "and up to 20 as the backlog grows.",
+    )
+    batch_max_tokens: int = Field(
+        30_000, ge=1_000, le=1_000_000, description="Most prompt tokens of a request about several signals."
+    )
+    batch_reply_tokens: int = Field(
+        300, ge=50, le=8_000, description="Added to `max_tokens` for each further signal of a request."
+    )
+    batch_across_time: bool = Field(
+        False,
+        description="Lets signals of different times share a request. An earlier one then has bars from "
+        "after its time in view; its result says so.",
+    )
     max_concurrency: int = Field(8, ge=1, le=256, description="Requests in flight at once.")
     requests_per_minute: int = Field(
         14, ge=1, le=1_000_000, description="Most requests in any 60 seconds, retries included."
@@ -205,11 +213,51 @@ class LLMConfig(BaseModel):
         2_000, ge=16, le=65_536, description="Most tokens of one reply, the model's reasoning included."
     )
     temperature: float = Field(0.0, ge=0, le=2, description="Sampling temperature.")
-    reasoning_effort: Literal["none", "minimal", "low", "medium", "high"] | None = Field(
-        "minimal", description="How much a thinking model may think; null leaves it to the model."
+    reasoning_effort: Annotated[
+        Literal["none", "minimal", "low", "medium", "high"] | None, BeforeValidator(_nullable)
+    ] = Field("minimal", description="How much a thinking model may think; null leaves it to the model.")
+    response_format: Literal["auto", "json_schema", "json_object", "text"] = Field(
+        "auto",
+        description="Form asked of the reply. `auto`: a JSON schema where the model's listing has it, else a "
+        "JSON object, else plain text; the others are the strictest that is asked for.",
     )
-    response_format: Literal["json_object", "text"] = Field(
-        "json_object", description="Ask the server for a JSON reply, or for plain text if it cannot do that."
+    prompt: str = Field(
+        "default",
+        min_length=1,
+        max_length=200,
+        description="Prompt template: a name, or a file ending with `.md`.",
+    )
+    prompt_directory: str = Field(
+        "", description="Folder of your own templates; empty: the built-in ones only."
+    )
+    routes: Annotated[list[Route], BeforeValidator(_parsed)] = Field(
+        default_factory=list,
+        max_length=100,
+        description="Rules that send signals to other models or prompts, first match wins.",
+    )
+    ensemble: Annotated[list[ModelId], BeforeValidator(names_of)] = Field(
+        default_factory=list,
+        max_length=9,
+        description="Models that are all asked about each signal; the median rating counts.",
+    )
+    ensemble_quorum: int | None = Field(
+        None,
+        ge=1,
+        le=9,
+        description="How many models of an ensemble must rate; null: more than half of them.",
+    )
+    shadow: Annotated[list[Shadow], BeforeValidator(_parsed)] = Field(
+        default_factory=list,
+        max_length=5,
+        description="Models or prompts asked about a share of the signals, for comparison only.",
+    )
+    budgets: Annotated[list[Budget], BeforeValidator(_parsed)] = Field(
+        default_factory=list,
+        max_length=50,
+        description="Bounds on spending per hour, day or month.",
+    )
+    rating_health_window: int = Field(
+        200, ge=50, le=10_000, description="Latest answers of a model and prompt that rating health looks at."
     )
     lookback_periods: int = Field(20, ge=1, le=500, description="Bars shown to the model.")
     indicators_to_include: Names = Field(
@@ -308,11 +356,15 @@ class LLMConfig(BaseModel):
         data = read_json(file) if file.exists() else {}
         data[section] = self.model_dump(mode="json")
         file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=file.parent, prefix=f".{file.name}.", delete=False
-        ) as out:
-            out.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
-        Path(out.name).replace(file)
+        draft = file.with_name(f".{file.name}.{os.getpid()}")
+        try:
+            with draft.open("x", encoding="utf-8") as out:
+                out.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+            if file.exists():
+                draft.chmod(file.stat().st_mode & 0o777)
+            draft.replace(file)
+        finally:
+            draft.unlink(missing_ok=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -322,6 +374,15 @@ class LLMConfig(BaseModel):
                 if key not in cls.model_fields:
                     raise ValueError(f"unknown key {key!r}{suggestion(str(key), cls.model_fields)}")
         return values
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth(cls, value: object, info: ValidationInfo) -> object:
+        """``true`` is no number, though Python counts it as 1."""
+        kind = cls.model_fields[info.field_name or ""].annotation
+        if isinstance(value, bool) and kind in (int, float):
+            raise ValueError("should be a number")
+        return value
 
     @field_validator("model")
     @classmethod
@@ -342,14 +403,6 @@ class LLMConfig(BaseModel):
             raise ValueError("should be a URL such as https://openrouter.ai/api/v1, without user or password")
         return value.strip().rstrip("/")
 
-    @field_validator("batch_size", mode="before")
-    @classmethod
-    def _one_at_a_time(cls, value: object) -> object:
-        number = int(value) if isinstance(value, str) and value.strip().isdigit() else value
-        if isinstance(number, int) and not isinstance(number, bool) and number > 1:
-            raise ValueError("several signals in one request are not supported yet; set it to 1")
-        return number
-
 
 def clean_key(value: str | None) -> SecretStr | None:
     """The key without the quotes, blanks and line breaks that copying leaves around it.
@@ -360,9 +413,10 @@ def clean_key(value: str | None) -> SecretStr | None:
     key = (value or "").strip().strip("\"'“”‘’").strip()
     if not key:
         return None
-    if not all("!" <= char <= "~" for char in key):
+    if not all("!" <= char <= "~" and char not in "\"'" for char in key):
         raise ConfigError(
-            f"{KEY_VARIABLE}: the key holds a blank, a line break or a non-ASCII character; copy it again"
+            f"{KEY_VARIABLE}: the key holds a blank, a quote, a line break or a non-ASCII character;"
+            " copy it again"
         )
     return SecretStr(key)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -11,10 +11,13 @@ from typing import Any
 import backoff
 
 from llm_integration.errors import CallError, DeadlineError
+from llm_integration.llm_processor.models import Seat
 from llm_integration.llm_processor.wire import Completion, Reply, Usage, estimate_tokens
+from llm_integration.routing import CallPlan
 
-__all__ = ["Books", "Call"]
+__all__ = ["Attempt", "Books", "Call", "Next"]
 
+UNKNOWN = Usage()
 LARGEST_REPLY_TOKENS = 65_536
 LONGEST_PAUSE_SECONDS = 30.0
 """Upper end of the pauses between attempts, which double from one second and are drawn at random below."""
@@ -34,14 +37,25 @@ class Call:
     system: str | None
     deadline: float | None
     started: float
+    plan: CallPlan
     max_tokens: int
-    model: str = ""
+    temperature: float
+    symbols: Mapping[str, int]
+    models: tuple[str, ...]
+    failed: set[str] = field(default_factory=set)
     attempts: int = 0
     retries: int = 0
     grown: bool = False
     cost: Decimal | None = None
     api_seconds: float = 0.0
-    pauses: Iterator[float] = field(default_factory=_pauses)
+    pauses: Iterator[float] | None = None
+
+    @property
+    def untried(self) -> tuple[str, ...]:
+        """The plan's models that have not failed this call since its last pause."""
+        if not self.failed:
+            return self.models
+        return tuple(model for model in self.models if model not in self.failed)
 
     @property
     def tokens(self) -> int:
@@ -58,11 +72,14 @@ class Call:
 
     def next_pause(self, error: CallError, now: float, jitter: Callable[[float], float]) -> float:
         """Seconds to pause before the next attempt; DeadlineError if that would come too late."""
+        if self.pauses is None:
+            self.pauses = _pauses()
         pause = jitter(next(self.pauses))
         remaining = self.remaining(now)
         if remaining is not None and max(pause, error.retry_after or 0.0) >= remaining:
             raise DeadlineError(f"the next attempt would come after the deadline; the last: {error}")
         self.retries += 1
+        self.failed.clear()
         return pause
 
     def grow(self, token_limit: int) -> bool:
@@ -80,12 +97,15 @@ class Call:
         if cost is not None:
             self.cost = cost if self.cost is None else self.cost + cost
 
-    def completion(self, reply: Reply, now: float) -> Completion:
-        """The answered call."""
+    def completion(self, reply: Reply, attempt: Attempt, now: float) -> Completion:
+        """The call, answered by ``attempt``."""
         return Completion(
             text=reply.text,
             finish_reason=reply.finish_reason,
-            model_requested=self.model,
+            model_requested=self.plan.model,
+            model_sent=attempt.model,
+            downgraded=attempt.downgraded,
+            response_format=attempt.format,
             model_served=reply.model,
             provider=reply.provider,
             generation_id=reply.generation_id,
@@ -98,12 +118,43 @@ class Call:
         )
 
 
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """One request: to whom and in which form, whether it left, and what it is known to have taken.
+
+    ``asked`` is the model of the plan, which a budget may replace. ``refused``: the server turned the
+    request away unread, so it cost nothing.
+    """
+
+    seat: Seat
+    asked: str
+    format: str
+    downgraded: bool = False
+    sent: bool = False
+    refused: bool = False
+    usage: Usage = UNKNOWN
+
+    @property
+    def model(self) -> str:
+        """The model that is asked."""
+        return self.seat.model
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """An attempt failed with ``error``. ``at_once``: another model or another form may help right now."""
+
+    error: CallError
+    at_once: bool = False
+
+
 @dataclass(slots=True)
 class Books:
     """Counters over all calls since the start."""
 
     requests: int = 0
     retries: int = 0
+    fallbacks: int = 0
     completed: int = 0
     failed: int = 0
     prompt_tokens: int = 0
@@ -119,16 +170,21 @@ class Books:
         if usage.cost is not None:
             self.cost += usage.cost
 
-    def complete(self, reply: Reply) -> None:
-        """A call ended with a reply."""
+    def complete(self, reply: Reply, *, by_fallback: bool) -> None:
+        """A call ended with a reply, from another model than the first of its plan if ``by_fallback``."""
         self.completed += 1
+        self.fallbacks += by_fallback
         self.cost_unknown += reply.usage.cost is None
 
     def as_dict(self) -> dict[str, Any]:
-        """For the statistics: ``failures`` by error class and attempt, ``cost_usd`` as far as reported."""
+        """For the statistics: ``failures`` by error class and attempt, ``cost_usd`` as far as reported.
+
+        ``fallbacks`` counts completed calls that another model than their first one answered.
+        """
         return {
             "requests": self.requests,
             "retries": self.retries,
+            "fallbacks": self.fallbacks,
             "completed": self.completed,
             "failed": self.failed,
             "prompt_tokens": self.prompt_tokens,

@@ -1,12 +1,11 @@
-"""LLMProcessor: the policy of one answered call. Limits, retries, stops, models, cost."""
+"""LLMProcessor: the policy of one answered call. Limits, retries, stops, models, formats, budget, cost."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -14,21 +13,25 @@ import aiohttp
 import backoff
 from pydantic import SecretStr
 
-from llm_integration.circuit_breaker import Change, CircuitBreaker, Entry
+from llm_integration.circuit_breaker import CircuitBreaker, Entry
 from llm_integration.config import LLMConfig, clean_key
 from llm_integration.errors import (
+    BudgetExceededError,
     CallError,
     CallTimeoutError,
-    CircuitOpenError,
     DeadlineError,
     LineStoppedError,
-    ModelUnavailableError,
+    NoCompletionError,
     TruncatedError,
 )
-from llm_integration.llm_processor.call import Books, Call
+from llm_integration.llm_processor.call import Attempt, Books, Call, Next
 from llm_integration.llm_processor.failures import Reader
-from llm_integration.llm_processor.models import ModelLadder
+from llm_integration.llm_processor.formats import Listings, choose_format, response_format
+from llm_integration.llm_processor.guard import SpendGuard
+from llm_integration.llm_processor.judge import Judge
+from llm_integration.llm_processor.models import ModelBoard, Seat
 from llm_integration.llm_processor.scrub import Scrubber
+from llm_integration.llm_processor.spending import Spending
 from llm_integration.llm_processor.transport import Transport
 from llm_integration.llm_processor.wire import (
     Completion,
@@ -39,23 +42,23 @@ from llm_integration.llm_processor.wire import (
     request_body,
 )
 from llm_integration.rate_limiter import AsyncRateLimiter, Permit, RateLimiter
+from llm_integration.routing import CallPlan, router_for
 
 __all__ = ["LLMProcessor"]
 
-logger = logging.getLogger(__name__)
-
-
-class _NextModelError(CallError):
-    """Inside this module only: this model is gone, another one is to be asked."""
+UNSURE_STATUSES = frozenset({408, 499})
+"""4xx statuses after which the prompt may have been worked on, and billed, all the same."""
 
 
 class LLMProcessor:
-    """Asks the configured model and answers with its reply or with one leaf of CallError.
+    """Asks a model and answers with its reply or with one leaf of CallError.
 
     ``config`` says where and how; the key comes from it unless ``api_key`` is given. Processors that use
-    one key share a ``limiter``. A ``session`` passed in stays open on ``close``. ``clock`` is in seconds
-    and also that of ``deadline``; ``wall_clock`` (epoch seconds) serves only to read dates that a server
-    sends. For one event loop. Raises ConfigError for an ``api_key`` that no header can carry.
+    one key share a ``limiter``. Every request passes ``guard``, which may refuse it or name a cheaper model.
+    ``catalogue`` knows which response formats a model takes. A ``session`` passed in stays open on ``close``.
+    ``clock`` is in seconds and also that of ``deadline``; ``wall_clock`` (epoch seconds) serves only to read
+    dates that a server sends. For one event loop. Raises ConfigError for an ``api_key`` that no header can
+    carry.
     """
 
     def __init__(
@@ -66,6 +69,8 @@ class LLMProcessor:
         limiter: AsyncRateLimiter | None = None,
         session: aiohttp.ClientSession | None = None,
         breaker: CircuitBreaker | None = None,
+        guard: SpendGuard | None = None,
+        catalogue: Listings | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
@@ -80,51 +85,89 @@ class LLMProcessor:
             RateLimiter(self.config.requests_per_minute, self.config.tokens_per_minute, clock=clock)
         )
         self._line = breaker or CircuitBreaker(clock=clock)
-        self._models = ModelLadder([self.config.model, *self.config.fallback_models])
+        self._board = ModelBoard(clock)
+        self._plan = CallPlan(self.config.model, tuple(self.config.fallback_models))
+        self._models = self._plan.models
+        self._ladders = router_for(self.config).ladders
+        self._spending = None if guard is None else Spending(guard)
+        self._catalogue = catalogue
         self._reader = Reader(Scrubber(key), wall_clock)
         self._transport = Transport(
             self.config.base_url, key, connections=self.config.max_concurrency, session=session
         )
         self._books = Books()
+        self._judge = Judge(
+            self._line,
+            self._board,
+            self._books,
+            hold_everybody=lambda seconds: self._limiter.freeze(clock() + seconds),
+            longest_wait=self.config.retry_after_cap_seconds,
+        )
         self._closed = False
 
     async def complete(
-        self, prompt: str, *, system: str | None = None, deadline: float | None = None
+        self,
+        prompt: str,
+        *,
+        system: str | None = None,
+        deadline: float | None = None,
+        plan: CallPlan | None = None,
+        symbols: Mapping[str, int] | None = None,
     ) -> Completion:
-        """The model's reply to ``prompt``.
+        """The reply to ``prompt`` of the plan's model, or of its next one when that fails.
+
+        Without a ``plan`` the settings' model and fallbacks are asked. ``symbols`` says how many signals of
+        each symbol the prompt is about; it is for the budget alone.
 
         Raises a leaf of CallError that knows the attempts made and what they are known to have cost:
-        LineStoppedError when no request can succeed at present, DeadlineError when the answer would
-        come after ``deadline``; OversizeRequestError when the prompt exceeds a minute's tokens.
+        LineStoppedError when no request of this plan can succeed at present, DeadlineError when the answer
+        would come after ``deadline``, BudgetExceededError when a budget has no room; OversizeRequestError
+        when the prompt exceeds a minute's tokens.
         """
-        call = Call(prompt, system, deadline, self._clock(), self.config.max_tokens)
+        call = self._call(prompt, system, deadline, plan or self._plan, symbols or {})
         try:
             while True:
                 outcome = await self._attempt(call)
-                if isinstance(outcome, Reply):
-                    self._books.complete(outcome)
-                    return call.completion(outcome, self._clock())
+                if isinstance(outcome, Completion):
+                    return outcome
                 await self._prepare_next(call, outcome)
         except CallError as error:
             error.attempts, error.cost_usd = call.attempts, call.cost
             self._books.failed += 1
             raise
 
-    def ready_in(self) -> float:
-        """Seconds until a request may be sent again; 0 when one may be sent now."""
-        return self._line.ready_in()
+    def room(self) -> tuple[int, float]:
+        """How many requests the rate limit lets go now, and if none, the seconds until it may let one."""
+        return self._limiter.room()
 
-    def stopped_reason(self) -> str | None:
-        """Why no request is sent at present, in one line; None when requests are sent."""
-        return self._line.reason
+    def ready_in(self, plan: CallPlan | None = None) -> float:
+        """Seconds until a request of ``plan``, by default of any route, may be sent; 0: one may be now."""
+        if plan is not None:
+            return self._wait(plan.models)
+        return max(self._line.ready_in(), min(map(self._board.ready_in, self._ladders)))
+
+    def stopped_reason(self, plan: CallPlan | None = None) -> str | None:
+        """Why no request of ``plan``, by default of any route, is sent at present, in one line; else None."""
+        if self._line.reason is not None:
+            return self._line.reason
+        if plan is not None:
+            return self._board.reason(plan.models)
+        reasons = [self._board.reason(models) for models in self._ladders]
+        return None if None in reasons else reasons[0]
 
     def statistics(self) -> dict[str, Any]:
-        """Counters since the start, and the state of line, limiter and model."""
+        """Counters since the start, and the state of line, limiter and models.
+
+        ``model`` is the one of the settings' models that is asked now; ``models`` tells of each: ``state``
+        (closed, open, half_open), ``requests``, ``failures``, ``reason`` it is down, ``ready_in`` seconds.
+        """
+        models = self._plan.models
         return {
             **self._books.as_dict(),
-            "state": self._line.state,
-            "stopped_reason": self._line.reason,
-            "model": self._models.current,
+            "state": self._state(),
+            "stopped_reason": self.stopped_reason(),
+            "model": self._board.first_ready(models) or models[0],
+            "models": self._board.statistics(models),
             "limiter": asdict(self._limiter.usage()),
         }
 
@@ -133,55 +176,140 @@ class LLMProcessor:
         self._closed = True
         await self._transport.close()
 
-    # One attempt: permit, line, request, verdict
+    def _wait(self, models: Sequence[str]) -> float:
+        return max(self._line.ready_in(), self._board.ready_in(models))
 
-    async def _attempt(self, call: Call) -> Reply | CallError:
-        """One request, or the error that says what to do next; raises when the line is closed to it."""
+    def _state(self) -> str:
+        if self._line.reason is not None or self.stopped_reason() is None:
+            return self._line.state
+        return "open" if self.ready_in() > 0 else "half_open"
+
+    def _call(
+        self,
+        prompt: str,
+        system: str | None,
+        deadline: float | None,
+        plan: CallPlan,
+        symbols: Mapping[str, int],
+    ) -> Call:
+        return Call(
+            prompt,
+            system,
+            deadline,
+            self._clock(),
+            plan,
+            self.config.max_tokens if plan.max_tokens is None else plan.max_tokens,
+            self.config.temperature if plan.temperature is None else plan.temperature,
+            symbols,
+            self._models if plan is self._plan else plan.models,
+        )
+
+    # One attempt: permit, line, model, budget, request, verdict
+
+    async def _attempt(self, call: Call) -> Completion | Next:
+        """One request: its completion, or what to do next; raises when line, models or budget are closed.
+
+        The budget is asked last, so that no money is set aside while the rate limit is waited for.
+        """
         permit = await self._permit(call)
         try:
             entry = self._line.enter()
             if entry is None:
                 raise self._line.refusal()
             try:
-                outcome = await self._request(call, permit)
-                return self._judge(call, entry, outcome)
+                attempt = self._seated(call)
+                try:
+                    outcome = await self._paid_request(call, permit, attempt)
+                    return self._verdict(call, entry, attempt, outcome)
+                finally:
+                    attempt.seat.leave()  # neither this nor the next changes anything after a verdict
             finally:
-                self._line.leave(entry)  # changes nothing once there was a verdict
+                self._line.leave(entry)
         finally:
             self._limiter.release(permit)
 
     async def _permit(self, call: Call) -> Permit:
         if self._closed:
             raise _closed()
-        if self._line.ready_in() > 0:
-            raise self._line.refusal()
+        if self._wait(call.models) > 0:
+            raise self._refusal(call)
         try:
             return await self._limiter.acquire(call.tokens, timeout=call.remaining(self._clock()))
         except TimeoutError:
             raise DeadlineError("the rate limit leaves no room before the deadline") from None
 
-    async def _request(self, call: Call, permit: Permit) -> Reply | Failed:
+    def _seated(self, call: Call) -> Attempt:
+        """An attempt at the first model that has not failed this call, else at any of the plan's."""
+        seat = self._board.enter(call.untried) or self._board.enter(call.models)
+        if seat is None:
+            raise self._board.refusal(call.models)
+        return Attempt(seat, seat.model, self._format(call, seat))
+
+    def _format(self, call: Call, seat: Seat) -> str:
+        listed = None if self._catalogue is None else self._catalogue.find(seat.model)
+        return choose_format(self.config.response_format, call.plan, listed, seat.state.refused)
+
+    async def _paid_request(self, call: Call, permit: Permit, attempt: Attempt) -> Reply | Failed:
+        """The request within the budget, if there is one; what was set aside is settled exactly once."""
+        if self._spending is None:
+            return await self._request(call, permit, attempt)
         limit = self.config.request_timeout_seconds
         remaining = call.remaining(self._clock())
         timeout = limit if remaining is None else min(limit, remaining)
-        call.model = self._models.current
+        grant = await self._spending.reserve(call, attempt.model, timeout=timeout)
+        try:
+            if grant.model != attempt.model:
+                self._downgrade(call, attempt, grant.model)
+            return await self._request(call, permit, attempt)
+        finally:
+            self._spending.settle(grant, attempt)
+
+    def _downgrade(self, call: Call, attempt: Attempt, model: str) -> None:
+        """Ask ``model``, which the budget allows, instead."""
+        attempt.seat.leave()
+        seat = self._board.enter((model,))
+        if seat is None:
+            down = self._board.refusal((model,))
+            raise BudgetExceededError(
+                f"the budget only allows {model}, and that is down: {down}", retry_after=down.retry_after
+            )
+        attempt.seat, attempt.downgraded = seat, True
+        attempt.format = self._format(call, seat)
+
+    async def _request(self, call: Call, permit: Permit, attempt: Attempt) -> Reply | Failed:
+        limit = self.config.request_timeout_seconds
+        remaining = call.remaining(self._clock())
+        timeout = limit if remaining is None else min(limit, remaining)
         body = request_body(
-            self.config, call.prompt, system=call.system, model=call.model, max_tokens=call.max_tokens
+            call.prompt,
+            system=call.system,
+            model=attempt.model,
+            max_tokens=call.max_tokens,
+            temperature=call.temperature,
+            response_format=response_format(attempt.format, call.plan),
+            reasoning_effort=self.config.reasoning_effort,
         )
+
+        def on_send() -> None:
+            attempt.sent = True
+            self._limiter.sent(permit)
+
         call.attempts += 1
         self._books.requests += 1
+        attempt.seat.state.requests += 1
         started = self._clock()
         try:
-            raw = await self._transport.post(
-                body, timeout=timeout, on_send=lambda: self._limiter.sent(permit)
-            )
+            raw = await self._transport.post(body, timeout=timeout, on_send=on_send)
         except CallError as error:
+            of_model = isinstance(error, (CallTimeoutError, NoCompletionError))
             if timeout < limit and isinstance(error, CallTimeoutError):
-                error = DeadlineError("the deadline came before the reply")
-            return Failed(error)
+                error, of_model = DeadlineError("the deadline came before the reply"), False
+            return Failed(error, of_model=of_model)
         finally:
             call.api_seconds = self._clock() - started
         outcome = read_reply(raw, self._reader)
+        attempt.usage = outcome.usage
+        attempt.refused = 400 <= raw.status < 500 and raw.status not in UNSURE_STATUSES
         self._account(call, permit, outcome.usage, refused=400 <= raw.status < 500)
         return outcome
 
@@ -192,94 +320,39 @@ class LLMProcessor:
         call.add_cost(usage.cost)
         self._books.attempt(usage)
 
-    def _judge(self, call: Call, entry: Entry, outcome: Reply | Failed) -> Reply | CallError:
-        """What the outcome means for the line and for everybody else in it."""
-        if isinstance(outcome, Reply):
-            self._announce(self._line.succeeded(entry))
-            return outcome
-        error = outcome.error
-        if self._closed:
-            return _closed()
-        self._books.failures[type(error).__name__] += 1
-        logger.debug("attempt %d with %s: %s: %s", call.attempts, call.model, type(error).__name__, error)
-        if isinstance(error, ModelUnavailableError):
-            if self._fall_back(call.model, error):
-                return _NextModelError(str(error))
-            error = self._no_model_left(error)
-        elif error.retry_after is not None:
-            error = self._obey(error, error.retry_after)
-        self._tell_line(entry, error)
-        return error
-
-    def _tell_line(self, entry: Entry, error: CallError) -> None:
-        if isinstance(error, LineStoppedError):
-            self._announce(self._line.stop(entry, type(error), str(error), error.retry_after))
-        elif isinstance(error, DeadlineError):
-            self._line.leave(entry)
-        elif error.retryable:
-            self._announce(self._line.failed(entry, str(error)))
-        else:  # the server is well and said no to this prompt
-            self._announce(self._line.succeeded(entry))
-
-    def _obey(self, error: CallError, wait: float) -> CallError:
-        """A wait the server asked for holds everybody back; a long one stops the line instead."""
-        if wait <= self.config.retry_after_cap_seconds:
-            self._limiter.freeze(self._clock() + wait)
-            return error
-        return CircuitOpenError(
-            f"the server asks to wait {wait:.0f} s, longer than retry_after_cap_seconds="
-            f"{self.config.retry_after_cap_seconds:g}: {error}",
-            status=error.status,
-            retry_after=wait,
-        )
+    def _verdict(
+        self, call: Call, entry: Entry, attempt: Attempt, outcome: Reply | Failed
+    ) -> Completion | Next:
+        if isinstance(outcome, Failed):
+            return Next(_closed()) if self._closed else self._judge.failed(call, entry, attempt, outcome)
+        self._judge.answered(call, entry, attempt)
+        self._books.complete(outcome, by_fallback=attempt.model != call.plan.model)
+        return call.completion(outcome, attempt, self._clock())
 
     # Between attempts
 
-    async def _prepare_next(self, call: Call, error: CallError) -> None:
+    async def _prepare_next(self, call: Call, failed: Next) -> None:
         """Make ready for another attempt, or raise if there is none."""
-        if isinstance(error, _NextModelError):
+        error = failed.error
+        if failed.at_once:
             return
         if isinstance(error, TruncatedError) and call.grow(self._limiter.usage().token_limit):
             return
         if not error.retryable:
             raise error
-        if self._line.ready_in() > 0:
-            raise self._line.refusal()
+        if self._wait(call.models) > 0:
+            raise self._refusal(call)
         if call.retries >= self.config.max_retries:
             raise error
         pause = call.next_pause(error, self._clock(), self._jitter)
         self._books.retries += 1
         await self._sleep(pause)
 
-    # State changes
-
-    def _fall_back(self, model: str, error: CallError) -> bool:
-        """True if another model can be asked instead of ``model``."""
-        if not self._models.gone(model):
-            return False
-        if self._models.first_time(model):
-            logger.warning(
-                "model %s is not available (%s); %s from fallback_models is asked instead",
-                model, error, self._models.current,
-            )  # fmt: skip
-        return True
-
-    def _no_model_left(self, error: CallError) -> ModelUnavailableError:
-        return ModelUnavailableError(
-            f"none of the models is available: {self._models.names()}; set `model` to one the server offers,"
-            f" or name others in `fallback_models` (the server said: {error})",
-            status=error.status,
-        )
-
-    def _announce(self, change: Change | None) -> None:
-        if change is None:
-            return
-        if change.open:
-            logger.warning(
-                "no requests for now, signals wait, next try in %.0f s: %s", change.seconds, change.reason
-            )
-        else:
-            logger.warning("requests are answered again after %.0f s", change.seconds)
+    def _refusal(self, call: Call) -> LineStoppedError:
+        """The error for a call that cannot be made now."""
+        if self._line.ready_in() > 0:
+            return self._line.refusal()
+        return self._board.refusal(call.models)
 
 
 def _closed() -> LineStoppedError:

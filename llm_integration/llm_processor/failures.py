@@ -38,6 +38,16 @@ MODEL_GONE_CODES = frozenset(
         "region_restricted",
     }
 )
+PROVIDER_WORDS = frozenset(
+    {
+        "provider_unavailable",
+        "provider_overloaded",
+        "timeout",
+        "capacity_exhausted",
+        "temporarily_unavailable",
+    }
+)
+PROVIDER_STATUSES = frozenset({408, 502, 503, 504, 529})
 FILTER_TYPES = frozenset({"content_policy_violation", "refusal"})
 
 _MODEL_GONE = re.compile(
@@ -58,8 +68,8 @@ class Reader:
         self.scrub = scrub
         self._wall_clock = wall_clock
 
-    def error(self, response: RawReply, body: object) -> CallError:
-        """The leaf of the error tree for a failing response.
+    def error(self, response: RawReply, body: object) -> tuple[CallError, bool]:
+        """The leaf of the error tree for a failing response, and whether the fault is the model's.
 
         ``body`` is the decoded JSON, or the choice that carries the error; anything else is tolerated.
         """
@@ -68,7 +78,8 @@ class Reader:
         text = f"{envelope.text}{'; ' if advice else ''}{advice}"
         waits = leaf in (RateLimitedError, ServerError)
         wait = wanted_wait(envelope, self._wall_clock()) if waits else None
-        return leaf(text, status=envelope.status, retry_after=wait)
+        error = leaf(text, status=envelope.status, retry_after=wait)
+        return error, _is_of_model(envelope, error, in_200=200 <= response.status < 300, body=body)
 
 
 def _classify(envelope: Envelope) -> tuple[type[CallError], str]:
@@ -142,3 +153,27 @@ def _is_model_gone(envelope: Envelope) -> bool:
     if _PARAMETERS.search(envelope.text) or _DATA_POLICY.search(envelope.text):
         return False
     return bool(envelope.words & MODEL_GONE_CODES) or _MODEL_GONE.search(envelope.text) is not None
+
+
+def _is_of_model(envelope: Envelope, error: CallError, *, in_200: bool, body: object) -> bool:
+    """Whether the fault lies with this model or its provider, so that another model may answer.
+
+    What concerns the key, the account or the address does not, nor does a page of the edge before the
+    server, nor the server's own masked 500.
+    """
+    if isinstance(error, LineStoppedError):
+        return (
+            isinstance(error, ModelUnavailableError)
+            or not envelope.words.isdisjoint({"constraint_filtered", "privacy_restricted"})
+            or any(pattern.search(envelope.text) for pattern in (_PARAMETERS, _DATA_POLICY, _REASONING))
+        )
+    if not error.retryable:
+        return False
+    metadata, source = envelope.metadata, envelope.metadata.get("limit_source")
+    if metadata.get("provider_name") or envelope.words & PROVIDER_WORDS:
+        return True
+    if isinstance(source, str):
+        return source.startswith("upstream")
+    if envelope.status == 429:
+        return "upstream" in envelope.text
+    return in_200 or (isinstance(body, dict) and envelope.status in PROVIDER_STATUSES)

@@ -1,41 +1,166 @@
-"""Which model is asked: the configured one, then its fallbacks as they turn out to be gone. Pure."""
+"""How each model fares, whoever asks it: its breaker, what it refuses, why it is down. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-__all__ = ["ModelLadder"]
+from llm_integration.circuit_breaker import Change, CircuitBreaker, Entry
+from llm_integration.errors import CallError, CircuitOpenError, LineStoppedError, ModelUnavailableError
+
+__all__ = ["ModelBoard", "ModelState", "Seat"]
+
+FAILURES_IN_A_ROW = 5
+"""So many failures of a model in a row take it down, also when requests are far between."""
+MOST_MODELS = 1_000
+"""Models that are remembered; settings name a few dozen."""
 
 
-class ModelLadder:
-    """The models in the order of preference and how far down we are."""
+@dataclass(slots=True, eq=False)
+class ModelState:
+    """One model, shared by every call. ``refused`` are the response formats it was seen to refuse."""
 
-    def __init__(self, models: Sequence[str]) -> None:
-        self._models = list(dict.fromkeys(models))
-        self._position = 0
-        self._told: set[str] = set()
+    model: str
+    breaker: CircuitBreaker
+    requests: int = 0
+    failures: int = 0
+    refused: set[str] = field(default_factory=set)
+    held_until: float = 0.0
+
+    def ready_in(self, now: float) -> float:
+        """Seconds until the model may be asked."""
+        wait = self.breaker.ready_in()
+        return wait if self.held_until <= now else max(wait, self.held_until - now)
+
+
+@dataclass(slots=True, eq=False)
+class Seat:
+    """One request's place at a model; hand it back with ``succeeded``, ``failed``, ``stop`` or ``leave``."""
+
+    state: ModelState
+    entry: Entry
 
     @property
-    def current(self) -> str:
-        """The model to ask now."""
-        return self._models[self._position]
+    def model(self) -> str:
+        """The model that is asked."""
+        return self.state.model
 
-    def names(self) -> str:
-        """All of them, for a message."""
-        return ", ".join(repr(model) for model in self._models)
+    def leave(self) -> None:
+        """The request ended without telling anything; after an outcome this changes nothing."""
+        self.state.breaker.leave(self.entry)
 
-    def gone(self, model: str) -> bool:
-        """``model`` cannot be had. True if there is another to ask, now or already the current one.
+    def succeeded(self) -> Change | None:
+        """The model answered, be it to refuse this prompt."""
+        return self.state.breaker.succeeded(self.entry)
 
-        After the last one the ladder starts again from the top, for the next probe.
-        """
-        if model != self.current:
-            return True
-        self._position = (self._position + 1) % len(self._models)
-        return self._position > 0
+    def failed(self, error: CallError) -> Change | None:
+        """The model brought no answer."""
+        self.state.failures += 1
+        return self.state.breaker.failed(self.entry, str(error))
 
-    def first_time(self, model: str) -> bool:
-        """True once per model: its loss is told once."""
-        news = model not in self._told
-        self._told.add(model)
-        return news
+    def stop(self, error: LineStoppedError) -> Change | None:
+        """The model cannot be asked for now."""
+        self.state.failures += 1
+        return self.state.breaker.stop(self.entry, type(error), str(error), error.retry_after)
+
+
+class ModelBoard:
+    """The state of every model that was asked. ``clock`` in seconds."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._states: dict[str, ModelState] = {}
+
+    def state(self, model: str) -> ModelState:
+        """The state of ``model``, new if it was never asked."""
+        known = self._states.get(model)
+        if known is None:
+            if len(self._states) >= MOST_MODELS:
+                self._states.clear()
+            breaker = CircuitBreaker(in_a_row=FAILURES_IN_A_ROW, clock=self._clock)
+            known = self._states[model] = ModelState(model, breaker)
+        return known
+
+    def enter(self, models: Iterable[str]) -> Seat | None:
+        """A seat at the first of ``models`` that may be asked now; None if none may."""
+        for model in models:
+            state = self._states.get(model) or self.state(model)
+            if not state.held_until or state.held_until <= self._clock():
+                entry = state.breaker.enter()
+                if entry is not None:
+                    return Seat(state, entry)
+        return None
+
+    def first_ready(self, models: Iterable[str]) -> str | None:
+        """The first of ``models`` that may be asked now."""
+        return next((model for model in models if self._wait(model) <= 0), None)
+
+    def ready_in(self, models: Sequence[str]) -> float:
+        """Seconds until one of ``models`` may be asked; 0 when one may be now."""
+        wait = math.inf
+        for model in models:
+            state = self._states.get(model)
+            if state is None or not (state.held_until or state.breaker.ready_in()):
+                return 0.0
+            wait = min(wait, state.ready_in(self._clock()))
+            if wait <= 0:
+                return 0.0
+        return wait
+
+    def hold(self, model: str, seconds: float) -> None:
+        """The server wants ``model`` left alone for ``seconds``; nothing to be told about."""
+        state = self.state(model)
+        state.held_until = max(state.held_until, self._clock() + seconds)
+
+    def refusal(self, models: Sequence[str], lost: CallError | None = None) -> LineStoppedError:
+        """The error for a call none of whose ``models`` may be asked; ``lost`` is what it met itself."""
+        refusals = {model: self._refusal_of(self.state(model)) for model in models}
+        wait = self.ready_in(models)
+        if all(isinstance(each, ModelUnavailableError) for each in refusals.values()):
+            said = lost or next(reversed(refusals.values()))
+            return ModelUnavailableError(no_model_left(models, said), status=said.status, retry_after=wait)
+        soonest = min(models, key=self._wait)
+        if len(models) == 1:
+            return refusals[soonest]
+        reasons = "; ".join(f"{model}: {str(error)[:160]}" for model, error in refusals.items())
+        return type(refusals[soonest])(f"none of the models can be asked: {reasons}", retry_after=wait)
+
+    def reason(self, models: Sequence[str]) -> str | None:
+        """Why ``models`` are down, in one line; None while one of them is not."""
+        if any(self.state(model).breaker.reason is None for model in models):
+            return None
+        return str(self.refusal(models))
+
+    def statistics(self, models: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """By model, ``models`` first: state, requests, failures, why it is down and for how long."""
+        names = dict.fromkeys((*models, *self._states))
+        return {name: self._row(self.state(name)) for name in names}
+
+    def _refusal_of(self, state: ModelState) -> LineStoppedError:
+        held = state.held_until - self._clock()
+        if held > state.breaker.ready_in():
+            return CircuitOpenError(f"the server asked to leave {state.model} alone", retry_after=held)
+        return state.breaker.refusal()
+
+    def _row(self, state: ModelState) -> dict[str, Any]:
+        return {
+            "state": state.breaker.state,
+            "requests": state.requests,
+            "failures": state.failures,
+            "reason": state.breaker.reason,
+            "ready_in": state.ready_in(self._clock()),
+        }
+
+    def _wait(self, model: str) -> float:
+        return self.state(model).ready_in(self._clock())
+
+
+def no_model_left(models: Sequence[str], said: CallError) -> str:
+    """What to do when every model of a plan is gone."""
+    names = ", ".join(repr(model) for model in models)
+    return (
+        f"none of the models is available: {names}; set `model` (of the settings or of the route) to one the"
+        f" server offers, or name others in `fallback_models` (the server said: {said})"
+    )

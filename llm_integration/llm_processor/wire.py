@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import string
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import orjson
 
-from llm_integration.config import LLMConfig
 from llm_integration.errors import (
     CallError,
     ContentFilteredError,
@@ -27,9 +28,14 @@ __all__ = [
     "Reply",
     "Usage",
     "estimate_tokens",
+    "most_prompt_tokens",
     "read_reply",
     "request_body",
 ]
+
+MESSAGE_TOKENS = 16
+"""What the frame around system and user message takes, at most."""
+_LETTERS = (string.ascii_letters + " ").encode()
 
 MOST_TOKENS = 2**31 - 1
 """A token count beyond this is no count (and would not fit the column it is stored in)."""
@@ -49,8 +55,9 @@ class Completion:
 
     ``cost_usd`` sums what all attempts of this call reported; None when the answering attempt reported
     nothing. ``api_ms`` is the time of the answering attempt, ``wait_ms`` everything before it: waiting
-    for the rate limit, earlier attempts, pauses between them. ``model_served`` and ``provider`` are as
-    the server named them.
+    for the rate limit, earlier attempts, pauses between them. ``model_requested`` is the first model of the
+    plan, ``model_sent`` the one that the answering request named: a fallback, or with ``downgraded`` what
+    the budget allowed. ``model_served`` and ``provider`` are as the server named them.
     """
 
     text: str
@@ -65,6 +72,9 @@ class Completion:
     attempts: int = 1
     api_ms: float = 0.0
     wait_ms: float = 0.0
+    model_sent: str | None = None
+    downgraded: bool = False
+    response_format: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +101,14 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """An attempt without a usable completion; it may have cost something all the same."""
+    """An attempt without a usable completion; it may have cost something all the same.
+
+    ``of_model``: the fault lies with the model or its provider, so that another model may answer.
+    """
 
     error: CallError
     usage: Usage = Usage()
+    of_model: bool = False
 
 
 def estimate_tokens(prompt: str, system: str | None, max_tokens: int) -> int:
@@ -102,7 +116,27 @@ def estimate_tokens(prompt: str, system: str | None, max_tokens: int) -> int:
     return (len(prompt) + len(system or "")) // 3 + max_tokens
 
 
-def request_body(config: LLMConfig, prompt: str, *, system: str | None, model: str, max_tokens: int) -> bytes:
+def most_prompt_tokens(prompt: str, system: str | None) -> int:
+    """Upper estimate of the tokens of a prompt, for money: no tokenizer in use takes more for such text.
+
+    Gemini and Llama spend a token on each digit, so digits and signs count one each; of letters and blanks
+    at least two share a token. Characters beyond ASCII count their bytes.
+    """
+    data = f"{system or ''}\n{prompt}".encode("utf-8", "replace")
+    rest = len(data.translate(None, _LETTERS))
+    return rest + (len(data) - rest + 1) // 2 + MESSAGE_TOKENS
+
+
+def request_body(
+    prompt: str,
+    *,
+    system: str | None,
+    model: str,
+    max_tokens: int,
+    temperature: float,
+    response_format: Mapping[str, Any],
+    reasoning_effort: str | None,
+) -> bytes:
     """The JSON of one chat completion request, not streamed."""
     messages = [{"role": "system", "content": system}] if system else []
     messages.append({"role": "user", "content": prompt})
@@ -110,12 +144,12 @@ def request_body(config: LLMConfig, prompt: str, *, system: str | None, model: s
         "model": model,
         "messages": messages,
         "max_tokens": max_tokens,
-        "temperature": config.temperature,
-        "response_format": {"type": config.response_format},
+        "temperature": temperature,
+        "response_format": response_format,
         "stream": False,
     }
-    if config.reasoning_effort is not None:
-        body["reasoning"] = {"effort": config.reasoning_effort}
+    if reasoning_effort is not None:
+        body["reasoning"] = {"effort": reasoning_effort}
     try:
         return orjson.dumps(body)
     except TypeError:  # a lone surrogate, which UTF-8 cannot carry
@@ -132,23 +166,26 @@ def read_reply(raw: RawReply, reader: Reader) -> Reply | Failed:
     """
     body = _decode(raw.body)
     if not 200 <= raw.status < 300:
-        return Failed(reader.error(raw, body), _usage(body))
+        return _failed(raw, body, _usage(body), reader)
     if not isinstance(body, dict):
-        return Failed(
-            NoCompletionError(f"HTTP 200 without a completion: {_shape(raw, reader)}", status=raw.status)
-        )
+        error = NoCompletionError(f"HTTP 200 without a completion: {_shape(raw, reader)}", status=raw.status)
+        return Failed(error, of_model=not raw.body.strip())
     usage = _usage(body)
     if body.get("error"):
-        return Failed(reader.error(raw, body), usage)
+        return _failed(raw, body, usage, reader)
     choices = body.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     if not isinstance(choice, dict):
-        return Failed(
-            NoCompletionError("HTTP 200 without a completion: it holds no choices", status=200), usage
-        )
+        error = NoCompletionError("HTTP 200 without a completion: it holds no choices", status=200)
+        return Failed(error, usage, of_model=True)
     if choice.get("error"):
-        return Failed(reader.error(raw, choice), usage)
+        return _failed(raw, choice, usage, reader)
     return _read_choice(raw, body, choice, usage, reader)
+
+
+def _failed(raw: RawReply, body: object, usage: Usage, reader: Reader) -> Failed:
+    error, of_model = reader.error(raw, body)
+    return Failed(error, usage, of_model)
 
 
 def _read_choice(
@@ -159,7 +196,7 @@ def _read_choice(
     finish = reader.scrub.name(choice.get("finish_reason"))
     text = reader.scrub.without_key(_text(message.get("content")))
     if error := _objection(finish, text, message, choice, reader):
-        return Failed(error, usage)
+        return Failed(error, usage, of_model=error.retryable)
     return Reply(
         text=text,
         finish_reason=finish,

@@ -11,10 +11,11 @@ The layers, from most to least trustworthy; ``ParsedResponse.method`` names the 
     none            nothing that could be read
 
 Drafts inside ``<think>`` and echoes of the prompt's format are not part of the reply. When two readings
-are possible, there is none.
+are possible, there is none. ``parse_batch`` reads one reply about several signals, by the first five layers.
 """
 
+from llm_integration.response_parser.batch import BatchReading, Expected
 from llm_integration.response_parser.model import ParsedResponse
 from llm_integration.response_parser.parser import LLMResponseParser
 
-__all__ = ["LLMResponseParser", "ParsedResponse"]
+__all__ = ["BatchReading", "Expected", "LLMResponseParser", "ParsedResponse"]

@@ -21,7 +21,15 @@ from typing import Final
 from llm_integration.domain import Choppiness
 from llm_integration.response_parser.model import JsonObject, Reading, show
 
-__all__ = ["MAX_TEXT_CHARS", "CutText", "as_rating", "read_value", "to_choppiness", "to_rating"]
+__all__ = [
+    "MAX_TEXT_CHARS",
+    "QUOTED_WRAPPER",
+    "CutText",
+    "as_rating",
+    "read_value",
+    "to_choppiness",
+    "to_rating",
+]
 
 MAX_TEXT_CHARS: Final = 10_000
 """Longest analysis or recommendation that is handed on."""
@@ -41,7 +49,7 @@ _FIELDS: Final = {
 _SCORE_KEYS: Final = frozenset(
     {"score", "overall_rating", "signal_rating", "quality_rating", "trade_rating", "signal_quality"}
 )
-_QUOTED_WRAPPER: Final = re.compile(
+QUOTED_WRAPPER: Final = re.compile(
     r"example|format|template|schema|draft|sample|previous|properties|instruction|input|prompt|if_|scenario"
 )
 
@@ -98,7 +106,7 @@ def _unwrap(own: Reading, value: dict[str, object], level: int) -> Reading:
     inner = [
         read_value(item, level + 1)
         for key, item in list(_items(value))[:_MAX_ITEMS]
-        if isinstance(item, (dict, list)) and not _QUOTED_WRAPPER.search(key[:40].casefold())
+        if isinstance(item, (dict, list)) and not QUOTED_WRAPPER.search(key[:40].casefold())
     ]
     found = _merge([reading for reading in inner if reading is not None and reading.explicit])
     return found or own

@@ -7,12 +7,27 @@ from typing import Final
 
 from llm_integration.domain import Choppiness, ParseMethod
 
-__all__ = ["MAX_STEPS", "Budget", "JsonObject", "OutOfWork", "ParsedResponse", "Reading", "show"]
+__all__ = [
+    "BLANK",
+    "MAX_STEPS",
+    "Budget",
+    "JsonObject",
+    "OutOfWork",
+    "ParsedResponse",
+    "Reading",
+    "Scanned",
+    "as_response",
+    "show",
+]
+
+BLANK: Final = " \t\r\n\ufeff\u200b\x00"
+"""What may stand around a reply without meaning anything."""
 
 MAX_STEPS: Final = 1_000
 """Work one reply may cost, in steps of about two microseconds; a broken reply of normal size needs 60."""
 
 _SHOWN_CHARS: Final = 40
+_MAX_WARNINGS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +79,17 @@ class JsonObject(dict[str, object]):
         self.pairs = pairs
 
 
+class Scanned(JsonObject):
+    """An object that the tolerant scanner read from ``text[start:end]``; ``end`` is 0 if it is not closed."""
+
+    __slots__ = ("end", "start")
+
+    def __init__(self, start: int) -> None:
+        super().__init__([])
+        self.start = start
+        self.end = 0
+
+
 class OutOfWork(Exception):  # noqa: N818  a signal between the layers, not an error; it never leaves the parser
     """The budget for this reply is spent."""
 
@@ -95,3 +121,21 @@ def show(value: object) -> str:
         return "an object" if isinstance(value, dict) else "a list"
     text = ascii(value[:_SHOWN_CHARS] if isinstance(value, str) else value)
     return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 3] + "..."
+
+
+def as_response(reading: Reading | None, method: ParseMethod, *notes: str) -> ParsedResponse:
+    """``reading`` for the world outside, with ``notes`` before its own warnings."""
+    if reading is None:
+        notes = notes or ("no rating found in the reply",)
+        return ParsedResponse(None, None, None, None, method, notes[:_MAX_WARNINGS])
+    notes = (*notes, *reading.warnings)
+    if reading.rating is None and not notes:
+        notes = ("no rating found in the reply",)
+    return ParsedResponse(
+        reading.rating,
+        reading.choppiness,
+        reading.analysis,
+        reading.recommendations,
+        method,
+        notes[:_MAX_WARNINGS],
+    )

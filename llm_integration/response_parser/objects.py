@@ -20,7 +20,7 @@ from llm_integration.response_parser.model import Budget, OutOfWork, Reading
 from llm_integration.response_parser.scanner import Found, scan
 from llm_integration.response_parser.strict import BAD, decode
 
-__all__ = ["Search", "search"]
+__all__ = ["Search", "gaps", "has_lost_keys", "has_words", "is_quoted", "opens_fence", "search"]
 
 _COST: Final = 10
 """Steps for decoding, reading and placing one object, beside those of the scanner."""
@@ -28,7 +28,7 @@ _RESERVE: Final = 400
 """Steps that scanning leaves for this, so that an object before an endless loop can still be read."""
 
 _FENCE: Final = re.compile(r"(?:```|~~~)[ \t]*[A-Za-z0-9_-]{0,12}[ \t]*\n?\s*\Z")
-_FENCES: Final = re.compile(r"(?:```|~~~)[A-Za-z0-9_-]{0,12}|\s+")
+_NO_WORDS: Final = re.compile(r"(?:\s++|(?:```|~~~)[A-Za-z0-9_-]{0,12}+)*+")
 _CLAUSE_END: Final = re.compile(r"[.!?][\s\"'”)*]|\n\s*(?=\S)")
 _QUOTED: Final = re.compile(
     r"\b(?:(?:for|an|the) example|example[^:\n]{0,20}:|e\.g|for instance|hypothetical\w{0,9}|if|unless"
@@ -85,9 +85,8 @@ def search(text: str, budget: Budget) -> Search:
     objects, reached = scan(text, scanning)
     budget.spend(scanning.spent)
     candidates: list[_Candidate] = []
-    prose = "\n".join(_gaps(text, [(found.start, found.end) for found in objects]))
-    lowered = prose.lower()
-    debris = any(key.search(lowered) for key in _LOST_KEYS)
+    prose = "\n".join(gaps(text, [(found.start, found.end) for found in objects]))
+    debris = has_lost_keys(prose)
     try:
         for found, floor in zip(objects, [0, *(item.end for item in objects)], strict=False):
             budget.spend(_COST)
@@ -111,16 +110,16 @@ def _candidates(text: str, found: Found, lead: str, prose: str) -> list[_Candida
     reading = read_value(found.value)
     if reading is None or reading.empty or reading.template:
         return []
-    if reading.filler and _FENCES.sub("", prose):
+    if reading.filler and has_words(prose):
         return []
     layer = ParseMethod.REPAIRED_JSON
     if found.strict:
-        layer = ParseMethod.FENCED_JSON if _FENCE.search(lead[-40:]) else ParseMethod.EMBEDDED_JSON
+        layer = ParseMethod.FENCED_JSON if opens_fence(lead) else ParseMethod.EMBEDDED_JSON
     elif not found.closed and isinstance(found.value, dict) and reading.source is not found.value:
         _doubt(reading, "the reply was cut off where its own rating could have followed")
     if found.inside or _MEMBER.search(lead[-20:]):
         _doubt(reading, "the rating stands inside an object that cannot be read")
-    quoted = _is_quoted(lead) or (not found.strict and _in_string(lead))
+    quoted = is_quoted(lead) or (not found.strict and _in_string(lead))
     return [_Candidate(found.start, layer, reading, quoted)]
 
 
@@ -194,7 +193,23 @@ def _in_string(lead: str) -> bool:
     return lead.rpartition("\n")[2].count('"') % 2 == 1
 
 
-def _is_quoted(lead: str) -> bool:
+def opens_fence(lead: str) -> bool:
+    """True when an object behind ``lead`` is the first thing in a code fence."""
+    return bool(_FENCE.search(lead[-40:]))
+
+
+def has_lost_keys(prose: str) -> bool:
+    """True when ``prose`` has keys of the answer in it: remains of an object that could not be read."""
+    lowered = prose.lower()
+    return any(key.search(lowered) for key in _LOST_KEYS)
+
+
+def has_words(prose: str) -> bool:
+    """True when ``prose`` is more than blanks and fences."""
+    return _NO_WORDS.fullmatch(prose) is None
+
+
+def is_quoted(lead: str) -> bool:
     """True when the clause before an object says that it is not the reply's own verdict."""
     lead = _FENCE.sub("", lead).rstrip(" \t\n\"'`[(")
     return bool(_QUOTED.search(_CLAUSE_END.split(lead)[-1].lower()))
@@ -202,10 +217,11 @@ def _is_quoted(lead: str) -> bool:
 
 def _loose(text: str, objects: Sequence[Found]) -> list[str]:
     """The parts of the text that were not read as plain JSON."""
-    return _gaps(text, [(found.start, found.end) for found in objects if found.strict])
+    return gaps(text, [(found.start, found.end) for found in objects if found.strict])
 
 
-def _gaps(text: str, spans: Sequence[tuple[int, int]]) -> list[str]:
+def gaps(text: str, spans: Sequence[tuple[int, int]]) -> list[str]:
+    """What of ``text`` lies before, between and behind ``spans``."""
     edges = [0, *(edge for span in spans for edge in span), len(text)]
     return [text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from llm_integration.domain import ParseMethod
+from llm_integration.response_parser.batch import BatchReading, Expected, read_batch, steps_for
 from llm_integration.response_parser.fields import MAX_TEXT_CHARS, read_value
 from llm_integration.response_parser.keywords import keyword_choppiness, keyword_verdicts
-from llm_integration.response_parser.model import Budget, JsonObject, OutOfWork, ParsedResponse, Reading
+from llm_integration.response_parser.model import (
+    BLANK,
+    Budget,
+    JsonObject,
+    OutOfWork,
+    ParsedResponse,
+    Reading,
+    as_response,
+)
 from llm_integration.response_parser.objects import Search, search
 from llm_integration.response_parser.prose import Verdicts
 from llm_integration.response_parser.stated import stated_verdicts
@@ -16,10 +26,8 @@ from llm_integration.response_parser.thoughts import without_thoughts
 
 __all__ = ["LLMResponseParser"]
 
-_BLANK: Final = " \t\r\n\ufeff\u200b\x00"
 _SEAM: Final = "\x00[cut]\x00"
 """Joins head and tail of an overlong reply: no value, no number and no sentence reads across it."""
-_MAX_WARNINGS: Final = 8
 
 
 class LLMResponseParser:
@@ -38,6 +46,14 @@ class LLMResponseParser:
     def parse(self, text: str | None) -> ParsedResponse:
         """What ``text`` says: a rating or none, choppiness, the texts, and which layer read it."""
         return self._parse(text, Budget())
+
+    def parse_batch(self, text: str | None, expected: Sequence[Expected]) -> BatchReading:
+        """What ``text`` says of each signal of a batch, matched by label and never by position alone.
+
+        Of a longer reply only the first 65,536 characters are read, or 2,048 for each signal if that is more,
+        but never more than 131,072: as if it had been cut there.
+        """
+        return read_batch(text, expected, Budget(steps_for(len(expected))))
 
     def extract_json_data(self, text: str | None) -> dict[str, object] | None:
         """The JSON object in ``text`` that answers, with its keys as the model wrote them.
@@ -59,10 +75,10 @@ class LLMResponseParser:
 
     def _parse(self, text: str | None, budget: Budget) -> ParsedResponse:
         if not isinstance(text, str):
-            return _response(None, ParseMethod.NONE, "the reply is empty")
+            return as_response(None, ParseMethod.NONE, "the reply is empty")
         cut, body = self._body(text)
         if not body:
-            return _response(None, ParseMethod.NONE, "the reply is empty")
+            return as_response(None, ParseMethod.NONE, "the reply is empty")
         if not cut and body[0] in '{["':
             value = _decoded(body)
             if value is not BAD:
@@ -72,10 +88,10 @@ class LLMResponseParser:
 
     def _body(self, text: str) -> tuple[bool, str]:
         if len(text) <= self._max_chars:
-            return False, text.strip(_BLANK)
+            return False, text.strip(BLANK)
         head = (self._max_chars + 1) // 2
         tail = self._max_chars - head
-        return True, (text[:head] + _SEAM + (text[-tail:] if tail else "")).strip(_BLANK)
+        return True, (text[:head] + _SEAM + (text[-tail:] if tail else "")).strip(BLANK)
 
 
 def _decoded(body: str) -> object:
@@ -83,16 +99,16 @@ def _decoded(body: str) -> object:
     if not body or body[0] not in '{["':
         return BAD
     value = decode(body)
-    return decode(value.strip(_BLANK)) if isinstance(value, str) else value
+    return decode(value.strip(BLANK)) if isinstance(value, str) else value
 
 
 def _from_whole(value: object) -> ParsedResponse:
     reading = read_value(value)
     if reading is None or reading.empty:
-        return _response(None, ParseMethod.NONE, "no rating found in the reply")
+        return as_response(None, ParseMethod.NONE, "no rating found in the reply")
     if reading.template and reading.rating is None:
-        return _response(None, ParseMethod.NONE, "the reply only repeats the requested format")
-    return _response(reading, ParseMethod.JSON)
+        return as_response(None, ParseMethod.NONE, "the reply only repeats the requested format")
+    return as_response(reading, ParseMethod.JSON)
 
 
 def _from_parts(body: str, budget: Budget, notes: list[str]) -> ParsedResponse:
@@ -102,9 +118,9 @@ def _from_parts(body: str, budget: Budget, notes: list[str]) -> ParsedResponse:
             notes.append("the reply never leaves its draft")
         found = search(text, budget)
     except OutOfWork:
-        return _response(None, ParseMethod.NONE, *notes, "the reply is too tangled to be read")
+        return as_response(None, ParseMethod.NONE, *notes, "the reply is too tangled to be read")
     if found.reading is not None and found.reading.explicit:
-        return _response(found.reading, found.method, *notes)
+        return as_response(found.reading, found.method, *notes)
     return _from_prose(found, budget, notes)
 
 
@@ -118,7 +134,7 @@ def _objects(body: str, budget: Budget) -> Search | None:
 def _from_prose(found: Search, budget: Budget, notes: list[str]) -> ParsedResponse:
     """The rating from prose; whatever an object without a rating said stays as it is."""
     if found.debris or (found.reading is not None and found.method is ParseMethod.REPAIRED_JSON):
-        return _response(found.reading, found.method, *notes, "the reply is an object that cannot be read")
+        return as_response(found.reading, found.method, *notes, "the reply is an object that cannot be read")
     try:
         method, verdicts = _verdicts(found.prose.lower(), budget)
     except OutOfWork:
@@ -127,12 +143,12 @@ def _from_prose(found: Search, budget: Budget, notes: list[str]) -> ParsedRespon
     notes += verdicts.warnings
     if found.reading is not None:
         found.reading.rating = verdicts.rating
-        return _response(found.reading, method if verdicts.rating is not None else found.method, *notes)
+        return as_response(found.reading, method if verdicts.rating is not None else found.method, *notes)
     if verdicts.rating is None and verdicts.choppiness is None:
-        return _response(None, ParseMethod.NONE, *notes)
-    text = found.prose[: MAX_TEXT_CHARS + 1_000].strip(_BLANK)[:MAX_TEXT_CHARS] or None
+        return as_response(None, ParseMethod.NONE, *notes)
+    text = found.prose[: MAX_TEXT_CHARS + 1_000].strip(BLANK)[:MAX_TEXT_CHARS] or None
     reading = Reading(verdicts.rating, verdicts.choppiness, text, None, True, False, False, [])
-    return _response(reading, method, *notes)
+    return as_response(reading, method, *notes)
 
 
 def _verdicts(text: str, budget: Budget) -> tuple[ParseMethod, Verdicts]:
@@ -146,23 +162,6 @@ def _verdicts(text: str, budget: Budget) -> tuple[ParseMethod, Verdicts]:
     if verdicts.choppiness is None and not verdicts.warnings:
         verdicts.choppiness = keyword_choppiness(text, budget)
     return ParseMethod.REGEX if stated else ParseMethod.KEYWORDS, verdicts
-
-
-def _response(reading: Reading | None, method: ParseMethod, *notes: str) -> ParsedResponse:
-    if reading is None:
-        notes = notes or ("no rating found in the reply",)
-        return ParsedResponse(None, None, None, None, method, notes[:_MAX_WARNINGS])
-    notes = (*notes, *reading.warnings)
-    if reading.rating is None and not notes:
-        notes = ("no rating found in the reply",)
-    return ParsedResponse(
-        reading.rating,
-        reading.choppiness,
-        reading.analysis,
-        reading.recommendations,
-        method,
-        notes[:_MAX_WARNINGS],
-    )
 
 
 def _plain(value: dict[str, object]) -> dict[str, object]:

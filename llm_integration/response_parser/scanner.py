@@ -17,7 +17,8 @@ from typing import Final
 
 from llm_integration.response_parser.fields import CutText
 from llm_integration.response_parser.literals import literal, unescaped
-from llm_integration.response_parser.model import Budget, JsonObject, OutOfWork
+from llm_integration.response_parser.model import Budget, JsonObject, OutOfWork, Scanned
+from llm_integration.response_parser.strict import BAD, Decoder
 
 __all__ = ["Found", "end_of_first", "scan"]
 
@@ -84,8 +85,11 @@ class Found:
     inside: bool = False
 
 
-def scan(text: str, budget: Budget) -> tuple[list[Found], int]:
-    """Every outermost object in ``text`` in order, and how far the budget reached (``len(text)``: all)."""
+def scan(text: str, budget: Budget, decoder: Decoder | None = None) -> tuple[list[Found], int]:
+    """Every outermost object in ``text`` in order, and how far the budget reached (``len(text)``: all).
+
+    With a ``decoder`` whatever is strict JSON is left to it, at every level; what is not comes as Scanned.
+    """
     found: list[Found] = []
     debris = _Debris(text)
     position = 0
@@ -95,7 +99,7 @@ def scan(text: str, budget: Budget) -> tuple[list[Found], int]:
             if brace < 0:
                 return found, len(text)
             budget.spend(_OBJECT_COST)
-            reader = _Reader(text, _list_before(text, position, brace), budget)
+            reader = _Reader(text, _list_before(text, position, brace), budget, decoder)
             position = _read_one(reader, brace, found, debris)
     except OutOfWork:
         reached = max([position, *(item.end for item in found[-1:])])
@@ -155,7 +159,8 @@ def _read_one(reader: _Reader, brace: int, found: list[Found], debris: _Debris) 
         kept = _has_keys(root)
         inside = debris.covers(start)
         if kept:
-            found.append(Found(start, reader.at, root[0], closed, inside=inside))
+            strict = closed and reader.strict_from == start
+            found.append(Found(start, reader.at, root[0], closed, strict, inside))
         if not closed:
             debris.add(brace)
     return max(reader.at, brace + 1) if kept or closed else brace + 1
@@ -171,25 +176,29 @@ def _has_keys(root: list[object]) -> bool:
 class _Reader:
     """Reads one value. Containers join their parent before they are filled, so a break loses nothing."""
 
-    __slots__ = ("at", "budget", "size", "text")
+    __slots__ = ("at", "budget", "decoder", "size", "strict_from", "text")
 
-    def __init__(self, text: str, start: int, budget: Budget) -> None:
+    def __init__(self, text: str, start: int, budget: Budget, decoder: Decoder | None = None) -> None:
         self.text = text
         self.size = len(text)
         self.at = start
         self.budget = budget
+        self.decoder = decoder
+        self.strict_from = -1
 
     def value_into(self, target: JsonObject | list[object], level: int, key: str = "") -> None:
         """Read the value at the current position and add it to ``target``."""
         self.budget.spend()
         char = self.text[self.at]
         if char in "{[":
+            if self.decoder and self._strict_into(target, key, self.decoder):
+                return
             if level >= _MAX_LEVELS:
                 raise _Broken
-            child: JsonObject | list[object] = JsonObject([]) if char == "{" else []
+            child: Scanned | list[object] = Scanned(self.at) if char == "{" else []
             _add(target, key, child)
             self.at += 1
-            if isinstance(child, JsonObject):
+            if isinstance(child, Scanned):
                 self._items(child, level + 1)
             else:
                 self._elements(child, level + 1)
@@ -197,6 +206,14 @@ class _Reader:
             _add(target, key, self._string(_AFTER_ITEM if isinstance(target, JsonObject) else _AFTER_ELEMENT))
         else:
             _add(target, key, self._bare())
+
+    def _strict_into(self, target: JsonObject | list[object], key: str, decoder: Decoder) -> bool:
+        value, end = decoder.at(self.at)
+        if value is BAD:
+            return False
+        _add(target, key, value)
+        self.strict_from, self.at = self.at, end
+        return True
 
     def _skip(self, pattern: re.Pattern[str]) -> str:
         """Move over blanks and comments; returns the character there. Breaks at the end of the text."""
@@ -207,12 +224,13 @@ class _Reader:
             raise _Broken
         return self.text[self.at]
 
-    def _items(self, target: JsonObject, level: int) -> None:
+    def _items(self, target: Scanned, level: int) -> None:
         while True:
             self.budget.spend()
             char = self._skip(_BLANKS_AND_COMMAS)
             if char == "}":
                 self.at += 1
+                target.end = self.at
                 return
             if char == "]" and level > 1:
                 return

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from json import JSONDecoder
+from json import JSONDecodeError, JSONDecoder
 from typing import Any, Final
 
 from llm_integration.response_parser.model import JsonObject
 
-__all__ = ["BAD", "decode"]
+__all__ = ["BAD", "Decoder", "decode"]
 
 BAD: Final = object()
 """Stands for text that is not JSON, or not worth decoding."""
@@ -51,8 +51,37 @@ def decode(text: str) -> object:
     return value if end == len(text) else BAD
 
 
-def _crowded(text: str) -> bool:
+class Decoder:
+    """Decodes strict JSON at places inside ``text``, in time linear in its length.
+
+    ``factor`` times as many containers and marks are allowed as in a reply about one signal. Failed attempts
+    together may run over five times the length of the text; after that there are no more.
+    """
+
+    __slots__ = ("allowance", "text")
+
+    def __init__(self, text: str, factor: int) -> None:
+        self.text = text
+        self.allowance = 0 if _crowded(text, factor) else 5 * len(text) + 1
+
+    def at(self, start: int) -> tuple[object, int]:
+        """The value that begins at ``start`` and where it ends; BAD and ``start`` if there is none."""
+        if self.allowance <= 0:
+            return BAD, start
+        reached = len(self.text)
+        try:
+            return _DECODER.raw_decode(self.text, start)
+        except JSONDecodeError as error:
+            if not error.msg.startswith("Unterminated"):  # its place is then where the string begins
+                reached = error.pos
+        except (ValueError, RecursionError):
+            pass
+        self.allowance -= reached - start + 1
+        return BAD, start
+
+
+def _crowded(text: str, factor: int = 1) -> bool:
     containers = text.count("{") + text.count("[")
-    if containers > _MAX_CONTAINERS:
+    if containers > _MAX_CONTAINERS * factor:
         return True
-    return any(text.count(mark) > _MAX_MARKS for mark in ',"\\')
+    return any(text.count(mark) > _MAX_MARKS * factor for mark in ',"\\')

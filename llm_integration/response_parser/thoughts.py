@@ -7,6 +7,7 @@ from typing import Final
 
 from llm_integration.response_parser.model import Budget
 from llm_integration.response_parser.scanner import end_of_first
+from llm_integration.response_parser.strict import Decoder
 
 __all__ = ["without_thoughts"]
 
@@ -15,6 +16,7 @@ _TAG: Final = re.compile(
 )
 _ANSWER_FIRST: Final = re.compile(r"(?:(?:```|~~~)\w{0,12}\s{0,8})?[{\[]")
 _MAX_BRACKETS: Final = 2_000
+_ATTEMPT_COST: Final = 5
 
 
 def without_thoughts(text: str, budget: Budget) -> tuple[str, bool]:
@@ -22,16 +24,18 @@ def without_thoughts(text: str, budget: Budget) -> tuple[str, bool]:
 
     A draft that is never closed reaches to the end. A closing tag that nothing opened closes a draft that
     began with the reply (some servers put the opening tag into the prompt), unless an object is open there.
-    In a reply that begins with its object, tags inside that object are text.
+    Tags inside an object are text: in a reply that begins with its object, and in plain JSON anywhere before
+    the first draft.
     """
     brackets = text.count("<")
     if not brackets:
         return text, False
     if brackets > _MAX_BRACKETS:
         budget.spend(brackets)
-    if _TAG.search(text) is None:
+    found = _TAG.search(text)
+    if found is None:
         return text, False
-    first = end_of_first(text, budget) if _ANSWER_FIRST.match(text) else 0
+    first = end_of_first(text, budget) if _ANSWER_FIRST.match(text) else _end_of_plain(text, found, budget)
     kept: list[str] = []
     depth = position = counted = braces = 0
     for tag in _TAG.finditer(text, first):
@@ -52,6 +56,18 @@ def without_thoughts(text: str, budget: Budget) -> tuple[str, bool]:
     if depth == 0:
         kept.append(text[position:])
     return "\n".join(kept), depth > 0
+
+
+def _end_of_plain(text: str, tag: re.Match[str], budget: Budget) -> int:
+    """Where the plain JSON object that ``tag`` stands in ends; 0 when it stands in none."""
+    decoder, brace = Decoder(text, 1), text.find("{", 0, tag.start())
+    while 0 <= brace < tag.start():
+        budget.spend(_ATTEMPT_COST)
+        end = decoder.at(brace)[1]
+        if end > tag.start():
+            return end
+        brace = text.find("{", max(end, brace + 1), tag.start())
+    return 0
 
 
 def _balance(text: str, start: int, end: int) -> int:

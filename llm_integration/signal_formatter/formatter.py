@@ -2,70 +2,90 @@
 
 from __future__ import annotations
 
-import logging
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Any, Final
 
+from llm_integration.batch_labels import batch_labels
 from llm_integration.config import LLMConfig
-from llm_integration.domain import Signal, parse_time
-from llm_integration.signal_formatter import instructions
-from llm_integration.signal_formatter.bars import BarReader, ShownBar
-from llm_integration.signal_formatter.measures import choppiness_index, efficiency_ratio
-from llm_integration.signal_formatter.tables import BarTable, common_places, shared_tables
-from llm_integration.signal_formatter.text import MISSING, clean, finite, number, price, shown_time
+from llm_integration.domain import Signal
+from llm_integration.prompts import PromptTemplate, PromptText, builtin_prompt, estimated_tokens
+from llm_integration.signal_formatter.batching import (
+    LATER_SUFFIX,
+    BatchPrompt,
+    Span,
+    groups,
+    in_view_of_later,
+)
+from llm_integration.signal_formatter.facts import signal_facts
+from llm_integration.signal_formatter.reading import Reader, Reading
+from llm_integration.signal_formatter.tables import BarTable, shared_tables
 
-__all__ = ["SignalFormatter"]
+__all__ = ["Prepared", "SignalFormatter"]
 
-SIGNAL_FIELDS: Final = tuple(field.name for field in fields(Signal))
+Source = Mapping[str, Any] | Signal
 
-logger = logging.getLogger(__name__)
-
-CHOPPINESS_PERIODS: Final = 14
-EFFICIENCY_PERIODS: Final = 10
-BARS_FOR_MEASURES: Final = max(CHOPPINESS_PERIODS, EFFICIENCY_PERIODS) + 1
-
-MAX_ID_CHARS: Final = 256
-MAX_NAME_CHARS: Final = 64
-MAX_NOTE_CHARS: Final = 500
-
-BAR_COLUMNS: Final = "time UTC,open,high,low,close,volume"
+_BUILTIN: Final = builtin_prompt()
+"""Read on import, as a formatter may be made on an event loop, where nothing should wait for a disk."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
-    """A signal cleaned for showing, the bars to show, and the closed bars that the measures look at."""
+class Prepared:
+    """A signal as one formatter will tell it in a batch."""
 
-    signal: Signal
-    shown: Sequence[ShownBar]
-    closed: Sequence[ShownBar]
-    places: int
+    reading: Reading
+    facts: dict[str, Any]
 
 
 class SignalFormatter:
-    """Writes prompts. The same signal and settings always give the same text, and no value makes it fail.
+    """Writes prompts. The same signal, settings and prompt file always give the same text, and no value makes
+    it fail with the built-in prompt.
 
     Each piece of data stands on one line of its own inside a ``<data>`` block; text from outside is cleaned
     of line breaks, invisible characters and angle brackets, and cut to a limit. Prices keep the digits that
-    the bars have. Two formatters share nothing.
+    the bars have. Formatters share nothing, except those that ``using`` makes.
     """
 
-    prompt_version: str = instructions.VERSION
-    """Name and version of the prompt, to be stored with each answer."""
-    system_prompt: str = instructions.SYSTEM
-    """What to send as the system message beside either kind of prompt."""
+    def __init__(self, config: LLMConfig | None = None, template: PromptTemplate | None = None) -> None:
+        """``template`` is the prompt to use, None for the built-in one. Raises ConfigError when it asks for
+        an indicator that the settings do not include."""
+        self._reader = Reader(config or LLMConfig())
+        self._template = template or _BUILTIN
+        self._try_out()
 
-    def __init__(self, config: LLMConfig | None = None) -> None:
-        config = config or LLMConfig()
-        self._lookback = config.lookback_periods
-        self._indicators = [
-            (name, name.lower(), clean(name, MAX_NAME_CHARS)) for name in config.indicators_to_include
-        ]
-        self._reader = BarReader()
+    def using(self, template: PromptTemplate) -> SignalFormatter:
+        """A formatter with these settings and another prompt, which shares the bars already read."""
+        other = SignalFormatter.__new__(type(self))
+        other._reader, other._template = self._reader, template
+        other._try_out()
+        return other
 
-    def format_signal_data(self, signal_data: Mapping[str, Any] | Signal, market_df: object = None) -> str:
+    @property
+    def template(self) -> PromptTemplate:
+        """The prompt file in use."""
+        return self._template
+
+    @property
+    def prompt_name(self) -> str:
+        """The prompt's name, to be stored with each answer."""
+        return self._template.name
+
+    @property
+    def prompt_version(self) -> str:
+        """The prompt's version."""
+        return self._template.version
+
+    @property
+    def prompt_hash(self) -> str:
+        """SHA-256 of the prompt's file, in hexadecimal digits."""
+        return self._template.hash
+
+    @property
+    def system_prompt(self) -> str:
+        """What to send as the system message beside either kind of prompt."""
+        return self._template.system
+
+    def format_signal_data(self, signal_data: Source, market_df: object = None) -> str:
         """The request to rate one signal.
 
         ``signal_data`` is a Signal or the host's mapping; ``market_df`` a pandas DataFrame or a collection of
@@ -73,180 +93,102 @@ class SignalFormatter:
         ``lookback_periods`` bars stamped at or before the signal's time. The measures look further back
         where there is more. A signal without a time gets no bars, as none can be shown to have closed.
         """
-        reading = self._read(signal_data, market_df)
-        return _assembled(
-            "Give a second opinion on the trading signal in the data block.",
-            [*self._signal_lines(reading), *_bar_lines(reading)],
-            instructions.SINGLE_FORM,
-        )
+        return self.prompt(signal_data, market_df).user
 
-    def format_batch(self, signals: Iterable[Mapping[str, Any] | Signal]) -> str:
-        """The request to rate several signals at once, answered by a JSON array with their ids.
+    def prompt(self, signal_data: Source, market_df: object = None) -> PromptText:
+        """Both messages of the request to rate one signal; as ``format_signal_data``."""
+        facts = signal_facts(self._reader.read(signal_data, market_df), self._template.used("user"))
+        return self._template.render({"signal": facts})
 
-        A mapping is ``{"signal_id": ..., "signal_data": {...}}``. The bars of a symbol stand there once for
-        all of its signals, and each signal says up to which time it may be judged by them. No bar is later
-        than the last of these times; but when signals of one symbol differ in time, the later ones' bars are
-        in view of the earlier ones, which only the wording forbids to use. A caller to whom that matters puts
-        no two times of a symbol into one batch. An id of visible ASCII without angle brackets, up to 256
-        characters, is shown as it is.
+    def format_batch(self, signals: Iterable[Source]) -> str:
+        """The request to rate several signals at once: the text of ``batch_prompt``."""
+        return self.batch_prompt(list(signals)).text
+
+    def prepare(self, signal: Source | Prepared) -> Prepared:
+        """``signal`` read and put into words for a batch: most of the work of a batch, one signal at a time.
+
+        A mapping is ``{"signal_id": ..., "signal_data": {...}}``.
         """
-        readings = [self._read(signal, None) for signal in signals]
-        tables = shared_tables([(reading.signal.symbol, reading.shown) for reading in readings])
-        data = []
-        for position, reading in enumerate(readings):
-            data += [
-                f"Signal {position + 1} of {len(readings)}",
-                f"Signal id: {reading.signal.signal_id or MISSING}",
-            ]
-            data += [*self._signal_lines(reading), _bars_to_use(reading, position, tables), ""]
-        for index, table in enumerate(tables, start=1):
-            title = (
-                f"Table {index}: bars of {table.symbol or 'an unnamed symbol'}, oldest first ({BAR_COLUMNS}):"
-            )
-            data += [title, *table.lines()]
-        return _assembled(
-            f"Give a second opinion on each of the {len(readings)} trading signals in the data block.",
-            data,
-            instructions.BATCH_FORM,
+        if isinstance(signal, Prepared):
+            return signal
+        reading = self._reader.read(signal)
+        return Prepared(reading, signal_facts(reading, self._template.used("batch")))
+
+    def batch_prompt(self, signals: Sequence[Source | Prepared]) -> BatchPrompt:
+        """The request to rate several signals at once, answered by a JSON object with a list.
+
+        The bars of a symbol stand there once for all of its signals, and each signal says up to which time it
+        may be judged by them. No bar is later than the last of these times; which signals may be asked about
+        together so that none has a bar from after its own time in view, ``batchable`` tells. Signals that
+        ``prepare`` has read already leave little work to be done here.
+
+        Raises ConfigError when the prompt's file has no section for it.
+        """
+        prepared = [self.prepare(signal) for signal in signals]
+        labels = tuple(batch_labels([signal.reading.source_id for signal in prepared]))
+        found = shared_tables([(one.reading.signal.symbol, one.reading.shown) for one in prepared])
+        tables = [_table(number, table) for number, table in enumerate(found, start=1)]
+        values = {"count": str(len(prepared)), "signals": _told(prepared, labels, found), "tables": tables}
+        text = self._template.render_batch(values)
+        saw_later = in_view_of_later([signal.reading.span for signal in prepared])
+        return BatchPrompt(
+            text=text.user,
+            system=text.system,
+            labels=labels,
+            symbols=tuple(signal.reading.signal.symbol for signal in prepared),
+            shared_tokens_saved=_saved(prepared, tables),
+            saw_later=saw_later,
+            name=self._template.name,
+            version=self._template.version + (LATER_SUFFIX if any(saw_later) else ""),
+            hash=self._template.hash,
         )
 
-    def _read(self, source: Mapping[str, Any] | Signal, market: object) -> _Reading:
-        data, signal_id = _fields(source)
-        signal = self._cleaned(data, signal_id)
-        closed = self._closed(signal, data.get("bars") if market is None else market)
-        shown = closed[-self._lookback :]
-        return _Reading(signal, shown, closed, common_places(shown))
+    def batchable(
+        self, signals: Sequence[Source | Prepared], limit: int, *, across_time: bool = False
+    ) -> list[list[int]]:
+        """Positions of signals to ask about together, at most ``limit`` in a request, in their order.
 
-    def _closed(self, signal: Signal, market: object) -> list[ShownBar]:
-        if market is None or signal.timestamp is None:
-            return []
-        try:
-            return self._reader.closed(market, signal.timestamp, max(self._lookback, BARS_FOR_MEASURES))
-        except Exception as error:  # a foreign container may raise anything; the signal is worth more
-            logger.warning("the bars given with a signal cannot be read (%s)", type(error).__name__)
-            return []
+        Signals share a request only when no bar that any of them shows is later than the time of any other,
+        as when they arose at the close of the same bar. With ``across_time`` they share it whatever their
+        times, so that an earlier signal has bars from after its time in view. A prompt that has no section
+        for batches lets every signal stand alone.
+        """
+        if not self._template.can_batch or limit < 2:
+            return [[position] for position in range(len(signals))]
+        if across_time:
+            everyone = range(len(signals))
+            return [list(everyone[start : start + limit]) for start in range(0, len(signals), limit)]
+        return groups([self.span(signal) for signal in signals], limit)
 
-    def _cleaned(self, data: Mapping[str, Any], signal_id: object) -> Signal:
-        return Signal(
-            signal_id=clean(signal_id, MAX_ID_CHARS),
-            timestamp=parse_time(data.get("timestamp")),
-            symbol=clean(data.get("symbol"), MAX_NAME_CHARS),
-            signal_type=clean(data.get("signal_type"), MAX_NAME_CHARS),
-            entry_price=finite(data.get("entry_price")),
-            stop_loss=finite(data.get("stop_loss")),
-            target_price=finite(data.get("target_price")),
-            indicators=self._chosen(data.get("indicators")),
-            strategy=clean(data.get("strategy"), MAX_NAME_CHARS),
-            notes=clean(data.get("notes"), MAX_NOTE_CHARS),
-        )
+    def span(self, signal: Source | Prepared) -> Span | None:
+        """From the newest bar that ``signal`` shows to its own time; None when it has no time."""
+        return signal.reading.span if isinstance(signal, Prepared) else self._reader.span(signal)
 
-    def _chosen(self, given: object) -> dict[str, float | None]:
-        """The indicators to show, by the name to show them under."""
-        known = given if isinstance(given, Mapping) else {}
-        folded = {name.lower(): value for name, value in known.items() if isinstance(name, str)}
-        return {
-            shown: finite(known[name] if name in known else folded.get(lower))
-            for name, lower, shown in self._indicators
-        }
-
-    def _signal_lines(self, reading: _Reading) -> list[str]:
-        signal, places = reading.signal, reading.places
-        closes = [bar.close for bar in reading.closed]
-        choppiness = choppiness_index(
-            [bar.high for bar in reading.closed],
-            [bar.low for bar in reading.closed],
-            closes,
-            CHOPPINESS_PERIODS,
-        )
-        efficiency = efficiency_ratio(closes, EFFICIENCY_PERIODS)
-        return [
-            f"Symbol: {signal.symbol or MISSING}",
-            f"Signal type: {signal.signal_type or MISSING}",
-            f"Signal time: {_time(signal.timestamp)}",
-            f"Entry price: {price(signal.entry_price, places)}",
-            f"Stop loss: {price(signal.stop_loss, places)}",
-            f"Target price: {price(signal.target_price, places)}",
-            f"Risk: {_distance(signal.entry_price, signal.stop_loss)}",
-            f"Reward: {_distance(signal.entry_price, signal.target_price)}",
-            f"Risk/reward ratio: {_ratio(signal)}",
-            *_contradiction(signal),
-            f"Choppiness Index ({CHOPPINESS_PERIODS}): {_fixed(choppiness, 1)}",
-            f"Efficiency ratio ({EFFICIENCY_PERIODS}): {_fixed(efficiency, 2)}",
-            *(["Indicators:"] if signal.indicators else ()),
-            *(f"{name}: {number(value)}" for name, value in signal.indicators.items()),
-            # Free text comes after every fact, so that nothing in it is met before the fact it imitates.
-            *([f"Strategy: {signal.strategy}"] if signal.strategy else ()),
-            *([f"Notes: {signal.notes}"] if signal.notes else ()),
-        ]
+    def _try_out(self) -> None:
+        """Let a prompt that cannot be written fail now, and not with the first signal."""
+        self.prompt({})
+        if self._template.can_batch:
+            self.batch_prompt([{}, {}])
 
 
-def _fields(source: Mapping[str, Any] | Signal) -> tuple[Mapping[str, Any], object]:
-    """The values of a signal by name, and its id."""
-    if isinstance(source, Signal):
-        return {name: getattr(source, name) for name in SIGNAL_FIELDS}, source.signal_id
-    inner = source.get("signal_data")
-    return (inner if isinstance(inner, Mapping) else source), source.get("signal_id")
+def _told(
+    prepared: Sequence[Prepared], labels: Sequence[str], tables: Sequence[BarTable]
+) -> list[dict[str, Any]]:
+    """What the prompt says of each signal, with its label and its table."""
+    tabled = {user: str(number) for number, table in enumerate(tables, start=1) for user in table.users}
+    return [
+        signal.facts | {"id": label, "position": str(position + 1), "table": tabled.get(position, "")}
+        for position, (signal, label) in enumerate(zip(prepared, labels, strict=True))
+    ]
 
 
-def _assembled(task: str, data: Iterable[str], form: str) -> str:
-    parts = [instructions.HEADER, "", task, "", "<data>", *data, "</data>", "", instructions.SCALE, "", form]
-    return "\n".join(parts)
+def _table(number: int, table: BarTable) -> dict[str, str]:
+    return {"number": str(number), "symbol": table.symbol, "bars": "\n".join(table.lines())}
 
 
-def _bar_lines(reading: _Reading) -> list[str]:
-    if reading.signal.timestamp is None:
-        return [f"Closed bars: {MISSING} (the signal has no time, so none can be shown to have closed)"]
-    if not reading.shown:
-        return [f"Closed bars: {MISSING}"]
-    title = f"Last {len(reading.shown)} closed bars, oldest first ({BAR_COLUMNS}):"
-    return [title, *[bar.text(reading.places) for bar in reading.shown]]
-
-
-def _bars_to_use(reading: _Reading, position: int, tables: Sequence[BarTable]) -> str:
-    for index, table in enumerate(tables, start=1):
-        if position in table.users:
-            first, last = (_time(reading.shown[place].moment) for place in (0, -1))
-            return f"Closed bars: table {index}, from {first} to {last}"
-    return _bar_lines(reading)[0]
-
-
-def _time(moment: datetime | None) -> str:
-    return MISSING if moment is None else f"{shown_time(moment)} UTC"
-
-
-def _fixed(value: float | None, places: int) -> str:
-    return MISSING if value is None else f"{value:.{places}f}"
-
-
-def _distance(entry: float | None, other: float | None) -> str:
-    """How far a price lies from the entry, in price units and in percent of the entry."""
-    if entry is None or other is None:
-        return MISSING
-    distance = abs(other - entry)
-    share = distance / abs(entry) * 100 if entry else math.inf
-    percent = f" ({share:.3g}%)" if math.isfinite(share) else ""
-    return f"{distance:.6g}{percent}" if math.isfinite(distance) else MISSING
-
-
-def _ratio(signal: Signal) -> str:
-    entry, stop, target = signal.entry_price, signal.stop_loss, signal.target_price
-    if entry is None or stop is None or target is None:
-        return MISSING
-    if entry == stop:
-        return "undefined (the stop equals the entry)"
-    if entry == target:
-        return "inconsistent (the target equals the entry)"
-    ratio = signal.risk_reward_ratio
-    if ratio is None:
-        return "inconsistent (stop and target lie on the same side of the entry)"
-    return f"{ratio:.2f}" if ratio < 1e6 else f"{ratio:.3g}"
-
-
-def _contradiction(signal: Signal) -> list[str]:
-    """A line to flag a buy whose stop lies above its entry, or a sell whose stop lies below."""
-    entry, stop = signal.entry_price, signal.stop_loss
-    kind = signal.signal_type.upper()
-    buys, sells = kind.startswith(("BUY", "LONG")), kind.startswith(("SELL", "SHORT"))
-    if entry is None or stop is None or not ((buys and stop > entry) or (sells and stop < entry)):
-        return []
-    return [f"Price check: inconsistent (the stop lies {'above' if buys else 'below'} the entry)"]
+def _saved(prepared: Sequence[Prepared], tables: Sequence[Mapping[str, str]]) -> int:
+    """Tokens of the rows that do not stand there again, by the average of those that do."""
+    texts = [table["bars"] for table in tables]
+    shown = sum(text.count("\n") + 1 for text in texts)
+    again = sum(len(signal.reading.shown) for signal in prepared) - shown
+    return round(again * sum(map(estimated_tokens, texts)) / shown) if shown else 0

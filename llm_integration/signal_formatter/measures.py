@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import cast
+from typing import Final, cast
 
-__all__ = ["choppiness_index", "efficiency_ratio"]
+__all__ = ["CHOPPINESS_PERIODS", "EFFICIENCY_PERIODS", "choppiness_index", "efficiency_ratio"]
+
+CHOPPINESS_PERIODS: Final = 14
+"""Bars behind the Choppiness Index of a prompt; its label in the prompt names the number."""
+EFFICIENCY_PERIODS: Final = 10
 
 
 def choppiness_index(

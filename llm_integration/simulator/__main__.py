@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from llm_integration.simulator.faults import FAULTS, Fault
+from llm_integration.simulator.faults import BATCH_FAULTS, FAULTS, Fault
 from llm_integration.simulator.server import SIMULATED_KEY, OpenRouterSimulator
 
 __all__ = ["main"]
@@ -118,11 +118,12 @@ def _say(text: str) -> None:
 
 def list_faults() -> str:
     """The fault table, a line each: name, what a client must make of it, description, parameters."""
-    width = max(map(len, FAULTS))
+    faults = {**FAULTS, **BATCH_FAULTS}
+    width = max(map(len, faults))
     return "\n".join(
         f"{info.name:<{width}}  {info.kind:<10}  {info.description}"
         + "".join(f" [{key}={value}]" for key, value in info.defaults.items() if value is not None)
-        for info in FAULTS.values()
+        for info in faults.values()
     )
 
 

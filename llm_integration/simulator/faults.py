@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from llm_integration.simulator.batches import BATCHES
 from llm_integration.simulator.completion_faults import COMPLETIONS
 from llm_integration.simulator.content_faults import CONTENTS
 from llm_integration.simulator.error_faults import ERRORS
@@ -16,7 +17,7 @@ from llm_integration.simulator.kinds import FaultInfo
 from llm_integration.simulator.streaming import STREAM_FAULTS
 from llm_integration.simulator.wire_faults import WIRES
 
-__all__ = ["FAULTS", "OK", "Fault"]
+__all__ = ["BATCH_FAULTS", "FAULTS", "OK", "Fault"]
 
 TEXTS = frozenset({"location"})
 OK = "ok"
@@ -31,10 +32,14 @@ FAULTS: Mapping[str, FaultInfo] = MappingProxyType(
 )
 """Every fault by name. ``fails``, ``rated`` and ``kind`` say what a client must make of it."""
 
+BATCH_FAULTS: Mapping[str, FaultInfo] = MappingProxyType({name: info for name, (info, _) in BATCHES.items()})
+"""Every fault of a reply about several signals. ``kind`` is about the signals that it touches; the others
+stay as they are. On a prompt about one signal the reply is an ordinary one."""
+
 
 @dataclass(frozen=True, slots=True, init=False)
 class Fault:
-    """One step of a script: a name of ``FAULTS`` or ``ok``, and parameters that differ from its defaults.
+    """One step of a script: a name of ``FAULTS`` or ``BATCH_FAULTS``, or ``ok``, and parameters that differ.
 
     ``Fault("pad_then_json", pads=5)``. Raises ValueError for a name or a parameter that does not exist.
     """
@@ -43,9 +48,15 @@ class Fault:
     params: Mapping[str, Any]
 
     def __init__(self, name: str, **params: Any) -> None:
-        info = FAULTS.get(name) or (STREAM_FAULTS[name][0] if name in STREAM_FAULTS else None)
+        info = (
+            FAULTS.get(name)
+            or BATCH_FAULTS.get(name)
+            or (STREAM_FAULTS[name][0] if name in STREAM_FAULTS else None)
+        )
         if info is None and name != OK:
-            near = difflib.get_close_matches(name, [*FAULTS, *STREAM_FAULTS, OK], n=1, cutoff=0.4)
+            near = difflib.get_close_matches(
+                name, [*FAULTS, *BATCH_FAULTS, *STREAM_FAULTS, OK], n=1, cutoff=0.4
+            )
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise ValueError(f"no fault is called {name[:60]!r}{hint}")
         defaults: Mapping[str, Any] = info.defaults if info else {}

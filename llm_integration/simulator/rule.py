@@ -21,7 +21,7 @@ and the sum is kept between 1 and 5. Choppiness: ``yes`` at a Choppiness Index o
 38.2 and less; between them or without one, ``yes`` when the efficiency ratio is below 0.3; without that
 too, ``yes`` at an index of 50 and more. A prompt without risk/reward, efficiency ratio and Choppiness Index
 is rated by a hash of its text, and so is choppiness when nothing speaks about it. The same prompt always
-gets the same answer.
+gets the same answer. In a prompt about several signals each is rated so by its own lines (``batches``).
 """
 
 from __future__ import annotations

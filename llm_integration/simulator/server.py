@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from llm_integration.simulator.batches import BATCH_CUT, BATCHES, BatchReading, reading_of
 from llm_integration.simulator.catalogue import DEFAULT_MODELS, DEFAULT_RETIRED, Catalogue, Model
 from llm_integration.simulator.completion_faults import COMPLETIONS
 from llm_integration.simulator.content_faults import CONTENTS, CUT_BY_LENGTH
@@ -26,7 +27,6 @@ from llm_integration.simulator.exchange import Exchange
 from llm_integration.simulator.faults import Fault
 from llm_integration.simulator.ledger import Account, Ledger
 from llm_integration.simulator.request_log import ReceivedRequest, RequestLog
-from llm_integration.simulator.rule import rate
 from llm_integration.simulator.scripting import SCRIPT_HEADER, Script
 from llm_integration.simulator.streaming import STREAM_FAULTS, STREAM_TYPE, stream_events
 from llm_integration.simulator.validation import Ask, RefusedError, check_key, parse_body, read_ask
@@ -51,7 +51,8 @@ class OpenRouterSimulator:
     ``simulated_prefix`` is off). Its ratings follow the rule published in ``simulator/rule.py``. What goes
     wrong is chosen for each valid chat request, first match wins: the header ``X-Simulate: name``, a marker
     ``[[simulate:name]]`` in the prompt, the next step given to ``script``, the probabilities in ``faults``.
-    ``FAULTS`` lists every name; ``name:key=value`` changes a fault's parameter.
+    ``FAULTS`` and, for replies about several signals, ``BATCH_FAULTS`` list every name; ``name:key=value``
+    changes a fault's parameter.
 
     ``latency_seconds`` is a fixed delay or a (low, high) range before every chat answer. ``keys`` are the
     accepted API keys, None for any. ``models`` and ``retired_models`` replace the catalogue; the first model
@@ -245,7 +246,7 @@ class OpenRouterSimulator:
             asked=ask.asked,
             model=ask.model,
             prompt=ask.prompt,
-            reading=rate(ask.prompt),
+            reading=reading_of(ask.prompt),
             generation_id=line.generation_id,
             now=self._clock(),
             base_url=self.base_url,
@@ -268,10 +269,13 @@ def _completion(exchange: Exchange, name: str) -> Any:
     """The body of a 200: the shape called ``name``, or the ordinary one."""
     if name in COMPLETIONS:
         return COMPLETIONS[name][1](exchange)
-    if name not in CONTENTS:
+    if name in BATCHES and isinstance(exchange.reading, BatchReading):
+        content: object = BATCHES[name][1](exchange.reading)
+    elif name in CONTENTS:
+        content = CONTENTS[name][1](exchange.reading)
+    else:
         return exchange.success()
-    content = CONTENTS[name][1](exchange.reading)
-    if name in CUT_BY_LENGTH:
+    if name in CUT_BY_LENGTH | BATCH_CUT:
         return exchange.completion(content, finish_reason="length", native=exchange.model.native_length)
     return exchange.completion(content)
 

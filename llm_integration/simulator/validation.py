@@ -1,7 +1,8 @@
 """What OpenRouter refuses before any model is asked, in its order. Pure.
 
-Order: key, JSON, messages, parameter ranges, ``provider`` keys, model, parameters the model lacks,
-context length. Credit and free limits come after this, then whatever a script wants to happen.
+Order: key, JSON, messages, parameter ranges, ``provider`` keys, the form of
+``response_format``, model, parameters the model lacks, a schema that its provider does not take, context
+length. Credit and free limits come after this, then whatever a script wants to happen.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from typing import Any
 import orjson
 
 from llm_integration.simulator.catalogue import Catalogue, Model, RetiredModelError, UnknownModelError
-from llm_integration.simulator.error_bodies import plain_error
+from llm_integration.simulator.error_bodies import PROVIDER_SAYS, plain_error
 from llm_integration.simulator.exchange import Answer, estimate_tokens
+from llm_integration.simulator.response_formats import format_fault, schema_fault
 
 __all__ = ["Ask", "RefusedError", "check_key", "parse_body", "read_ask"]
 
@@ -126,9 +128,12 @@ def read_ask(body: Mapping[str, Any], catalogue: Catalogue) -> Ask:
     prompt = _prompt(body)
     _check_ranges(body)
     _check_provider(body.get("provider"))
+    if fault := format_fault(body.get("response_format")):
+        raise _refuse(400, f"Invalid request parameters: {fault}")
     asked, model = _model(body, catalogue)
     effort = _effort(body, model)
     _check_support(body, model)
+    _check_schema(body, model)
     max_tokens = body.get("max_tokens") or body.get("max_completion_tokens")
     tokens = estimate_tokens(prompt)
     if tokens + (max_tokens or 0) > model.context_length:
@@ -219,3 +224,10 @@ def _check_support(body: Mapping[str, Any], model: Model) -> None:
         missing = (MODEL_PARAMETERS & body.keys()) - set(model.supported_parameters)
         if missing:
             raise _refuse(404, "No endpoints found that can handle the requested parameters.")
+
+
+def _check_schema(body: Mapping[str, Any], model: Model) -> None:
+    fault = schema_fault(body.get("response_format"), model)
+    if fault is not None:
+        metadata = {"raw": fault, "provider_name": model.provider, "is_byok": False}
+        raise _refuse(400, PROVIDER_SAYS, metadata=metadata)

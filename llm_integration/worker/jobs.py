@@ -4,18 +4,38 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import ROUND_DOWN, Decimal
 
 from llm_integration.domain import Claim, LLMAnalysis, Signal, TaskStatus
 from llm_integration.errors import CallError
 from llm_integration.llm_processor import Completion
 from llm_integration.response_parser import ParsedResponse
 
-__all__ = ["Job", "Prompt", "answered", "expired", "failed", "log_line"]
+__all__ = [
+    "Job",
+    "Prompt",
+    "Share",
+    "added",
+    "answered",
+    "expired",
+    "failed",
+    "log_line",
+    "one_line",
+    "shares",
+]
+
+SMALLEST_SHARE = Decimal("1e-12")
+"""Cost shares are rounded down to this many dollars; the first signal of a batch bears the rest."""
 
 
 @dataclass(slots=True)
 class Job:
-    """One accepted signal. Times are seconds on the worker's monotonic clock."""
+    """One accepted signal. Times are seconds on the worker's monotonic clock.
+
+    ``alone``: a request for several signals brought nothing for this one, so it is asked about by itself.
+    ``spent`` and ``sent`` are what such requests are known to have cost it, and how many there were.
+    ``held_up`` says why it was not asked about so far, if it was its turn.
+    """
 
     signal: Signal
     accepted_at: float
@@ -23,19 +43,71 @@ class Job:
     claim: Claim | None = None
     from_memory: bool = True
     crashes: int = 0
+    alone: bool = False
+    spent: Decimal | None = None
+    sent: int = 0
+    held_up: str | None = None
 
     @property
     def signal_id(self) -> str:
         """The signal's id."""
         return self.signal.signal_id
 
+    def charge(self, cost: Decimal | None, requests: int) -> None:
+        """Remember what a request without an answer for this signal cost."""
+        self.spent = added(self.spent, cost)
+        self.sent += requests
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What was asked, and by which version of the formatter."""
+    """What was asked, by which prompt file, and about how many signals at once."""
 
     text: str
     version: str
+    name: str | None = None
+    hash: str | None = None
+    system: str | None = None
+    signals: int = 1
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One signal's part of what a request cost; None where the server named no number."""
+
+    cost_usd: Decimal | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+
+
+def added(one: Decimal | None, other: Decimal | None) -> Decimal | None:
+    """What is known of two amounts together; None when neither is."""
+    if one is None or other is None:
+        return one if other is None else other
+    return one + other
+
+
+def shares(completion: Completion, count: int) -> list[Share]:
+    """A request's cost and tokens in ``count`` parts that add up to the whole."""
+    costs = _cost_parts(completion.cost_usd, count)
+    prompt = _count_parts(completion.prompt_tokens, count)
+    reply = _count_parts(completion.completion_tokens, count)
+    return [Share(*parts) for parts in zip(costs, prompt, reply, strict=True)]
+
+
+def _cost_parts(cost: Decimal | None, count: int) -> list[Decimal | None]:
+    if cost is None or count == 1:
+        return [cost] * count
+    part = (cost / count).quantize(SMALLEST_SHARE, rounding=ROUND_DOWN)
+    return [cost - part * (count - 1), *[part] * (count - 1)]
+
+
+def _count_parts(total: int | None, count: int) -> list[int | None]:
+    if total is None:
+        return [None] * count
+    part, rest = divmod(total, count)
+    return [part + (index < rest) for index in range(count)]
 
 
 def answered(
@@ -47,9 +119,12 @@ def answered(
     started: float,
     now: float,
     processed_at: datetime,
+    share: Share | None = None,
+    route: str | None = None,
 ) -> LLMAnalysis:
     """The analysis of a reply that came; unrated, with the reason, if it could not be read."""
     queued = (started - job.accepted_at) * 1000 + completion.wait_ms
+    part = share or shares(completion, 1)[0]
     return LLMAnalysis(
         signal_id=job.signal_id,
         status=TaskStatus.COMPLETED,
@@ -59,24 +134,29 @@ def answered(
         analysis=reading.analysis,
         recommendations=reading.recommendations,
         parse_method=reading.method,
-        warnings=reading.warnings,
+        warnings=(*reading.warnings, *prompt.warnings),
         error=None if reading.rating is not None else unrated_reason(completion, reading),
         model_requested=completion.model_requested,
         model_served=completion.model_served,
         provider=completion.provider,
         generation_id=completion.generation_id,
         finish_reason=completion.finish_reason,
-        prompt_tokens=completion.prompt_tokens,
-        completion_tokens=completion.completion_tokens,
-        cost_usd=completion.cost_usd,
+        prompt_tokens=part.prompt_tokens,
+        completion_tokens=part.completion_tokens,
+        cost_usd=added(part.cost_usd, job.spent),
         queue_ms=queued,
         api_ms=completion.api_ms,
         total_ms=(now - job.accepted_at) * 1000,
-        attempts=completion.attempts,
+        attempts=completion.attempts + job.sent,
         prompt_text=prompt.text,
         prompt_version=prompt.version,
         raw_reply=completion.text,
         processed_at=processed_at,
+        prompt_name=prompt.name,
+        prompt_hash=prompt.hash,
+        system_text=prompt.system,
+        batch_size=prompt.signals,
+        route=route,
     )
 
 
@@ -99,6 +179,7 @@ def failed(
     error: CallError | None = None,
     status: TaskStatus = TaskStatus.FAILED,
     model: str | None = None,
+    route: str | None = None,
 ) -> LLMAnalysis:
     """The analysis of a signal that got no answer, with the reason."""
     return LLMAnalysis(
@@ -107,12 +188,16 @@ def failed(
         task_id=job.claim.task_id if job.claim else None,
         error=reason,
         model_requested=model,
-        cost_usd=error.cost_usd if error else None,
-        attempts=error.attempts if error else 0,
+        cost_usd=added(error.cost_usd if error else None, job.spent),
+        attempts=(error.attempts if error else 0) + job.sent,
         total_ms=(now - job.accepted_at) * 1000,
         prompt_text=prompt.text if prompt else None,
         prompt_version=prompt.version if prompt else None,
         processed_at=processed_at,
+        prompt_name=prompt.name if prompt else None,
+        prompt_hash=prompt.hash if prompt else None,
+        system_text=prompt.system if prompt else None,
+        route=route,
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from llm_integration.domain import Claim, LLMAnalysis, Signal
+from llm_integration.domain import Claim, LLMAnalysis, Opinion, Signal
 from llm_integration.llm_processor import Completion
+from llm_integration.routing import CallPlan
 
-__all__ = ["AnalysisSink", "OutcomeOutbox", "Processor", "TaskDatabase"]
+__all__ = ["AnalysisSink", "Processor", "TaskDatabase", "WorkerOutbox"]
 
 
 class TaskDatabase(Protocol):
@@ -17,6 +18,10 @@ class TaskDatabase(Protocol):
     Every call is bounded in time by the implementation. An exception with ``retryable = False`` means
     that repeating the same call cannot help.
     """
+
+    async def record_signal(self, signal: Signal, *, worker_id: str | None = None) -> int:
+        """Store a signal and its task, reserved for the worker; repeating it changes nothing."""
+        ...
 
     async def claim_signals(
         self, signals: Sequence[Signal], *, worker_id: str, lease_seconds: float
@@ -34,6 +39,10 @@ class TaskDatabase(Protocol):
         """Store results and end their tasks; the ids that were accepted, not refused by the fence."""
         ...
 
+    async def save_opinions(self, signal_id: str, opinions: Sequence[Opinion]) -> None:
+        """Store what shadows said about a signal."""
+        ...
+
     async def release(self, claims: Sequence[Claim]) -> None:
         """Make claimed tasks ``pending`` again."""
         ...
@@ -47,11 +56,19 @@ class TaskDatabase(Protocol):
         ...
 
 
-class OutcomeOutbox(Protocol):
-    """Where results are kept on disk while the database does not have them; ``database.Outbox`` is one.
+class WorkerOutbox(Protocol):
+    """Where signals and results are kept on disk while the database does not have them.
 
-    Both calls return at once and never fail.
+    ``database.Outbox`` is one. Every call returns at once and never fails.
     """
+
+    def keep_signal(self, signal: Signal) -> None:
+        """Keep a signal; one of the same id is replaced."""
+        ...
+
+    def forget_signal(self, signal: Signal) -> None:
+        """The database has it, or refuses it for good."""
+        ...
 
     def keep_outcome(self, signal: Signal, analysis: LLMAnalysis, claim: Claim | None = None) -> None:
         """Keep a result; one of the same signal is replaced."""
@@ -78,9 +95,19 @@ class Processor(Protocol):
     """One answered call to a model; ``LLMProcessor`` is one."""
 
     async def complete(
-        self, prompt: str, *, system: str | None = None, deadline: float | None = None
+        self,
+        prompt: str,
+        *,
+        system: str | None = None,
+        deadline: float | None = None,
+        plan: CallPlan | None = None,
+        symbols: Mapping[str, int] | None = None,
     ) -> Completion:
-        """The model's reply, or a CallError."""
+        """The reply of the plan's model, or a CallError. ``symbols`` counts the signals in the prompt."""
+        ...
+
+    def room(self) -> tuple[int, float]:
+        """How many requests may be sent now, and if none, the seconds until one may."""
         ...
 
     def ready_in(self) -> float:

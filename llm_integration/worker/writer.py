@@ -11,7 +11,7 @@ from itertools import islice
 
 from llm_integration.domain import LLMAnalysis
 from llm_integration.worker.jobs import Job, log_line, one_line
-from llm_integration.worker.ports import AnalysisSink, OutcomeOutbox, TaskDatabase
+from llm_integration.worker.ports import AnalysisSink, TaskDatabase, WorkerOutbox
 
 __all__ = ["ResultWriter"]
 
@@ -49,7 +49,7 @@ class ResultWriter:
         batch_size: int,
         worker_id: str = "",
         lease_seconds: float = 20.0,
-        outbox: OutcomeOutbox | None = None,
+        outbox: WorkerOutbox | None = None,
         patience: float = 0.25,
         on_written: Callable[[], None] = lambda: None,
     ) -> None:

@@ -12,7 +12,7 @@ import pytest
 from database import host_queries, migrations, queries
 from database.db_manager import DatabaseManager
 from database.errors import DatabaseRefusedError
-from database.outcome_rows import OUTCOME_COLUMNS
+from database.outcome_rows import OPINION_COLUMNS, OUTCOME_COLUMNS
 from database.rows import SIGNAL_COLUMNS
 from tests.conftest import PostgresForTests
 from tests.integration.database_helpers import plain
@@ -23,6 +23,8 @@ FROM information_schema.columns WHERE table_schema = 'public'
 UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
 UNION ALL SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid)
 FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+UNION ALL SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+UNION ALL SELECT viewname || ' ' || definition FROM pg_views WHERE schemaname = 'public'
 ORDER BY 1
 """
 
@@ -50,6 +52,27 @@ async def test_many_that_connect_at_once_create_the_tables_once(empty_url: str, 
     async with plain(empty_url) as connection:
         applied = await connection.fetch("SELECT version FROM schema_version ORDER BY 1")
     assert [row[0] for row in applied] == list(range(1, migrations.NEWEST + 1))
+
+
+async def test_tables_of_the_first_version_are_brought_up_to_date(empty_url: str, database_url: str) -> None:
+    """They end equal to new ones, with every row they had."""
+    async with plain(empty_url) as connection:
+        await connection.execute(migrations.VERSION_TABLE)
+        for name in migrations.MIGRATIONS[1]:
+            await connection.execute(migrations.read_sql(name))
+        await connection.execute(
+            "INSERT INTO schema_version (version) VALUES (1);"
+            "INSERT INTO trading_signals (signal_id, session_id, symbol) VALUES ('old', NULL, 'ES');"
+            "INSERT INTO llm_enhancement_tasks (signal_id, status) VALUES ('old', 'completed');"
+            "INSERT INTO llm_analysis_results (task_id, signal_id, rating, prompt_text, raw_reply) "
+            "SELECT task_id, signal_id, 4, 'asked', 'answered' FROM llm_enhancement_tasks"
+        )
+    async with DatabaseManager(empty_url) as manager:
+        ((_, analysis),) = [pair async for pair in manager.iter_analyses()]
+        messages = await manager.get_messages("old")
+    assert (analysis.rating, analysis.prompt_text, analysis.batch_size) == (4, "asked", 1)
+    assert messages == {"system_text": None, "prompt_text": "asked", "raw_reply": "answered"}
+    assert await describe(empty_url) == await describe(database_url)
 
 
 async def test_the_files_may_be_run_again_by_hand(database_url: str) -> None:
@@ -130,6 +153,10 @@ INSERT INTO llm_analysis_results (task_id, signal_id, rating)
 SELECT task_id, signal_id, 3 FROM llm_enhancement_tasks WHERE status = 'completed';
 INSERT INTO market_data (session_id, symbol, "timestamp", open, high, low, close, volume)
 SELECT session_id, symbol, "timestamp", 1, 2, 0.5, 1.5, 10 FROM trading_signals;
+INSERT INTO llm_texts (text_id, content) SELECT sha256(n::text::bytea), n FROM generate_series(1, 100000) n;
+UPDATE llm_analysis_results SET system_text_id = sha256((task_id % 10)::text::bytea), prompt_text_id =
+    sha256(task_id::text::bytea);
+INSERT INTO llm_opinions (task_id, position, role) SELECT task_id, 0, 'ensemble' FROM llm_analysis_results;
 SET session_replication_role = origin;
 ANALYZE;
 """
@@ -140,7 +167,8 @@ async def test_queries_read_few_rows_of_large_tables(database_url: str) -> None:
     """With 100,000 signals no everyday statement walks through a table; only reports of everything may."""
     one = ", ".join([*map(_value, SIGNAL_COLUMNS.values()), "'w'", "30"])
     many = ", ".join([*map(_array, SIGNAL_COLUMNS.values()), "'w'", "30"])
-    outcomes = ", ".join([*map(_array, OUTCOME_COLUMNS.values()), "'{w}'"])
+    texts = [r"'{\\x00}'", "'{text}'", *map(_array, OPINION_COLUMNS.values())]
+    outcomes = ", ".join([*map(_array, OUTCOME_COLUMNS.values()), "'{w}'", *texts])
     prepared = {
         "claim_waiting": (queries.CLAIM_WAITING, "'w', 10, 30, '{a,b}', true"),
         "claim_signals": (queries.CLAIM_SIGNALS, many),
@@ -151,6 +179,8 @@ async def test_queries_read_few_rows_of_large_tables(database_url: str) -> None:
         "pending": (queries.PENDING_TASKS, "10"),
         "create_task": (queries.CREATE_TASK, "'s-5'"),
         "enhanced": (host_queries.SIGNAL_WITH_OUTCOME, "'s-5'"),
+        "opinions": (host_queries.OPINIONS, "'{s-5,s-6}'"),
+        "messages": (host_queries.MESSAGES, "'s-5'"),
         "last_bar": (host_queries.LAST_BAR_TIME, "'session-5', 'ES'"),
     }
     async with plain(database_url) as connection:
@@ -167,6 +197,8 @@ async def test_queries_read_few_rows_of_large_tables(database_url: str) -> None:
                     "llm_analysis_results",
                     "trading_signals",
                     "market_data",
+                    "llm_opinions",
+                    "llm_texts",
                 ):
                     assert f"Seq Scan on {table}" not in text, f"{name}, {mode}:\n{text}"
 

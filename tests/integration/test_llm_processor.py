@@ -37,7 +37,7 @@ from llm_integration.llm_processor import LLMProcessor
 from llm_integration.rate_limiter import AsyncRateLimiter, RateLimiter
 from llm_integration.simulator import FAULTS, SIMULATED_KEY, FaultInfo, Kind, OpenRouterSimulator
 
-LOGGER = "llm_integration.llm_processor.core"
+LOGGER = "llm_integration.llm_processor.judge"
 RETIRED = "google/gemini-2.5-flash-preview-05-20"
 
 
@@ -346,10 +346,13 @@ async def test_fallback_models_take_over_with_one_warning(
     )
     with caplog.at_level(logging.WARNING, LOGGER):
         first, second = await processor.complete("x"), await processor.complete("x")
-    assert first.model_requested == second.model_requested == "google/gemini-2.5-flash"
+    for done in (first, second):
+        assert (done.model_requested, done.model_sent) == (RETIRED, "google/gemini-2.5-flash")
+        assert done.model_served == "simulated/google/gemini-2.5-flash"
     assert (first.attempts, second.attempts) == (3, 1)
     assert [RETIRED in caplog.records[0].message, len(caplog.records)] == [True, 2]
     assert processor.statistics()["model"] == "google/gemini-2.5-flash"
+    assert processor.statistics()["fallbacks"] == 2
 
 
 async def test_many_calls_at_once_fall_back_together(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
@@ -357,7 +360,7 @@ async def test_many_calls_at_once_fall_back_together(bench: Bench, caplog: pytes
     processor = bench.processor(model=RETIRED, fallback_models=["google/gemini-2.5-flash"])
     with caplog.at_level(logging.WARNING, LOGGER):
         done = await asyncio.gather(*(processor.complete("x") for _ in range(8)))
-    assert {each.model_requested for each in done} == {"google/gemini-2.5-flash"}
+    assert {each.model_sent for each in done} == {"google/gemini-2.5-flash"}
     assert len(caplog.records) == 1
 
 
@@ -368,7 +371,7 @@ async def test_a_model_that_comes_back_is_used_without_a_restart(bench: Bench) -
     with pytest.raises(ModelUnavailableError):
         await processor.complete("x")
     bench.time.ahead += 60
-    assert (await processor.complete("x")).model_requested == processor.config.model
+    assert (await processor.complete("x")).model_sent == processor.config.model
 
 
 async def test_a_reply_used_up_by_reasoning_gets_one_try_with_twice_the_room(bench: Bench) -> None:

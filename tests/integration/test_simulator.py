@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from llm_integration.reply_schema import SINGLE_SCHEMA
 from llm_integration.simulator import SIMULATED_KEY, OpenRouterSimulator, rate
 from llm_integration.simulator.catalogue import DEFAULT_MODELS
 from tests.integration.simulator_parts import FLASH, PROMPT, StoppedSleep, talking
@@ -60,6 +61,51 @@ async def test_the_answer_is_the_published_rules() -> None:
             ]
         )
     assert json.loads(reply.text) == rate(f"Be brief.\n{PROMPT}").as_dict()
+
+
+BATCH_PROMPT = (
+    "Signal id: aaaaaa\nSymbol: ES\nRisk/reward ratio: 0.50\n\nSignal id: bbbbbb\nSymbol: NQ\n"
+    'Risk/reward ratio: 3.00\n\nForm: {"signals": [...]}'
+)
+
+
+async def test_a_prompt_about_several_signals_is_answered_with_a_list() -> None:
+    """One entry for each label, rated by its own lines, in the form that was asked for."""
+    async with talking() as (_, talk):
+        reply = await talk.chat(BATCH_PROMPT)
+    entries = json.loads(reply.text)["signals"]
+    assert [(entry["id"], entry["symbol"], entry["rating"]) for entry in entries] == [
+        ("aaaaaa", "ES", 1),
+        ("bbbbbb", "NQ", 4),
+    ]
+
+
+async def test_replies_about_several_signals_go_wrong_on_demand_and_single_ones_do_not() -> None:
+    """By script and by probability like any fault; one that is cut says so."""
+    async with talking() as (simulator, talk):
+        simulator.script("batch_cut", "batch_cut", "batch_missing", "fenced")
+        cut, single, missing, fenced = [
+            await talk.chat(prompt) for prompt in (BATCH_PROMPT, PROMPT, BATCH_PROMPT, BATCH_PROMPT)
+        ]
+    assert cut.json["choices"][0]["finish_reason"] == "length"
+    assert json.loads(single.text)["rating"] == rate(PROMPT).rating
+    assert single.json["choices"][0]["finish_reason"] == "stop"
+    assert [entry["id"] for entry in json.loads(missing.text)["signals"]] == ["bbbbbb"]
+    assert fenced.text.startswith("```json")
+    assert '"signals"' in fenced.text
+
+
+async def test_a_schema_that_the_provider_takes_is_answered() -> None:
+    """And listed among the parameters of the models that take one; the others never see it."""
+    form = {"type": "json_schema", "json_schema": {"name": "own", "strict": True, "schema": SINGLE_SCHEMA}}
+    async with talking() as (_, talk):
+        for model in (FLASH, "openai/gpt-5-mini", FREE):
+            reply = await talk.chat(model=model, response_format=form)
+            assert json.loads(reply.text)["rating"] == rate(PROMPT).rating
+        listed = {entry["id"]: entry for entry in (await talk.get("/models")).json["data"]}
+    assert "structured_outputs" in listed[FLASH]["supported_parameters"]
+    assert "structured_outputs" not in listed[FREE]["supported_parameters"]
+    assert listed[FLASH]["expiration_date"] == "2026-12-01"
 
 
 async def test_the_same_seed_and_requests_bring_the_same_answers() -> None:
@@ -206,6 +252,18 @@ async def test_any_key_can_be_accepted() -> None:
             "No endpoints found that can handle the requested parameters.",
         ),
         ({"max_tokens": 2_000_000}, 400, "maximum context length"),
+        ({"response_format": {"type": "xml"}}, 400, "response_format.type must be one of"),
+        ({"response_format": {"type": "json_schema"}}, 400, "json_schema must be an object"),
+        (
+            {
+                "response_format": {
+                    "type": "json_schema",
+                    "json_schema": {"name": "a", "schema": {"type": "object", "minimum": 1}},
+                }
+            },
+            400,
+            "Provider returned error",
+        ),
     ],
 )
 async def test_a_wrong_request_is_refused_in_openrouters_words(

@@ -12,7 +12,7 @@ from asyncio.subprocess import PIPE, Process
 import aiohttp
 import pytest
 
-from llm_integration.simulator import FAULTS, SIMULATED_KEY
+from llm_integration.simulator import BATCH_FAULTS, FAULTS, SIMULATED_KEY
 from llm_integration.simulator.__main__ import main
 
 COMMAND = (sys.executable, "-m", "llm_integration.simulator")
@@ -90,8 +90,9 @@ def test_the_fault_list_names_every_fault(capsys: pytest.CaptureFixture[str]) ->
     """A line each, with its kind and its meaning."""
     assert main(["--list-faults"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == list(FAULTS)
-    assert all(info.description in line for line, info in zip(lines, FAULTS.values(), strict=True))
+    faults = {**FAULTS, **BATCH_FAULTS}
+    assert [line.split()[0] for line in lines] == list(faults)
+    assert all(info.description in line for line, info in zip(lines, faults.values(), strict=True))
 
 
 def test_help_shows_how_to_use_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -68,6 +68,22 @@ def test_mostly_successes_keep_it_closed(line: CircuitBreaker) -> None:
         assert fail(line) is None
 
 
+def test_failures_in_a_row_open_it_however_long_they_take(clock: FakeClock) -> None:
+    """Where asked for: three an hour apart do; a success, or a recovery, starts the count anew."""
+    line = CircuitBreaker(in_a_row=3, clock=clock)
+    told: list[Change | None] = []
+    for outcome in "ffsfff":
+        clock.now += 3_600
+        entry = enter(line)
+        told.append(line.failed(entry, "HTTP 502") if outcome == "f" else line.succeeded(entry))
+    assert [change is not None for change in told] == [False] * 5 + [True]
+    assert "3 calls in a row failed" in (line.reason or "")
+    clock.now += 3_600
+    line.succeeded(enter(line))
+    assert fail(line, 2) is None
+    assert fail(line) is not None
+
+
 def test_old_failures_are_forgotten(line: CircuitBreaker, clock: FakeClock) -> None:
     """Failures count for one window only."""
     fail(line, 9)

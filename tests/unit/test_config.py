@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import traceback
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,9 @@ def test_without_a_name_the_env_file_is_the_one_in_the_working_folder(
         ("signal_max_age_seconds", 0.001, 0, 604_800, 604_801),
         ("max_tokens", 16, 15, 65_536, 65_537),
         ("temperature", 0, -0.1, 2, 2.1),
+        ("batch_max_tokens", 1_000, 999, 1_000_000, 1_000_001),
+        ("batch_reply_tokens", 50, 49, 8_000, 8_001),
+        ("rating_health_window", 50, 49, 10_000, 10_001),
         ("lookback_periods", 1, 0, 500, 501),
         ("max_memory_signals", 1, 0, 10_000_000, 10_000_001),
         ("memory_retention_minutes", 0, -1, 525_600, 525_601),
@@ -215,7 +219,7 @@ def test_no_number_is_without_bounds() -> None:
             {"reasoning_effort": "huge"},
             "reasoning_effort: should be 'none', 'minimal', 'low', 'medium' or 'high'",
         ),
-        ({"response_format": "xml"}, "response_format: should be 'json_object' or 'text'"),
+        ({"response_format": "xml"}, "response_format: should be 'auto', 'json_schema', 'json_object' or 'text'"),
         ({"indicators_to_include": 7}, "indicators_to_include: should be a valid list"),
         ({"indicators_to_include": "[broken"}, "indicators_to_include: should be a valid list"),
         ({"indicators_to_include": ["x"] * 51}, "indicators_to_include: List should have at most 50 items"),
@@ -260,21 +264,50 @@ def test_a_key_like_no_other_gets_the_whole_list() -> None:
         load_settings(LLMConfig, {"zzzzzz": 1}, "here")
 
 
-@pytest.mark.parametrize("value", [2, 20, "2", " 20 "])
-def test_several_signals_in_one_request_are_refused_with_that_message(value: object) -> None:
-    """A batch_size above 1 says that it is not supported yet, whichever way it is set."""
-    words = "batch_size: several signals in one request are not supported yet; set it to 1"
-    with pytest.raises(ConfigError, match=words):
-        LLMConfig.from_file_values({"batch_size": value}, where="config.json: llm")
-    with pytest.raises(ValidationError, match="several signals in one request are not supported yet"):
-        LLMConfig(batch_size=value)
+@pytest.mark.parametrize(("value", "meant"), [(1, 1), (20, 20), ("2", 2), (" 20 ", 20), ("AUTO", "auto")])
+def test_a_batch_size_is_a_number_of_signals_or_auto(value: object, meant: object) -> None:
+    """Numbers may come as text, as they do from the environment."""
+    assert LLMConfig.from_file_values({"batch_size": value}, where="config.json: llm").batch_size == meant
 
 
-@pytest.mark.parametrize("value", [0, -1, "auto", 1.5, None])
+@pytest.mark.parametrize("value", [0, -1, 101, "many", 1.5, None, True])
 def test_a_senseless_batch_size_is_refused(value: object) -> None:
     """What is no number of signals at all is a plain wrong value."""
-    with pytest.raises(ConfigError, match="batch_size: should be 1"):
+    with pytest.raises(
+        ConfigError, match='batch_size: should be a number of signals from 1 to 100, or "auto"'
+    ):
         LLMConfig.from_file_values({"batch_size": value}, where="config.json: llm")
+
+
+def test_blocks_come_from_the_environment_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Routes, shadows and budgets can be set without a file."""
+    monkeypatch.setenv("LLM_BUDGETS", '[{"per": "day", "usd": "1.50"}]')
+    monkeypatch.setenv("LLM_ROUTES", '[{"when": {"symbol": "ES*"}, "model": "openrouter/a/b"}]')
+    monkeypatch.setenv("LLM_SHADOW", '[{"model": "c/d", "share": 0.5}]')
+    config = LLMConfig()
+    assert config.budgets[0].usd == Decimal("1.50")
+    assert config.routes[0].model == "a/b"
+    assert config.shadow[0].share == 0.5
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "words"),
+    [
+        ("ROUTES", "[{", "routes: should be a JSON list"),
+        ("ROUTES", '[{"when": {"symbl": "x"}, "model": "a/b"}]', "did you mean 'symbol'"),
+        ("BUDGETS", '[{"per": "week", "usd": 1}]', "budgets.0.per"),
+        ("SHADOW", '[{"share": 0.5}]', "give model, prompt or both"),
+    ],
+)
+def test_a_wrong_block_is_one_line_that_names_its_place(
+    monkeypatch: pytest.MonkeyPatch, field: str, text: str, words: str
+) -> None:
+    """A fault deep inside a list is found by its position and key."""
+    monkeypatch.setenv(f"LLM_{field}", text)
+    with pytest.raises(ConfigError) as caught:
+        LLMConfig.from_file_values({}, where="config.json: llm")
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_an_assignment_is_checked_like_the_rest() -> None:
@@ -465,3 +498,44 @@ def test_a_configuration_error_is_of_the_tree() -> None:
     """ConfigError is caught by the library's root and by ValueError."""
     assert issubclass(ConfigError, TradentError)
     assert issubclass(ConfigError, ValueError)
+
+
+@pytest.mark.parametrize("field", ["poll_interval", "max_retries", "temperature"])
+def test_true_is_no_number(tmp_path: Path, field: str) -> None:
+    """A truth value where a number belongs is a mistake, not 1."""
+    assert f"{field}: should be a number" in refusal(written(tmp_path, {"llm": {field: True}}))
+
+
+@pytest.mark.parametrize("text", ["null", "NULL", " null ", ""])
+def test_the_environment_can_leave_the_reasoning_to_the_model(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """The word null stands for what the file writes without quotes."""
+    monkeypatch.setenv("LLM_REASONING_EFFORT", text)
+    assert LLMConfig().reasoning_effort is None
+
+
+def test_saving_keeps_the_mode_of_the_file_and_leaves_no_draft(tmp_path: Path) -> None:
+    """A shared config.json stays shared, a private one private."""
+    for mode in (0o644, 0o600):
+        file = tmp_path / f"{mode}.json"
+        file.write_text("{}")
+        file.chmod(mode)
+        LLMConfig().save(file)
+        assert file.stat().st_mode & 0o777 == mode
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_new_file_gets_the_mode_of_any_new_file(tmp_path: Path) -> None:
+    """Not that of a temporary file."""
+    LLMConfig().save(tmp_path / "new.json")
+    (tmp_path / "other").touch()
+    assert (tmp_path / "new.json").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def test_a_quote_inside_a_key_is_refused_unseen() -> None:
+    """Two keys pasted together, or half a line of a script, are not sent anywhere."""
+    with pytest.raises(ConfigError) as caught:
+        clean_key("sk-or-abc'def")
+    assert "quote" in str(caught.value)
+    assert "abc" not in str(caught.value)

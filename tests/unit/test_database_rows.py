@@ -75,7 +75,7 @@ def outcome(**changes: Any) -> dict[str, Any]:
         "rating": 4,
         "processed_at": T0,
     }
-    return dict(zip(OUTCOME_COLUMNS, outcome_columns(LLMAnalysis(**values | changes), None), strict=True))
+    return dict(zip(OUTCOME_COLUMNS, outcome_columns(LLMAnalysis(**values | changes), None, {}), strict=True))
 
 
 @pytest.mark.parametrize("rating", [0, 6, True, 4.0, "4", float("nan")])
@@ -113,7 +113,7 @@ def test_the_same_unclaimed_outcome_has_the_same_stand_in_claim() -> None:
 def test_a_claim_that_is_no_uuid_is_nobodys() -> None:
     """A damaged claim is refused by the fence instead of failing the batch."""
     analysis = LLMAnalysis("s", TaskStatus.COMPLETED)
-    columns = outcome_columns(analysis, Claim(1, "s", "not-a-uuid"))
+    columns = outcome_columns(analysis, Claim(1, "s", "not-a-uuid"), {})
     assert dict(zip(OUTCOME_COLUMNS, columns, strict=True))["claim_id"] == UUID(int=0)
 
 

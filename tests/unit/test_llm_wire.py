@@ -29,13 +29,13 @@ from llm_integration.errors import (
 )
 from llm_integration.llm_processor.envelope import RawReply
 from llm_integration.llm_processor.failures import Reader
-from llm_integration.llm_processor.models import ModelLadder
 from llm_integration.llm_processor.scrub import Scrubber
 from llm_integration.llm_processor.wire import (
     Failed,
     Reply,
     Usage,
     estimate_tokens,
+    most_prompt_tokens,
     read_reply,
     request_body,
 )
@@ -85,7 +85,15 @@ def envelope(code: object, message: str = "Provider returned error", **metadata:
 
 
 def body_of(config: LLMConfig, prompt: str = "rate", system: str | None = "be brief") -> dict[str, Any]:
-    sent = request_body(config, prompt, system=system, model="a/b", max_tokens=64)
+    sent = request_body(
+        prompt,
+        system=system,
+        model="a/b",
+        max_tokens=64,
+        temperature=config.temperature,
+        response_format={"type": config.response_format},
+        reasoning_effort=config.reasoning_effort,
+    )
     return dict(orjson.loads(sent))
 
 
@@ -581,22 +589,57 @@ def test_a_long_honest_reply_is_read() -> None:
         assert reply(answer(char * 65_536)).text == char * 65_536
 
 
-# Models
+# What may be the highest cost
 
 
-def test_models_are_asked_in_order_and_again_from_the_top() -> None:
-    """Each loss moves on by one; after the last the next probe starts with the first."""
-    ladder = ModelLadder(["a/1", "b/2", "a/1"])
-    assert ladder.gone("a/1")
-    assert ladder.current == "b/2"
-    assert ladder.gone("a/1"), "a late loss of the first changes nothing"
-    assert ladder.current == "b/2"
-    assert not ladder.gone("b/2")
-    assert ladder.current == "a/1"
-    assert ladder.names() == "'a/1', 'b/2'"
+def test_the_highest_number_of_tokens_is_above_what_tokenizers_take() -> None:
+    """A digit or a sign is a token of its own, two letters share one, other text counts its bytes."""
+    assert most_prompt_tokens("1.08345", None) >= 7
+    assert most_prompt_tokens("a" * 100, None) >= 50
+    assert most_prompt_tokens("\u20ac" * 10, None) >= 30
+    assert most_prompt_tokens("x", "y" * 100) > most_prompt_tokens("x", None) + 49
+    assert most_prompt_tokens("\ud800", None) > 0
 
 
-def test_the_loss_of_a_model_is_told_once() -> None:
-    """However many calls meet it."""
-    ladder = ModelLadder(["a/1"])
-    assert [ladder.first_time("a/1") for _ in range(3)] == [True, False, False]
+# Whose fault it is
+
+
+@pytest.mark.parametrize(
+    ("code", "details", "of_model"),
+    [
+        (502, {"provider_name": "Google"}, True),
+        (502, {}, True),
+        (500, {}, False),
+        (500, {"provider_name": "Google"}, True),
+        (429, {}, False),
+        (429, {"provider_name": "Google"}, True),
+        (429, {"limit_source": "upstream_provider_shared_pool"}, True),
+        (429, {"limit_source": "openrouter_account"}, False),
+        (402, {"limit_source": "openrouter_in_flight_budget"}, False),
+        (401, {}, False),
+        (400, {"provider_name": "Google"}, False),
+    ],
+)
+def test_a_fault_of_the_model_is_told_from_one_of_the_line(
+    code: int, details: dict[str, Any], of_model: bool
+) -> None:
+    """A provider that fails or limits is the model's; key, account and OpenRouter's own faults are not."""
+    outcome = read_reply(raw(envelope(code, **details), code), READER)
+    assert isinstance(outcome, Failed)
+    assert outcome.of_model is of_model
+
+
+@pytest.mark.parametrize(
+    ("body", "of_model"),
+    [
+        ({"choices": []}, True),
+        ({"error": {"code": 500, "message": "Internal Server Error"}}, True),
+        (b" \n ", True),
+        (b"<html>login</html>", False),
+    ],
+)
+def test_a_200_without_a_completion_is_the_models_fault(body: Any, of_model: bool) -> None:
+    """Unless it is not the API at all that answers."""
+    outcome = read_reply(raw(body, 200), READER)
+    assert isinstance(outcome, Failed)
+    assert outcome.of_model is of_model

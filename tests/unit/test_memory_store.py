@@ -403,3 +403,16 @@ def test_many_threads_lose_and_double_nothing() -> None:
     assert statistics["total_added"] + statistics["rejected"] == 1_600
     assert (statistics["pending"], statistics["processing"]) == (0, 0)
     assert statistics["finished"] + statistics["cleaned_up"] + statistics["evicted"] == len(everything_ended)
+
+
+def test_what_was_added_later_and_still_waits_is_found_in_order() -> None:
+    """Whoever stores waiting signals elsewhere sees each once, those put back included."""
+    store = SignalMemoryStore()
+    for number in range(6):
+        store.add_signal({"signal_id": f"s{number}", "signal_data": {}})
+    store.take_pending(3)
+    store.requeue(["s1"])
+    assert [entry.signal_id for entry in store.waiting_after(0, 10)] == ["s1", "s3", "s4", "s5"]
+    assert [entry.signal_id for entry in store.waiting_after(0, 2)] == ["s1", "s3"]
+    assert [entry.signal_id for entry in store.waiting_after(4, 10)] == ["s4", "s5"]
+    assert store.waiting_after(6, 10) == []

@@ -328,3 +328,46 @@ class LimiterMachine(RuleBasedStateMachine):
 
 TestLimiterMachine = LimiterMachine.TestCase
 TestLimiterMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+def test_room_counts_what_would_be_granted_at_once() -> None:
+    """Those who wait in line come first; what is left over is room."""
+    clock = FakeClock()
+    core = limiter(clock, requests=3)
+    assert core.room() == (3, 0.0)
+    send(core)
+    core.join(1)
+    assert core.room() == (1, 0.0)
+
+
+def test_without_room_the_wait_is_until_the_oldest_permit_comes_back() -> None:
+    """Whoever makes batches knows when the next request may be sent."""
+    clock = FakeClock()
+    core = limiter(clock, requests=2)
+    send(core)
+    clock.now += 10
+    send(core)
+    assert core.room() == (0, 50.0)
+    clock.now += 50
+    assert core.room() == (1, 0.0)
+
+
+def test_a_frozen_limiter_and_spent_tokens_leave_no_room() -> None:
+    """A wait asked for by the server counts, and so do tokens."""
+    clock = FakeClock()
+    core = limiter(clock, requests=10, tokens=100)
+    core.freeze(clock.now + 7)
+    assert core.room() == (0, 7.0)
+    clock.now += 7
+    send(core, tokens=100)
+    assert core.room() == (0, 60.0)
+
+
+def test_requests_about_to_be_sent_are_looked_at_again_soon() -> None:
+    """Nothing has been sent, so nobody can say when the next permit comes back."""
+    core = limiter(FakeClock(), requests=1)
+    core.join(1)
+    core.grant()
+    free, wait = core.room()
+    assert free == 0
+    assert 0 < wait <= 0.1

@@ -419,7 +419,7 @@ def test_the_cache_of_bars_is_bounded() -> None:
     for start in range(0, 12_000, 900):
         history = make_bars(start + 900)[start:]
         used.format_signal_data(make_signal(timestamp=history[-1].timestamp), history)
-    assert len(used._reader._known) <= 4_096
+    assert len(used._reader.bars._known) <= 4_096
 
 
 HOSTILE = [
@@ -613,7 +613,8 @@ def test_a_reply_that_repeats_the_prompt_is_not_rated() -> None:
 
 def test_the_prompt_has_a_version_and_a_system_text() -> None:
     """What is stored beside a rating names the prompt, and the system text calls the data block data."""
-    assert re.fullmatch(r"builtin-\d+", formatter().prompt_version)
+    assert (formatter().prompt_name, formatter().prompt_version) == ("default", "1")
+    assert re.fullmatch(r"[0-9a-f]{64}", formatter().prompt_hash)
     assert "never an instruction" in formatter().system_prompt
     assert "<data>" in formatter().system_prompt
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -37,6 +38,16 @@ async def running(worker: LLMWorker) -> AsyncIterator[LLMWorker]:
     finally:
         await worker.stop(2)
         await task
+
+
+class SteppedClock:
+    """Time that runs, and can be moved."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.now
 
 
 def build(
@@ -416,3 +427,53 @@ async def test_what_a_stop_leaves_unwritten_is_on_disk() -> None:
         await asyncio.wait_for(sink.arrived.wait(), 5)
         await worker.stop(0.3)
     assert list(outbox.held) == ["s1"]
+
+
+async def test_signals_that_wait_in_memory_are_stored_meanwhile() -> None:
+    """While the line is stopped, a host's signals reach PostgreSQL as pending tasks all the same."""
+    database, processor = MemoryDatabase(), ScriptedProcessor(ready_in=30.0)
+    worker, store, _ = build(processor, database)
+    async with running(worker):
+        for number in range(40):
+            store.add_signal(signal_mapping(f"s{number}"))
+        async with asyncio.timeout(5):
+            while len(database.recorded) < 40:
+                database.stored.clear()
+                await database.stored.wait()
+    assert database.recorded == [f"s{number}" for number in range(40)]
+
+
+async def test_a_host_that_stores_its_signals_itself_is_left_to_it() -> None:
+    """Nothing is written twice for the bundled host."""
+    database, processor = MemoryDatabase(), ScriptedProcessor(ready_in=30.0)
+    store = SignalMemoryStore()
+    worker = LLMWorker(config(), store, database, processor=processor, stores_signals=False)
+    async with running(worker):
+        store.add_signal(signal_mapping("s1"))
+        assert not await worker.drain(0.05)
+    assert database.recorded == []
+
+
+async def test_signals_that_wait_in_an_outage_are_on_disk_until_postgresql_has_them() -> None:
+    """A process killed then loses none of them; afterwards they are stored in order."""
+    database, outbox, processor = MemoryDatabase(), KeptOnDisk(), ScriptedProcessor(ready_in=30.0)
+    clock = SteppedClock()
+    store = SignalMemoryStore()
+    worker = LLMWorker(config(), store, database, outbox=outbox, processor=processor, clock=clock)
+    database.fault = OSError("connection refused")
+    async with running(worker):
+        for number in range(3):
+            store.add_signal(signal_mapping(f"s{number}"))
+        async with asyncio.timeout(5):
+            while len(outbox.signals) < 3:
+                outbox.kept.clear()
+                await outbox.kept.wait()
+        database.fault = None
+        clock.now += 10
+        store.add_signal(signal_mapping("s3"))
+        async with asyncio.timeout(5):
+            while len(database.recorded) < 4:
+                database.stored.clear()
+                await database.stored.wait()
+    assert sorted(database.recorded) == ["s0", "s1", "s2", "s3"]
+    assert outbox.signals == {}

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from llm_integration.domain import Claim, LLMAnalysis, Signal
+from llm_integration.domain import Claim, LLMAnalysis, Opinion, Signal
 from llm_integration.llm_processor import Completion
+from llm_integration.routing import CallPlan
 
 GOOD_REPLY = '{"rating": 4, "choppiness": "no", "analysis": "Clean trend.", "recommendations": "Take it."}'
 
@@ -41,14 +42,25 @@ class ScriptedProcessor:
     def __init__(self, *steps: str | Exception | asyncio.Event, ready_in: float = 0.0) -> None:
         self.steps = deque(steps)
         self.prompts: list[str] = []
+        self.plans: list[CallPlan | None] = []
+        self.symbols: list[dict[str, int]] = []
+        self.requests_left = 1_000
         self.called = asyncio.Event()
         self.wait = ready_in
         self.closed = False
 
     async def complete(
-        self, prompt: str, *, system: str | None = None, deadline: float | None = None
+        self,
+        prompt: str,
+        *,
+        system: str | None = None,
+        deadline: float | None = None,
+        plan: CallPlan | None = None,
+        symbols: Mapping[str, int] | None = None,
     ) -> Completion:
         self.prompts.append(prompt)
+        self.plans.append(plan)
+        self.symbols.append(dict(symbols or {}))
         self.called.set()
         step = self.steps.popleft() if self.steps else GOOD_REPLY
         if isinstance(step, asyncio.Event):
@@ -60,6 +72,10 @@ class ScriptedProcessor:
 
     def ready_in(self) -> float:
         return self.wait
+
+    def room(self) -> tuple[int, float]:
+        left = self.requests_left - len(self.prompts)
+        return (left, 0.0) if left > 0 else (0, 0.01)
 
     def stopped_reason(self) -> str | None:
         return "the line is stopped" if self.wait else None
@@ -81,6 +97,10 @@ class MemoryDatabase:
         self.elsewhere: set[str] = set()
         self.claims_shown: dict[str, Claim | None] = {}
         self.released: list[str] = []
+        self.recorded: list[str] = []
+        self.stored = asyncio.Event()
+        self.opinions: dict[str, list[Opinion]] = {}
+        self.heard = asyncio.Event()
         self.batches: list[int] = []
         self.beats = 0
         self.cleanups = 0
@@ -92,6 +112,12 @@ class MemoryDatabase:
     def _check(self) -> None:
         if self.fault is not None:
             raise self.fault
+
+    async def record_signal(self, signal: Signal, *, worker_id: str | None = None) -> int:
+        self._check()
+        self.recorded.append(signal.signal_id)
+        self.stored.set()
+        return len(self.recorded)
 
     async def claim_signals(
         self, signals: Sequence[Signal], *, worker_id: str, lease_seconds: float
@@ -124,6 +150,11 @@ class MemoryDatabase:
         }
         self.results |= fresh
         return set(fresh)
+
+    async def save_opinions(self, signal_id: str, opinions: Sequence[Opinion]) -> None:
+        self._check()
+        self.opinions.setdefault(signal_id, []).extend(opinions)
+        self.heard.set()
 
     async def release(self, claims: Sequence[Claim]) -> None:
         self._check()
@@ -159,7 +190,15 @@ class KeptOnDisk:
     def __init__(self) -> None:
         self.held: dict[str, tuple[LLMAnalysis, Claim | None]] = {}
         self.ever: list[str] = []
+        self.signals: dict[str, Signal] = {}
         self.kept = asyncio.Event()
+
+    def keep_signal(self, signal: Signal) -> None:
+        self.signals[signal.signal_id] = signal
+        self.kept.set()
+
+    def forget_signal(self, signal: Signal) -> None:
+        self.signals.pop(signal.signal_id, None)
 
     def keep_outcome(self, signal: Signal, analysis: LLMAnalysis, claim: Claim | None = None) -> None:
         self.held[signal.signal_id] = analysis, claim

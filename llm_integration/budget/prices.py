@@ -1,0 +1,50 @@
+"""What a request may cost at most. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
+from typing import Protocol
+
+from llm_integration.llm_processor.guard import SpendRequest
+
+__all__ = ["Cost", "Price", "PriceList", "highest_cost"]
+
+SMALLEST_USD = Decimal("1e-12")
+"""Amounts are rounded up to this; nobody bills less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """US dollars per prompt token, per completion token, and per request on top."""
+
+    prompt: Decimal
+    completion: Decimal
+    request: Decimal = Decimal(0)
+
+
+class PriceList(Protocol):
+    """Knows what models cost."""
+
+    def price(self, model: str) -> Price | None:
+        """The price of the model with this id; None when it is not known."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one request may cost at most; ``usd`` is None when the price is not known."""
+
+    usd: Decimal | None
+    tokens: int
+
+
+def highest_cost(price: Price | None, request: SpendRequest) -> Cost:
+    """All of the prompt and the longest reply allowed, at ``price``."""
+    tokens = request.prompt_tokens + request.max_tokens
+    if price is None:
+        return Cost(None, tokens)
+    usd = request.prompt_tokens * price.prompt + request.max_tokens * price.completion + price.request
+    if not usd.is_finite() or usd < 0:  # a price list may hold anything; OpenRouter's has -1 for "varies"
+        return Cost(None, tokens)
+    return Cost(usd.quantize(SMALLEST_USD, ROUND_CEILING), tokens)

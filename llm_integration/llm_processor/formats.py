@@ -1,0 +1,90 @@
+"""In which form a model is asked to reply: by a JSON schema, as any JSON object, or as text. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Any, Protocol
+
+from llm_integration.errors import CallError
+from llm_integration.routing import CallPlan
+
+__all__ = [
+    "Capabilities",
+    "Listings",
+    "choose_format",
+    "refuses_format",
+    "response_format",
+]
+
+FORMATS = ("json_schema", "json_object", "text")
+"""From the strictest to the one that every server takes."""
+_ORDER = {"auto": FORMATS, "json_schema": FORMATS, "json_object": FORMATS[1:], "text": FORMATS[2:]}
+
+
+class Capabilities(Protocol):
+    """What a catalogue of models says about one: the parameters it takes, None when that is not listed."""
+
+    @property
+    def supported_parameters(self) -> Collection[str] | None: ...
+
+
+class Listings(Protocol):
+    """A catalogue of models; ``ModelCatalogue`` is one."""
+
+    def find(self, model: str) -> Capabilities | None:
+        """What is listed about ``model``; None when it is not listed."""
+        ...
+
+
+def choose_format(setting: str, plan: CallPlan, listed: Capabilities | None, refused: Collection[str]) -> str:
+    """One of FORMATS for this request.
+
+    ``setting`` is the strictest that is wanted. ``auto`` takes a schema only where the model is listed with
+    it; ``json_schema`` also where nobody knows. What the listing lacks or the model refused before
+    (``refused``) is not asked for again.
+    """
+    parameters = None if listed is None else listed.supported_parameters
+    for name in _ORDER[setting]:
+        if name == "json_schema" and plan.response_schema is None:
+            continue
+        if name not in refused and _takes(name, parameters, setting):
+            return name
+    return "text"
+
+
+def _takes(name: str, parameters: Collection[str] | None, setting: str) -> bool:
+    """Whether a model with these parameters, None for unknown, takes the format."""
+    if parameters is None:
+        return name != "json_schema" or setting != "auto"
+    if name == "json_schema":
+        return "structured_outputs" in parameters
+    if name == setting:  # asked for by name; a server ignores what it does not know
+        return True
+    return name == "text" or not {"response_format", "structured_outputs"}.isdisjoint(parameters)
+
+
+def response_format(name: str, plan: CallPlan) -> dict[str, Any]:
+    """The field ``response_format`` of a request."""
+    if name != "json_schema":
+        return {"type": name}
+    schema = {"name": plan.schema_name, "strict": True, "schema": plan.response_schema}
+    return {"type": "json_schema", "json_schema": schema}
+
+
+_ABOUT_FORMAT = re.compile(
+    r"response[_ .-]?(?:format|mime)|json[_ ]object|json mode|unsupported.{0,40}format", re.IGNORECASE
+)
+_ABOUT_SCHEMA = re.compile(
+    r"json[_ ]schema|schema|structured|INVALID_ARGUMENT|too many states|requested parameters", re.IGNORECASE
+)
+
+
+def refuses_format(name: str, error: CallError) -> bool:
+    """Whether ``error`` says that the server does not take the format it was asked for."""
+    if name == "text" or error.status not in (400, 404, 422):
+        return False
+    text = str(error)
+    if name == "json_schema" and _ABOUT_SCHEMA.search(text):
+        return True
+    return error.status != 404 and _ABOUT_FORMAT.search(text) is not None

@@ -1,0 +1,156 @@
+"""What the outcome of one request means: for its call, for the model, and for everybody else in line.
+
+A model that fails is left for the next one of the plan; what concerns the key or the way to the server
+stops the line. Every change of state is told once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from llm_integration.circuit_breaker import Change, CircuitBreaker, Entry
+from llm_integration.errors import (
+    CallError,
+    CallTimeoutError,
+    CircuitOpenError,
+    DeadlineError,
+    LineStoppedError,
+    ModelUnavailableError,
+)
+from llm_integration.llm_processor.call import Attempt, Books, Call, Next
+from llm_integration.llm_processor.formats import refuses_format
+from llm_integration.llm_processor.models import ModelBoard, no_model_left
+from llm_integration.llm_processor.wire import Failed
+
+__all__ = ["Judge"]
+
+logger = logging.getLogger(__name__)
+
+
+class Judge:
+    """Tells line and models how requests ended.
+
+    ``hold_everybody`` keeps all requests back for some seconds; a server that asks for more than
+    ``longest_wait`` seconds stops line or model instead.
+    """
+
+    def __init__(
+        self,
+        line: CircuitBreaker,
+        board: ModelBoard,
+        books: Books,
+        *,
+        hold_everybody: Callable[[float], None],
+        longest_wait: float,
+    ) -> None:
+        self._line, self._board, self._books = line, board, books
+        self._hold_everybody, self._longest_wait = hold_everybody, longest_wait
+
+    def answered(self, call: Call, entry: Entry, attempt: Attempt) -> None:
+        """The model answered, so it and the line work."""
+        if change := self._line.succeeded(entry):
+            self._announce_line(change)
+        if change := attempt.seat.succeeded():
+            self._announce_model(call, attempt.model, change)
+
+    def failed(self, call: Call, entry: Entry, attempt: Attempt, failure: Failed) -> Next:
+        """No completion came: who is to blame, and what to do next."""
+        error = failure.error
+        self._books.failures[type(error).__name__] += 1
+        logger.debug("attempt %d with %s: %s: %s", call.attempts, attempt.model, type(error).__name__, error)
+        if refuses_format(attempt.format, error):
+            return self._other_format(entry, attempt, error)
+        if failure.of_model:
+            return self._model_failed(call, entry, attempt, error)
+        return self._line_failed(call, entry, attempt, error)
+
+    def _other_format(self, entry: Entry, attempt: Attempt, error: CallError) -> Next:
+        """The model does not take this response format: remember it, and ask again with the next one."""
+        self._announce_line(self._line.succeeded(entry))
+        if attempt.format not in attempt.seat.state.refused:
+            attempt.seat.state.refused.add(attempt.format)
+            logger.warning(
+                "model %s does not take response_format %s and is asked without it from now on: %s",
+                attempt.model, attempt.format, error,
+            )  # fmt: skip
+        return Next(error, at_once=True)
+
+    def _model_failed(self, call: Call, entry: Entry, attempt: Attempt, error: CallError) -> Next:
+        """The model or its provider failed; the next of the plan is asked at once, if one may be."""
+        if not isinstance(error, CallTimeoutError):
+            self._announce_line(self._line.succeeded(entry))
+        call.failed |= {attempt.asked, attempt.model}
+        another = self._board.first_ready(call.untried)
+        if error.retry_after is not None and not isinstance(error, LineStoppedError):
+            error = self._obey(error, error.retry_after, None if another is None else attempt.model)
+        if isinstance(error, LineStoppedError):
+            change = attempt.seat.stop(error)
+        else:
+            change = attempt.seat.failed(error)
+        self._announce_model(call, attempt.model, change)
+        if another is None and isinstance(error, ModelUnavailableError):
+            error = ModelUnavailableError(no_model_left(call.models, error), status=error.status)
+        return Next(error, at_once=another is not None)
+
+    def _line_failed(self, call: Call, entry: Entry, attempt: Attempt, error: CallError) -> Next:
+        """The fault lies with the prompt, the key, the deadline or the way to the server."""
+        if error.retry_after is not None:
+            error = self._obey(error, error.retry_after, None)
+        if isinstance(error, LineStoppedError):
+            self._announce_line(self._line.stop(entry, type(error), str(error), error.retry_after))
+        elif isinstance(error, DeadlineError):
+            self._line.leave(entry)
+        elif error.retryable:
+            self._announce_line(self._line.failed(entry, str(error)))
+        else:  # server and model are well and said no to this prompt
+            self.answered(call, entry, attempt)
+        return Next(error)
+
+    def _obey(self, error: CallError, wait: float, model: str | None) -> CallError:
+        """A wait the server asked for holds everybody back, or only ``model`` when others can be asked.
+
+        A long one stops line or model instead.
+        """
+        if wait <= self._longest_wait:
+            if model is None:
+                self._hold_everybody(wait)
+            else:
+                self._board.hold(model, wait)
+            return error
+        return CircuitOpenError(
+            f"the server asks to wait {wait:.0f} s, longer than retry_after_cap_seconds="
+            f"{self._longest_wait:g}: {error}",
+            status=error.status,
+            retry_after=wait,
+        )
+
+    # State changes
+
+    def _announce_line(self, change: Change | None) -> None:
+        if change is None:
+            return
+        if change.open:
+            logger.warning(
+                "no requests for now, signals wait, next try in %.0f s: %s", change.seconds, change.reason
+            )
+        else:
+            logger.warning("requests are answered again after %.0f s", change.seconds)
+
+    def _announce_model(self, call: Call, model: str, change: Change | None) -> None:
+        if change is None:
+            return
+        if not change.open:
+            logger.warning("model %s answers again after %.0f s", model, change.seconds)
+            return
+        instead = self._board.first_ready(call.models)
+        if instead is not None:
+            logger.warning(
+                "model %s is down and %s is asked instead, next try in %.0f s: %s",
+                model, instead, change.seconds, change.reason,
+            )  # fmt: skip
+        else:
+            logger.warning(
+                "model %s is down and no other is left, its signals wait, next try in %.0f s: %s",
+                model, change.seconds, str(self._board.refusal(call.models)),
+            )  # fmt: skip

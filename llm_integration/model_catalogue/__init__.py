@@ -1,0 +1,6 @@
+"""What OpenRouter says about its models: price, context, parameters, end. Read once a day, kept on disk."""
+
+from llm_integration.model_catalogue.catalogue import ModelCatalogue
+from llm_integration.model_catalogue.listing import Listing, ModelInfo
+
+__all__ = ["Listing", "ModelCatalogue", "ModelInfo"]

@@ -1,0 +1,198 @@
+"""ModelCatalogue: the models of one server, read once a day and kept on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import aiohttp
+
+from llm_integration.budget.prices import Price
+from llm_integration.config import DEFAULT_BASE_URL, normalise_model_id
+from llm_integration.model_catalogue.files import (
+    cache_file,
+    parse,
+    read_cache,
+    read_shipped,
+    write_cache,
+)
+from llm_integration.model_catalogue.listing import MOST_LISTING_BYTES, Listing, ModelInfo
+
+__all__ = ["ModelCatalogue"]
+
+logger = logging.getLogger(__name__)
+
+MAX_AGE = timedelta(days=1)
+RETRY_SECONDS = 3_600.0
+FETCH_SECONDS = 30.0
+WARN_DAYS = 30
+SIMULATED_PREFIX = "simulated/"
+VARIANTS = (":nitro", ":floor", ":exacto", ":online")
+"""Ways to choose a provider that may be added to any id; what they cost is not listed."""
+
+
+class ModelCatalogue:
+    """What the server at ``base_url`` says about its models.
+
+    ``find`` and ``price`` answer at once from memory, which is empty until ``load``. ``run`` keeps it fresh
+    and is to be owned as a task; ``refresh`` reads once. ``cache_folder`` None keeps nothing on disk. The
+    copy that ships serves only for OpenRouter itself. ``wall_clock`` in epoch seconds.
+    """
+
+    def __init__(
+        self,
+        base_url: str = DEFAULT_BASE_URL,
+        *,
+        cache_folder: Path | None = None,
+        wall_clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._file = None if cache_folder is None else cache_file(cache_folder, self._base_url)
+        self._wall_clock = wall_clock
+        self._sleep = sleep
+        self._listing = Listing()
+        self._failing = False
+
+    @property
+    def as_of(self) -> datetime | None:
+        """When the server said what is known here; None while nothing is."""
+        return self._listing.as_of
+
+    @property
+    def models(self) -> tuple[ModelInfo, ...]:
+        """Every model that is known."""
+        return tuple(self._listing.models.values())
+
+    def find(self, model: str) -> ModelInfo | None:
+        """What is known about ``model``; None if nothing is.
+
+        For a variant that only chooses the provider (``:nitro``) it is what is known of the model itself,
+        without a price. A ``simulated/`` in front does not count.
+        """
+        name = normalise_model_id(model.removeprefix(SIMULATED_PREFIX))
+        info = self._listing.models.get(name)
+        if info is not None or not name.endswith(VARIANTS):
+            return info
+        base = self._listing.models.get(name.rpartition(":")[0])
+        if base is None:
+            return None
+        return ModelInfo(
+            name,
+            base.context_length,
+            None,
+            base.supported_parameters,
+            base.expiration_date,
+            base.max_completion_tokens,
+            base.reasoning_mandatory,
+        )
+
+    def price(self, model: str) -> Price | None:
+        """USD per token and request of ``model``; None when unknown."""
+        info = self.find(model)
+        return None if info is None else info.price
+
+    def warnings(self, models: Iterable[str], today: date) -> list[str]:
+        """One line for each of ``models`` that is unknown, gone, or announced to go within 30 days."""
+        lines = (self._warning(model, today) for model in dict.fromkeys(models))
+        return [line for line in lines if line is not None]
+
+    def _warning(self, model: str, today: date) -> str | None:
+        info = self.find(model)
+        if info is None:
+            if normalise_model_id(model) in self._listing.retired:
+                return f"model {model} is no longer offered; choose another one"
+            missing = self._listing.complete and not model.startswith(("~", "openrouter/"))
+            return f"model {model} is not among those offered at {self._base_url}" if missing else None
+        end = info.expiration_date
+        if end is None or end > today + timedelta(days=WARN_DAYS):
+            return None
+        if end <= today:
+            return f"model {model} was announced to be gone from {end.isoformat()} on; choose another one"
+        days = (end - today).days
+        return f"model {model} will be gone from {end.isoformat()} on, in {days} days; choose another one"
+
+    def load_now(self) -> None:
+        """Read the copy on disk, else the one that ships. Blocks; for programs without an event loop."""
+        self._listing = self._from_disk()
+
+    async def load(self) -> None:
+        """``load_now`` in a thread."""
+        self._listing = await asyncio.to_thread(self._from_disk)
+
+    async def refresh(self) -> bool:
+        """Ask the server now, within 30 seconds. False when it does not answer; what was known then stays."""
+        try:
+            async with asyncio.timeout(FETCH_SECONDS):
+                body = await self._fetch()
+            moment = datetime.fromtimestamp(self._wall_clock(), UTC)
+            self._listing = await asyncio.to_thread(parse, body, moment)
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            self._tell_failure(error)
+            return False
+        self._failing = False
+        await self._keep()
+        return True
+
+    async def run(self) -> None:
+        """Load, then ask the server whenever what is known is a day old; ends only by cancellation."""
+        if self._listing.as_of is None:
+            await self.load()
+        while True:
+            wait = self._fresh_for()
+            if wait <= 0:
+                wait = MAX_AGE.total_seconds() if await self.refresh() else RETRY_SECONDS
+            await self._sleep(wait)
+
+    def _fresh_for(self) -> float:
+        """Seconds until the server is to be asked again."""
+        if self._listing.as_of is None or not self._listing.complete:
+            return 0.0
+        age = self._wall_clock() - self._listing.as_of.timestamp()
+        return MAX_AGE.total_seconds() - age if age >= 0 else 0.0  # read in the future: the clock was wrong
+
+    async def _fetch(self) -> bytes:
+        """The list, without a key: nobody needs one for it."""
+        async with (
+            aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
+            session.get(f"{self._base_url}/models", allow_redirects=False) as response,
+        ):
+            if response.status != 200:
+                raise ValueError(f"HTTP {response.status}")
+            chunks: list[bytes] = []
+            size = 0
+            while chunk := await response.content.readany():
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > MOST_LISTING_BYTES:
+                    raise ValueError(f"the list is longer than {MOST_LISTING_BYTES} bytes")
+            return b"".join(chunks)
+
+    async def _keep(self) -> None:
+        if self._file is None:
+            return
+        try:
+            await asyncio.to_thread(write_cache, self._file, self._base_url, self._listing)
+        except OSError as error:
+            logger.warning("the list of models cannot be kept in %s: %s", self._file, error)
+
+    def _from_disk(self) -> Listing:
+        kept = None if self._file is None else read_cache(self._file, self._base_url)
+        if kept is not None:
+            return kept
+        return read_shipped() if self._base_url == DEFAULT_BASE_URL else Listing()
+
+    def _tell_failure(self, error: Exception) -> None:
+        if self._failing:
+            return
+        self._failing = True
+        known = self._listing.as_of
+        since = f"what was known on {known:%Y-%m-%d} stays in use" if known else "prices stay unknown"
+        logger.warning(
+            "the list of models at %s cannot be read, %s: %s",
+            self._base_url, since, str(error)[:200] or type(error).__name__,
+        )  # fmt: skip

@@ -1,0 +1,73 @@
+"""The copies of the list of models on disk: the cached one and the one that ships. All of it blocks."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from datetime import UTC, datetime
+from hashlib import blake2b
+from importlib.resources import files
+from pathlib import Path
+
+from llm_integration.model_catalogue.listing import (
+    MOST_LISTING_BYTES,
+    Listing,
+    read_head,
+    read_listing,
+    write_listing,
+)
+
+__all__ = ["cache_file", "parse", "read_cache", "read_shipped", "write_cache"]
+
+
+def cache_file(folder: Path, base_url: str) -> Path:
+    """Where the list of the server at ``base_url`` is kept: each server has its own models and prices."""
+    digest = blake2b(base_url.encode(), digest_size=6).hexdigest()
+    return folder / f"models-{digest}.json"
+
+
+def read_cache(file: Path, base_url: str) -> Listing | None:
+    """The kept list; None if there is none, or it is damaged or another server's."""
+    try:
+        if file.stat().st_size > MOST_LISTING_BYTES:
+            return None
+        text = file.read_text(encoding="utf-8")
+        head = read_head(text)
+        if head is None or head[0] != base_url:
+            return None
+        return read_listing(text, as_of=head[1], between=_give_way)
+    except (OSError, ValueError):
+        return None
+
+
+def write_cache(file: Path, base_url: str, listing: Listing) -> None:
+    """Keep ``listing``, atomically. Raises OSError."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as out:
+            out.write(write_listing(listing, base_url, between=_give_way))
+        Path(name).replace(file)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def read_shipped() -> Listing:
+    """The few models that the library itself names, as known when it was made."""
+    text = files("llm_integration.model_catalogue").joinpath("shipped.json").read_text(encoding="utf-8")
+    as_of = datetime.fromisoformat(json.loads(text)["as_of"]).replace(tzinfo=UTC)
+    listing = read_listing(text, as_of=as_of, complete=False)
+    return Listing(listing.models, as_of, complete=False, retired=frozenset(json.loads(text)["retired"]))
+
+
+def parse(body: bytes, as_of: datetime) -> Listing:
+    """The list in a server's answer. Raises ValueError."""
+    return read_listing(body.decode("utf-8-sig", "replace"), as_of=as_of, between=_give_way)
+
+
+def _give_way() -> None:
+    """Hand the interpreter to the event loop's thread, which must not wait for the whole list."""
+    time.sleep(0)

@@ -1,0 +1,294 @@
+"""Intake: where waiting signals come from, and who may be asked about next."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+from llm_integration.config import LLMConfig
+from llm_integration.domain import Claim, Signal
+from llm_integration.memory_store import SignalMemoryStore
+from llm_integration.routing import Router
+from llm_integration.signal_formatter import SignalFormatter
+from llm_integration.worker.jobs import Job, one_line
+from llm_integration.worker.loads import Load, signals_per_request, sort_into_loads
+from llm_integration.worker.outage import Outage
+from llm_integration.worker.ports import Processor, TaskDatabase
+
+__all__ = ["Intake"]
+
+logger = logging.getLogger(__name__)
+
+
+class Intake:
+    """Takes signals from memory, PostgreSQL and the worker's own hands, claims them, and makes loads of them.
+
+    ``elsewhere`` is told of a signal that another worker has; ``expire`` ends one that is too old.
+    """
+
+    def __init__(
+        self,
+        config: LLMConfig,
+        memory_store: SignalMemoryStore,
+        database: TaskDatabase | None,
+        processor: Processor,
+        *,
+        router: Router,
+        formatters: Mapping[str | None, SignalFormatter],
+        worker_id: str,
+        outage: Outage,
+        clock: Callable[[], float],
+        elsewhere: Callable[[Job], None],
+        expire: Callable[[Job, str], None],
+        holds: Callable[[], Sequence[str]],
+    ) -> None:
+        self._config = config
+        self._store = memory_store
+        self._database = database
+        self._processor = processor
+        self._router = router
+        self._formatters = formatters
+        self._worker_id = worker_id
+        self._outage = outage
+        self._clock = clock
+        self._elsewhere = elsewhere
+        self._expire = expire
+        self._holds = holds
+        self._parked: list[tuple[float, int, Job]] = []
+        self._numbers = itertools.count()
+        self._given_up: list[Claim] = []
+        self._look_again = False
+        self._told_why_alone = False
+        self.recovered: deque[Job] = deque()
+        """Signals in hand that are next: claimed ones, and such as come back from a lane."""
+        self.unfinished: dict[str, Job] = {}
+        """Every signal in hand, by id."""
+
+    @property
+    def waiting(self) -> int:
+        """Signals that nobody is asking about at the moment."""
+        return self._store.get_statistics()["pending"] + len(self.recovered) + len(self._parked)
+
+    @property
+    def parked(self) -> int:
+        """Signals that wait for room in a budget."""
+        return len(self._parked)
+
+    # What is to be asked about next
+
+    async def next_loads(self, lanes: int) -> list[Load]:
+        """Loads for at most ``lanes`` lanes; none while no request may be sent."""
+        await self._release_given_up()
+        if self._processor.ready_in() > 0:
+            self._expire_waiting()
+            return []
+        size, requests = self._how_many(lanes)
+        jobs = await self._collect(size * requests)
+        return self._loads(jobs, size)
+
+    def pause(self) -> float:
+        """Seconds after which it is worth looking again though nothing has happened."""
+        pause = self._config.poll_interval
+        for wait in (self._processor.ready_in(), self._until_room(), self._until_parked()):
+            if wait > 0:
+                pause = min(pause, wait)
+        return pause
+
+    def _how_many(self, lanes: int) -> tuple[int, int]:
+        """Signals per request, and requests.
+
+        Batches are made when a request may be sent and not before, so that they hold whatever waits by then.
+        """
+        if self._config.batch_size == 1:
+            return 1, lanes
+        free, _ = self._processor.room()
+        size = signals_per_request(
+            self._config.batch_size, waiting=self.waiting, free=free, lanes=self._config.max_concurrency
+        )
+        return size, min(lanes, free)
+
+    def _until_room(self) -> float:
+        return 0.0 if self._config.batch_size == 1 else self._processor.room()[1]
+
+    def _until_parked(self) -> float:
+        return max(0.001, self._parked[0][0] - self._clock()) if self._parked else 0.0
+
+    def _loads(self, jobs: Sequence[Job], size: int) -> list[Load]:
+        backlog = self.waiting + len(jobs)
+        chosen = []
+        for job in jobs:
+            choice = self._router.choose(job.signal, backlog=backlog)
+            chosen.append((job, choice, self._formatters[choice.prompt]))
+        loads = sort_into_loads(chosen, size, across_time=self._config.batch_across_time)
+        if size > 1 and len(loads) == len(jobs) > 1 and not self._told_why_alone:
+            self._told_why_alone = True
+            logger.info(
+                "signals of different times are asked about one by one, so that none sees what came after it;"
+                " batch_across_time lets them share a request"
+            )
+        return loads
+
+    async def _collect(self, room: int) -> list[Job]:
+        jobs = [self.recovered.popleft() for _ in range(min(room, len(self.recovered)))]
+        jobs += await self._claimed(self._due(room - len(jobs)))
+        if not self.recovered and self._look_again:
+            self._look_again = False
+            jobs += await self._claim_waiting(room - len(jobs))
+        jobs += await self._from_memory(room - len(jobs))
+        return jobs
+
+    def _due(self, room: int) -> list[Job]:
+        jobs: list[Job] = []
+        while len(jobs) < room and self._parked and self._parked[0][0] <= self._clock():
+            jobs.append(heapq.heappop(self._parked)[2])
+        return jobs
+
+    async def _from_memory(self, room: int) -> list[Job]:
+        if room <= 0:
+            return []
+        jobs = []
+        for entry in self._store.take_pending(room):
+            job = Job(
+                signal=Signal.from_mapping(entry.signal_id, entry.signal_data),
+                accepted_at=entry.added_at,
+                deadline=entry.added_at + self._config.signal_max_age_seconds,
+            )
+            self.unfinished[job.signal_id] = job
+            jobs.append(job)
+        return await self._claimed(jobs)
+
+    async def _claimed(self, jobs: list[Job]) -> list[Job]:
+        if self._database is None or not jobs or not self._outage.worth_asking:
+            return jobs
+        try:
+            claims = await self._database.claim_signals(
+                [job.signal for job in jobs],
+                worker_id=self._worker_id, lease_seconds=self._config.lease_seconds,
+            )  # fmt: skip
+        except Exception as error:
+            self._outage.failed(error)
+            return jobs
+        self._outage.over()
+        granted = []
+        for job in jobs:
+            job.claim = claims.get(job.signal_id)
+            if job.claim is None:
+                self._elsewhere(job)
+            else:
+                granted.append(job)
+        return granted
+
+    # PostgreSQL
+
+    async def look_for_waiting(self) -> None:
+        """Take what waits in PostgreSQL, or was abandoned there, as far as there is room."""
+        if self._processor.ready_in() <= 0:
+            self.recovered.extend(
+                await self._claim_waiting(self._config.max_concurrency - len(self.recovered))
+            )
+
+    async def _claim_waiting(self, room: int) -> list[Job]:
+        if self._database is None or room <= 0 or not self._outage.worth_asking:
+            return []
+        known = [*self._store.ids(), *self.unfinished, *self._holds()]
+        try:
+            found = await self._database.claim_waiting(
+                worker_id=self._worker_id, limit=room,
+                lease_seconds=self._config.lease_seconds, exclude=known,
+            )  # fmt: skip
+        except Exception as error:
+            self._outage.failed(error)
+            return []
+        self._look_again = len(found) >= room
+        return [self._recover(claim, signal) for claim, signal in found]
+
+    def _recover(self, claim: Claim, signal: Signal) -> Job:
+        accepted = self._clock() - claim.age_seconds
+        job = Job(signal, accepted, accepted + self._config.signal_max_age_seconds, claim, from_memory=False)
+        self.unfinished[job.signal_id] = job
+        return job
+
+    # What comes back
+
+    def again(self, job: Job) -> None:
+        """A signal is to be asked about once more, before all that wait."""
+        self.recovered.appendleft(job)
+
+    def put_back(self, job: Job) -> None:
+        """Nothing can be sent for now: the signal is pending again, in memory and in PostgreSQL."""
+        self.unfinished.pop(job.signal_id, None)
+        self._give_up(job)
+        if job.from_memory:
+            self._store.requeue([job.signal_id])
+        else:
+            self._look_again = True
+
+    def park(self, job: Job, seconds: float, reason: str) -> None:
+        """A budget has no room for this signal for ``seconds``; meanwhile it is pending in PostgreSQL."""
+        self._give_up(job)
+        job.held_up = reason
+        wake_at = min(self._clock() + seconds, job.deadline)
+        heapq.heappush(self._parked, (wake_at, next(self._numbers), job))
+
+    def _give_up(self, job: Job) -> None:
+        if job.claim is not None:
+            self._given_up.append(job.claim)
+            job.claim = None
+
+    async def _release_given_up(self) -> None:
+        claims, self._given_up = self._given_up, []
+        if not claims or self._database is None or not self._outage.worth_asking:
+            return
+        try:
+            await self._database.release(claims)
+        except Exception as error:  # they stay ours, and can be claimed again by us
+            self._outage.failed(error)
+
+    def _expire_waiting(self) -> None:
+        """While no request may be sent, end the signals that have grown too old."""
+        limit = self._clock() - self._config.signal_max_age_seconds
+        while self._store.get_pending_signals(1):
+            entries = self._store.take_pending(1)
+            if not entries:
+                return
+            entry = entries[0]
+            if entry.added_at > limit:
+                self._store.requeue([entry.signal_id])
+                return
+            job = Job(
+                Signal.from_mapping(entry.signal_id, entry.signal_data), entry.added_at,
+                entry.added_at + self._config.signal_max_age_seconds,
+            )  # fmt: skip
+            self._expire(job, self._processor.stopped_reason() or "no request could be sent")
+
+    # Ending
+
+    def take_waiting(self) -> list[Job]:
+        """Everything in hand that nobody is asking about; it is not unfinished any more."""
+        jobs = [*self.recovered, *(job for _, _, job in self._parked)]
+        self.recovered.clear()
+        self._parked.clear()
+        for job in jobs:
+            self.unfinished.pop(job.signal_id, None)
+        return jobs
+
+    async def give_back(self, abandoned: Sequence[Job], timeout: float) -> None:
+        """What was claimed and not answered is pending again, here and in PostgreSQL."""
+        jobs = [*abandoned, *self.unfinished.values()]
+        self.unfinished.clear()
+        self._store.requeue([job.signal_id for job in jobs if job.from_memory])
+        claims = [*self._given_up, *(job.claim for job in jobs if job.claim is not None)]
+        if self._database is None:
+            return
+        try:
+            async with asyncio.timeout(timeout):
+                if claims:
+                    await self._database.release(claims)
+                await self._database.retire_worker(self._worker_id)
+        except Exception as error:  # its lease runs out by itself
+            reason = one_line(str(error) or type(error).__name__)
+            logger.warning("tasks not handed back (%s); free in %g s", reason, self._config.lease_seconds)

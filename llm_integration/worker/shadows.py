@@ -1,0 +1,102 @@
+"""Shadows: other models or prompts asked about a sample of the signals, for comparison only."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from llm_integration.config.routes import Shadow
+from llm_integration.domain import Opinion
+from llm_integration.errors import CallError, ConfigError, OversizeRequestError
+from llm_integration.routing import RouteChoice
+from llm_integration.second_opinion import in_shadow_sample
+from llm_integration.signal_formatter import SignalFormatter
+from llm_integration.worker.asking import Asker, opinion_of
+from llm_integration.worker.jobs import Job, one_line
+from llm_integration.worker.ports import TaskDatabase
+
+__all__ = ["Shadows"]
+
+logger = logging.getLogger(__name__)
+
+MOST_AT_ONCE = 4
+"""Shadow calls in flight; a signal that comes on top of them is left out of the sample and counted."""
+STORE_TRIES = 5
+STORE_PAUSE_SECONDS = 2.0
+
+
+class Shadows:
+    """Asks shadows in tasks of its own, after the signal was answered. Nothing here delays a rating."""
+
+    def __init__(
+        self,
+        shadows: Sequence[Shadow],
+        asker: Asker,
+        database: TaskDatabase | None,
+        formatters: Mapping[str | None, SignalFormatter],
+    ) -> None:
+        self._shadows = shadows
+        self._asker = asker
+        self._database = database
+        self._formatters = formatters
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.asked = 0
+        self.left_out = 0
+
+    def consider(self, job: Job, choice: RouteChoice) -> None:
+        """Ask the shadows in whose sample this signal is; returns at once."""
+        if self._database is None:
+            return
+        for number, shadow in enumerate(self._shadows):
+            salt = f"{number}:{shadow.model}:{shadow.prompt}"
+            if not in_shadow_sample(job.signal_id, shadow.share, salt):
+                continue
+            if len(self._tasks) >= MOST_AT_ONCE:
+                self.left_out += 1
+                continue
+            task = asyncio.create_task(self._ask(self._database, job, choice, shadow), name="sidecar shadow")
+            self._tasks.add(task)
+            task.add_done_callback(self._done)
+
+    async def stop(self, timeout: float) -> None:
+        """End what is under way."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=timeout)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("a shadow call failed inside the sidecar: %s", one_line(repr(error), 300))
+
+    async def _ask(self, database: TaskDatabase, job: Job, choice: RouteChoice, shadow: Shadow) -> None:
+        model = shadow.model or choice.plan.model
+        plan = replace(choice.plan, model=model, fallbacks=())
+        formatter = self._formatters[shadow.prompt or choice.prompt]
+        self.asked += 1
+        try:
+            voice = await self._asker.voice_alone(job.signal, job.deadline, plan, formatter)
+        except (CallError, OversizeRequestError, ConfigError) as error:
+            opinion = opinion_of("shadow", model, job.signal_id, error)
+        else:
+            opinion = opinion_of("shadow", model, job.signal_id, voice)
+        await self._store(database, job.signal_id, opinion)
+
+    async def _store(self, database: TaskDatabase, signal_id: str, opinion: Opinion) -> None:
+        """A comparison that cannot be stored after a few tries is dropped: it is no result."""
+        for attempt in range(STORE_TRIES):
+            try:
+                await database.save_opinions(signal_id, [opinion])
+            except Exception as error:
+                if attempt == STORE_TRIES - 1 or not getattr(error, "retryable", True):
+                    logger.warning(
+                        "signal %s: a shadow's opinion is not stored: %s",
+                        one_line(signal_id), one_line(str(error), 200),
+                    )  # fmt: skip
+                    return
+                await asyncio.sleep(STORE_PAUSE_SECONDS)
+            else:
+                return

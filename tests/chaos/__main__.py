@@ -1,0 +1,108 @@
+"""The long chaos run: ``python -m tests.chaos --kills 200 --seed 1``; prints a report, exit status 1 if bad.
+
+Kills at seeded random moments, every outage of PostgreSQL, and the take-over of a killed program's tasks with
+the default lease. The server is that of the tests (``TEST_DATABASE_URL``, or an embedded one).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from llm_integration import LLMConfig
+from tests.chaos.kill_rounds import Databases, plan_rounds, run_rounds
+from tests.chaos.report import Report
+from tests.chaos.test_postgres_outages import OUTAGES, go_through
+from tests.chaos.test_two_processes import TAKE_OVER_SECONDS, take_over
+from tests.conftest import PostgresForTests
+
+OUTAGE_SECONDS = (0.5, 8.0)
+PROGRESS_SECONDS = 15.0
+
+
+def say(text: str) -> None:
+    """A line for whoever watches."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+async def every_outage(folder: Path, databases: Databases, report: Report, *, times: int) -> None:
+    """Each way of losing PostgreSQL, ``times`` times, for a random while."""
+    chance = random.Random(report.seed)
+    for number in range(times):
+        for outage in OUTAGES:
+            away = chance.uniform(*OUTAGE_SECONDS) if number else OUTAGE_SECONDS[0] * 2
+            try:
+                url = await asyncio.to_thread(databases)
+                outcome = await go_through(outage, url, folder / f"{outage}-{number}", away=away)
+            except (AssertionError, TimeoutError) as error:
+                report.problems.append(f"{outage}: {type(error).__name__}: {error}")
+                continue
+            report.add_outage(
+                outcome.signals_in, outcome.signals, duplicates=outcome.duplicates,
+                torn_lines=outcome.torn_lines, pause=outcome.longest_bar_seconds,
+                problems=[f"{outage}: {text}" for text in outcome.broken(0.0)],
+            )  # fmt: skip
+
+
+async def take_over_by_default(folder: Path, databases: Databases, report: Report) -> None:
+    """How long a killed program's tasks wait for another one with the lease and interval of the defaults."""
+    defaults = LLMConfig()
+    report.kills += 1
+    try:
+        report.take_over_seconds = await take_over(
+            await asyncio.to_thread(databases), folder,
+            lease_seconds=defaults.lease_seconds, poll_interval=defaults.poll_interval,
+        )  # fmt: skip
+    except (AssertionError, TimeoutError) as error:
+        report.problems.append(f"take-over: not within {TAKE_OVER_SECONDS:g} s ({type(error).__name__})")
+
+
+async def run(kills: int, folder: Path, databases: Databases, report: Report) -> None:
+    """Everything, one after the other."""
+    said = time.monotonic()
+
+    async def told() -> None:
+        nonlocal said
+        if time.monotonic() - said > PROGRESS_SECONDS:
+            said = time.monotonic()
+            say(f"{report.kills} kills, {report.rounds} sessions, {len(report.problems)} promises broken")
+
+    await run_rounds(plan_rounds(kills, report.seed), folder, databases, report, told=told)
+    await every_outage(folder, databases, report, times=2)
+    await take_over_by_default(folder / "take-over", databases, report)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit status: 0 when every promise held."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__.partition("\n\n")[0])
+    parser.add_argument("--kills", type=int, default=200, metavar="N", help="how many kills (default: 200)")
+    parser.add_argument("--seed", type=int, default=None, metavar="N", help="default: drawn at random")
+    parser.add_argument(
+        "--keep", action="store_true", help="keep the folder of the runs also when all is well"
+    )
+    args = parser.parse_args(arguments)
+    seed = args.seed if args.seed is not None else random.SystemRandom().randrange(1_000_000)
+    folder, report = Path(tempfile.mkdtemp(prefix="chaos-")), Report(seed)
+    say(f"seed {seed}, folder {folder}")
+    server = PostgresForTests()
+    server.start()
+    try:
+        asyncio.run(run(args.kills, folder, server.create, report))
+    finally:
+        server.stop()
+        say("\n".join(report.lines()))
+    if report.good and not args.keep:
+        shutil.rmtree(folder, ignore_errors=True)
+    return 0 if report.good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""A fault inside the sidecar itself: logged with its cause, restarted with longer pauses, counted."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from llm_integration import LLMConfig, LLMWorker, SignalMemoryStore
+from llm_integration.domain import LLMAnalysis, Signal
+from llm_integration.worker.supervision import Supervisor
+from tests.unit.worker_parts import MemoryDatabase, ScriptedProcessor, signal_mapping
+
+
+class Enough(BaseException):
+    """Ends a loop that would go on for ever."""
+
+
+async def test_a_loop_that_keeps_crashing_is_restarted_with_growing_pauses(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The pause doubles to its bound and starts over after a long good run; every crash counts."""
+    now, pauses = 0.0, []
+    runs = [0.0, 0.0, 0.0, 0.0, 100.0, 0.0]
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    async def loop() -> None:
+        nonlocal now
+        if not runs:
+            raise Enough
+        now += runs.pop(0)
+        raise ZeroDivisionError("the cause")
+
+    supervisor = Supervisor(clock=lambda: now, sleep=sleep, first_pause=1.0, longest_pause=5.0)
+    with caplog.at_level(logging.ERROR), pytest.raises(Enough):
+        await supervisor.keep("writer", loop)
+    assert pauses == [1.0, 2.0, 4.0, 5.0, 1.0, 2.0]
+    assert supervisor.crashes == {"writer": 6}
+    assert len(caplog.records) == 6
+    assert all("the cause" in (record.exc_text or "") for record in caplog.records)
+
+
+async def test_a_loop_that_returns_or_is_cancelled_is_not_restarted() -> None:
+    """The end of the work and a cancellation are no crashes."""
+    supervisor = Supervisor(clock=lambda: 0.0)
+
+    async def done() -> None:
+        return
+
+    await supervisor.keep("done", done)
+    task = asyncio.create_task(supervisor.keep("waiting", asyncio.Event().wait))  # type: ignore[arg-type]  # its result is not used
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert supervisor.crashes == {}
+
+
+class FaultySink:
+    """Files that have a bug on the second row."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def start(self) -> None:
+        """Nothing to start."""
+
+    def write_analysis(self, signal: Signal, analysis: LLMAnalysis) -> bool:
+        """Fails once."""
+        self.calls += 1
+        if self.calls == 2:
+            raise RuntimeError("a bug in the files")
+        return True
+
+
+async def test_a_crash_on_the_way_to_the_files_costs_no_result(caplog: pytest.LogCaptureFixture) -> None:
+    """One traceback, one count; every result is stored, the host is told about those that follow."""
+    database, sink, store = MemoryDatabase(), FaultySink(), SignalMemoryStore()
+    worker = LLMWorker(
+        LLMConfig(base_url="http://127.0.0.1:9/v1", max_concurrency=2), store, database, sink,
+        processor=ScriptedProcessor(),
+    )  # fmt: skip
+    seen: list[str] = []
+
+    async def tell(analysis: LLMAnalysis) -> None:
+        seen.append(analysis.signal_id)
+
+    worker.subscribe(tell)
+    running = asyncio.create_task(worker.run())
+    with caplog.at_level(logging.ERROR):
+        for number in range(6):
+            store.add_signal(signal_mapping(f"s{number}"))
+            assert await worker.drain(10)
+        await worker.stop(2)
+        await running
+    names = {f"s{number}" for number in range(6)}
+    assert set(database.results) == names
+    assert worker.get_statistics()["crashes"] == {"writer": 1}
+    assert sum("a bug in the files" in (record.exc_text or "") for record in caplog.records) == 1
+    assert len(seen) == len(set(seen))
+    assert names - set(seen) <= {"s1"}

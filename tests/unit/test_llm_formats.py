@@ -1,0 +1,130 @@
+"""Which response format is asked for, and when a server is understood to refuse it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from llm_integration.errors import ModelUnavailableError, RequestRejectedError
+from llm_integration.llm_processor.formats import choose_format, refuses_format, response_format
+from llm_integration.reply_schema import BATCH_SCHEMA, SINGLE_SCHEMA
+from llm_integration.routing import CallPlan
+
+PLAN = CallPlan("a/b", response_schema=SINGLE_SCHEMA)
+PLAIN = CallPlan("a/b")
+
+
+@dataclass(frozen=True)
+class Listed:
+    supported_parameters: frozenset[str] | None
+
+
+ALL = Listed(frozenset({"structured_outputs", "response_format", "temperature"}))
+OBJECT = Listed(frozenset({"response_format"}))
+NOTHING = Listed(frozenset({"temperature"}))
+UNSAID = Listed(None)
+
+
+@pytest.mark.parametrize(
+    ("setting", "plan", "listed", "expected"),
+    [
+        ("auto", PLAN, ALL, "json_schema"),
+        ("auto", PLAN, OBJECT, "json_object"),
+        ("auto", PLAN, NOTHING, "text"),
+        ("auto", PLAN, UNSAID, "json_object"),
+        ("auto", PLAN, None, "json_object"),
+        ("auto", PLAIN, ALL, "json_object"),
+        ("auto", PLAIN, Listed(frozenset({"structured_outputs"})), "json_object"),
+        ("json_schema", PLAN, ALL, "json_schema"),
+        ("json_schema", PLAN, None, "json_schema"),
+        ("json_schema", PLAN, OBJECT, "json_object"),
+        ("json_schema", PLAN, NOTHING, "text"),
+        ("json_schema", PLAIN, None, "json_object"),
+        ("json_object", PLAN, ALL, "json_object"),
+        ("json_object", PLAN, NOTHING, "json_object"),
+        ("text", PLAN, ALL, "text"),
+    ],
+)
+def test_the_strictest_format_that_the_model_is_known_to_take(
+    setting: str, plan: CallPlan, listed: Listed | None, expected: str
+) -> None:
+    """By the setting, the plan's schema and the listing; unknown is trusted only when asked for by name."""
+    assert choose_format(setting, plan, listed, frozenset()) == expected
+
+
+def test_what_was_refused_is_not_asked_for_again() -> None:
+    """One step down each time, and text at the end."""
+    assert choose_format("auto", PLAN, ALL, {"json_schema"}) == "json_object"
+    assert choose_format("json_schema", PLAN, None, {"json_schema", "json_object"}) == "text"
+    assert choose_format("json_object", PLAN, None, {"json_object"}) == "text"
+
+
+def test_the_schema_is_sent_strict_and_by_name() -> None:
+    """As OpenRouter wants it; the other formats are their name alone."""
+    assert response_format("json_schema", PLAN) == {
+        "type": "json_schema",
+        "json_schema": {"name": "signal_rating", "strict": True, "schema": SINGLE_SCHEMA},
+    }
+    assert response_format("json_object", PLAN) == {"type": "json_object"}
+    assert response_format("text", PLAIN) == {"type": "text"}
+
+
+def test_a_plan_for_a_batch_asks_for_a_batch() -> None:
+    """Another schema under another name and more room; without a schema only the room changes."""
+    batch = PLAN.for_batch(5_000)
+    assert (batch.max_tokens, batch.response_schema, batch.model) == (5_000, BATCH_SCHEMA, "a/b")
+    assert batch.schema_name != PLAN.schema_name
+    assert PLAIN.for_batch(5_000) == CallPlan("a/b", max_tokens=5_000)
+
+
+FORBIDDEN = {"minimum", "maximum", "exclusiveMinimum", "minItems", "maxItems", "$ref", "const", "format"}
+
+
+@pytest.mark.parametrize("schema", [SINGLE_SCHEMA, BATCH_SCHEMA], ids=["single", "batch"])
+def test_the_schemas_are_what_gemini_and_openai_take(schema: Any) -> None:
+    """No bounds and references; of every object all keys are required and no others allowed."""
+
+    def check(node: Any) -> None:
+        if isinstance(node, dict):
+            assert not FORBIDDEN & node.keys()
+            if node.get("type") == "object":
+                assert node["required"] == list(node["properties"])
+                assert node["additionalProperties"] is False
+            for value in node.values():
+                check(value)
+
+    check(schema)
+    reading = schema["properties"].get("signals", {}).get("items", schema)["properties"]
+    assert reading["choppiness"]["enum"] == ["yes", "no"]
+    assert reading["rating"]["type"] == "integer"
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "text", "expected"),
+    [
+        ("json_schema", 400, "The specified schema produces a constraint that has too many states", True),
+        ("json_schema", 400, "Request contains an invalid argument. (INVALID_ARGUMENT)", True),
+        ("json_schema", 422, "response_format.json_schema is not supported", True),
+        ("json_schema", 404, "No endpoints found that can handle the requested parameters.", True),
+        ("json_object", 400, "'response_format.type' must be 'json_schema' or 'text'", True),
+        ("json_object", 400, "This model does not support JSON mode", True),
+        ("json_object", 404, "No endpoints found that can handle the requested parameters.", False),
+        ("json_object", 400, "Invalid request parameters", False),
+        ("json_schema", 400, "This endpoint's maximum context length is 8192 tokens", False),
+        ("text", 400, "response_format is not supported", False),
+        ("json_schema", 502, "schema service failed", False),
+    ],
+)
+def test_a_refusal_of_the_format_is_known_by_its_words(
+    name: str, status: int, text: str, expected: bool
+) -> None:
+    """And only of the format that was asked for."""
+    assert refuses_format(name, RequestRejectedError(text, status=status)) is expected
+
+
+def test_a_missing_model_is_not_a_refused_format() -> None:
+    """Its own words decide."""
+    error = ModelUnavailableError("No endpoints found for a/b.", status=404)
+    assert not refuses_format("json_schema", error)

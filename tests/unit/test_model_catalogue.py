@@ -1,0 +1,451 @@
+"""The list of models: what is read and what is not believed, warnings, the copies on disk, the server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import stat
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm_integration.budget.prices import Price
+from llm_integration.config import DEFAULT_BASE_URL, DEFAULT_MODEL
+from llm_integration.model_catalogue import ModelCatalogue, catalogue
+from llm_integration.model_catalogue.files import cache_file, read_cache, read_shipped, write_cache
+from llm_integration.model_catalogue.listing import (
+    MOST_LISTING_BYTES,
+    Listing,
+    ModelInfo,
+    read_listing,
+    write_listing,
+)
+from llm_integration.simulator import OpenRouterSimulator
+
+FLASH = "google/gemini-2.5-flash"
+FACTS: dict[str, Any] = {  # as OpenRouter lists it
+    "id": FLASH,
+    "canonical_slug": FLASH,
+    "context_length": 1_048_576,
+    "pricing": {"prompt": "0.0000003", "completion": "0.0000025", "request": "0", "image": "0.00124"},
+    "top_provider": {"context_length": 1_048_576, "max_completion_tokens": 65_535},
+    "supported_parameters": ["max_tokens", "response_format", "structured_outputs"],
+    "expiration_date": "2026-12-01",
+    "reasoning": {"mandatory": False},
+}
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+def listed(*entries: object, **more: Any) -> str:
+    return json.dumps({"data": list(entries), "total_count": len(entries)} | more)
+
+
+def one(**changes: Any) -> ModelInfo:
+    return read_listing(listed(FACTS | changes)).models[FLASH]
+
+
+def test_an_entry_is_read_with_everything_that_is_needed() -> None:
+    """Price per token as exact decimals, context, parameters, end."""
+    assert one() == ModelInfo(
+        FLASH,
+        context_length=1_048_576,
+        price=Price(Decimal("0.0000003"), Decimal("0.0000025"), Decimal(0)),
+        supported_parameters=frozenset({"max_tokens", "response_format", "structured_outputs"}),
+        expiration_date=date(2026, 12, 1),
+        max_completion_tokens=65_535,
+        reasoning_mandatory=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "pricing",
+    [
+        None,
+        [],
+        {},
+        {"prompt": "0.1"},
+        {"prompt": "-1", "completion": "-1"},
+        {"prompt": "NaN", "completion": "0"},
+        {"prompt": "Infinity", "completion": "0"},
+        {"prompt": "1e9", "completion": "0"},
+        {"prompt": "free", "completion": "0"},
+        {"prompt": True, "completion": "0"},
+        {"prompt": "0", "completion": "0", "request": "-1"},
+        {"prompt": "0" * 100, "completion": "0"},
+        {"prompt": ["0"], "completion": "0"},
+        {"prompt": "0.1", "completion": "0.1", "overrides": ["x"]},
+        {"prompt": "0.1", "completion": "0.1", "overrides": [{"prompt": "-1"}]},
+    ],
+)
+def test_a_price_that_is_not_plain_is_unknown(pricing: object) -> None:
+    """Never zero and never a part of it; the rest of the entry stands."""
+    assert one(pricing=pricing).price is None
+    assert one(pricing=pricing).context_length == 1_048_576
+
+
+def test_of_several_prices_the_highest_counts() -> None:
+    """A long prompt, or the busy time of day, may cost more: the bound must hold then too."""
+    pricing = {"prompt": "0.1", "completion": 0.2, "overrides": [{"min": 200_000, "prompt": "0.3"}, {}]}
+    assert one(pricing=pricing).price == Price(Decimal("0.3"), Decimal("0.2"))
+    assert one(pricing={"prompt": "0", "completion": "0"}).price == Price(Decimal(0), Decimal(0))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"context_length": "big", "supported_parameters": "all", "expiration_date": 7},
+        {"context_length": -1, "supported_parameters": {}, "expiration_date": "soon"},
+        {"context_length": True, "supported_parameters": None, "expiration_date": "2026-13-01"},
+        {"context_length": 2**60, "supported_parameters": 5, "expiration_date": []},
+    ],
+)
+def test_a_field_of_the_wrong_kind_is_unknown(changes: dict[str, Any]) -> None:
+    """And harms nothing else."""
+    info = one(**changes, top_provider="x", reasoning=[1])
+    assert (info.context_length, info.supported_parameters, info.expiration_date) == (None, None, None)
+    assert info.price is not None
+
+
+def test_entries_that_are_no_models_are_left_out() -> None:
+    """Of two with one id the first stands; a local server's short entries are models too."""
+    wrong: list[object] = [7, None, [], {"id": 3}, {"id": ""}, {"id": "x" * 300}, {"id": "a\nb"}]
+    local = {"id": "llama3", "object": "model"}
+    text = listed(*wrong, local, FACTS, FACTS | {"context_length": 1})
+    models = read_listing(text).models
+    assert list(models) == ["llama3", FLASH]
+    assert models["llama3"] == ModelInfo("llama3")
+    assert models[FLASH].context_length == 1_048_576
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"data": []}',
+        '{"data": {}}',
+        '{"data": [{"id": "a/b"}',
+        '{"data": [{"id": "a/b"}, {"id": ]}',
+        '{"data": [' + "[" * 100_000,
+        '{"data": [{"id": "a/b", "x": "' + "y" * 70_000 + '"}]}',
+        "<html>down</html>",
+    ],
+)
+def test_a_list_that_is_not_whole_is_refused(text: str) -> None:
+    """What is known stays rather than half of something new; an endless entry is not read to its end."""
+    with pytest.raises(ValueError, match=r"list|entry"):
+        read_listing(text)
+
+
+def test_no_more_than_ten_thousand_models_are_kept() -> None:
+    """A list without end does not fill the memory."""
+    assert len(read_listing(listed(*({"id": f"m/{n}"} for n in range(10_500)))).models) == 10_000
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(max_size=8),
+        lambda inner: (
+            st.lists(inner, max_size=4)
+            | st.dictionaries(st.sampled_from(sorted(FACTS)) | st.text(max_size=4), inner, max_size=4)
+        ),
+    )
+)
+def test_nothing_in_a_list_breaks_the_reading(entry: Any) -> None:
+    """Any JSON value in the place of an entry, and in the place of each of its fields."""
+    fields = [FACTS | {name: entry} for name in FACTS if name != "id"]
+    assert FLASH in read_listing(listed(entry, FACTS, *fields)).models
+
+
+def test_other_threads_get_their_turn_between_entries() -> None:
+    """The list is never decoded in one go."""
+    turns: list[int] = []
+    read_listing(listed(*[FACTS] * 400), between=lambda: turns.append(1))
+    assert len(turns) == 400
+
+
+# Finding and warning
+
+
+def filled(*entries: dict[str, Any], base_url: str = "http://127.0.0.1:1/v1") -> ModelCatalogue:
+    """A catalogue whose server said this just now."""
+    found = ModelCatalogue(base_url)
+    found._listing = read_listing(listed(*entries), as_of=NOW)
+    return found
+
+
+def test_models_are_found_by_the_ids_that_are_in_use() -> None:
+    """With the prefix of litellm or of the simulator; of a routing variant the price is not known."""
+    known = filled(FACTS)
+    for name in (FLASH, f"openrouter/{FLASH}", f"simulated/{FLASH}"):
+        assert known.find(name) == one()
+        assert known.price(name) == one().price
+    variant = known.find(f"{FLASH}:nitro")
+    assert variant is not None
+    assert variant.supported_parameters == one().supported_parameters
+    assert known.price(f"{FLASH}:nitro") is None
+    assert known.find(f"{FLASH}:free") is None
+    assert known.find("nobody:nitro") is None
+    assert known.price("nobody/knows") is None
+    assert ModelCatalogue().find(FLASH) is None
+
+
+def test_models_that_end_or_are_unknown_are_warned_of() -> None:
+    """Thirty days ahead, on the day, and for an id that is not offered; each once."""
+    known = filled(FACTS, {"id": "a/stays"}, {"id": "a/later", "expiration_date": "2027-06-01"})
+    names = [
+        FLASH,
+        FLASH,
+        "a/stays",
+        "a/later",
+        "a/unknown",
+        "openrouter/auto",
+        "~google/gemini-flash-latest",
+    ]
+    ahead, unknown = known.warnings(names, date(2026, 11, 22))
+    assert ahead == f"model {FLASH} will be gone from 2026-12-01 on, in 9 days; choose another one"
+    assert "a/unknown" in unknown
+    assert "127.0.0.1:1" in unknown
+    assert known.warnings([FLASH], date(2026, 10, 31)) == []
+    assert len(known.warnings([FLASH], date(2026, 11, 1))) == 1
+    assert "was announced to be gone" in known.warnings([FLASH], date(2026, 12, 1))[0]
+
+
+# The shipped copy and the cache
+
+
+def test_the_shipped_copy_knows_the_default_model_and_invents_nothing() -> None:
+    """Its one price is the published one; the dead default of old files is known to be gone."""
+    shipped = read_shipped()
+    assert DEFAULT_MODEL in shipped.models
+    assert shipped.models[FLASH].price == Price(Decimal("0.0000003"), Decimal("0.0000025"))
+    assert [info.id for info in shipped.models.values() if info.price is not None] == [FLASH]
+    assert not shipped.complete
+    known = ModelCatalogue()
+    known.load_now()
+    dead = "google/gemini-2.5-flash-preview-05-20"
+    assert "no longer offered" in known.warnings([f"openrouter/{dead}"], NOW.date())[0]
+    assert known.warnings(["somebody/new"], NOW.date()) == []
+    local = ModelCatalogue("http://127.0.0.1:11434/v1")
+    local.load_now()
+    assert local.models == ()
+
+
+def test_the_cache_survives_a_round_trip_and_belongs_to_one_server(tmp_path: Path) -> None:
+    """Every field comes back; another server's prices are not taken for this one's."""
+    url, other = "https://a.example/v1", "https://b.example/v1"
+    listing = read_listing(
+        listed(FACTS, {"id": "a/b", "pricing": {"prompt": "1E-7", "completion": "0"}}), as_of=NOW
+    )
+    file = cache_file(tmp_path / "deep" / "folder", url)
+    write_cache(file, url, listing)
+    assert read_cache(file, url) == listing
+    assert read_cache(file, other) is None
+    assert cache_file(tmp_path, url) != cache_file(tmp_path, other)
+    assert [each.name for each in file.parent.iterdir()] == [file.name]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe\x00",
+        b'{"data": [{"id": "a/b"}]}',
+        b'{"source": "u", "as_of": "x", "data": [{"id": "a"}]}',
+    ],
+)
+def test_a_damaged_cache_counts_as_none(tmp_path: Path, content: bytes) -> None:
+    """Whatever stands in the file."""
+    file = tmp_path / "models.json"
+    file.write_bytes(content)
+    assert read_cache(file, "u") is None
+    assert read_cache(tmp_path, "u") is None
+    assert read_cache(tmp_path / "missing", "u") is None
+
+
+def test_a_cache_that_is_too_long_is_not_read(tmp_path: Path) -> None:
+    """Ten megabytes at most."""
+    file = tmp_path / "models.json"
+    file.write_text(write_listing(read_listing(listed(FACTS), as_of=NOW), "u") + " " * MOST_LISTING_BYTES)
+    assert read_cache(file, "u") is None
+
+
+# The server
+
+
+class Clock:
+    """Seconds since the epoch; ``sleep`` lets them pass at once, and ends the test's run after a number."""
+
+    def __init__(self, naps: int = 0) -> None:
+        self.now = NOW.timestamp()
+        self.slept: list[float] = []
+        self._naps = naps
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+        if len(self.slept) >= self._naps:
+            raise asyncio.CancelledError
+
+
+@asynccontextmanager
+async def serving(answer: Callable[[], web.StreamResponse]) -> AsyncIterator[tuple[str, list[web.Request]]]:
+    """A server whose list of models is ``answer()``, and the requests that it got."""
+    got: list[web.Request] = []
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        got.append(request)
+        return answer()
+
+    app = web.Application()
+    app.router.add_get("/v1/models", handle)
+    async with TestServer(app) as server:
+        yield str(server.make_url("/v1")), got
+
+
+async def test_the_simulators_list_is_read_without_a_key_and_kept(tmp_path: Path) -> None:
+    """Over real HTTP, into memory and onto the disk; the next program starts with it."""
+    async with OpenRouterSimulator() as simulator:
+        first = ModelCatalogue(simulator.base_url, cache_folder=tmp_path, wall_clock=Clock())
+        await first.load()
+        assert (first.models, first.as_of) == ((), None)
+        assert await first.refresh()
+        assert "Authorization" not in simulator.requests[-1].headers
+    assert first.as_of == NOW
+    assert len(first.models) > 10
+    second = ModelCatalogue(simulator.base_url, cache_folder=tmp_path)
+    await second.load()
+    assert (second.models, second.as_of) == (first.models, NOW)
+    info = second.find(FLASH)
+    assert info is not None
+    assert info.price == Price(Decimal("0.0000003"), Decimal("0.0000025"))
+    assert info.expiration_date == date(2026, 12, 1)
+
+
+async def test_it_is_asked_once_a_day_and_hourly_after_a_failure(tmp_path: Path) -> None:
+    """Fresh, failing, failing, back: one warning for the outage."""
+    bodies = iter(["ok", "down", "down", "ok"])
+
+    def answer() -> web.StreamResponse:
+        good = next(bodies) == "ok"
+        return web.Response(text=listed(FACTS)) if good else web.Response(status=503)
+
+    clock = Clock(naps=4)
+    async with serving(answer) as (url, got):
+        known = ModelCatalogue(url, cache_folder=tmp_path, wall_clock=clock, sleep=clock.sleep)
+        with pytest.raises(asyncio.CancelledError):
+            await known.run()
+        assert clock.slept == [86_400, 3_600, 3_600, 86_400]
+        assert len(got) == 4
+        fresh = Clock(naps=1)
+        fresh.now = clock.now - 82_800
+        again = ModelCatalogue(url, cache_folder=tmp_path, wall_clock=fresh, sleep=fresh.sleep)
+        with pytest.raises(asyncio.CancelledError):
+            await again.run()
+        assert len(got) == 4, "the copy on disk is an hour old"
+        assert fresh.slept == [pytest.approx(82_800)]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda: web.Response(status=500, text=listed(FACTS)),
+        lambda: web.Response(text="<html>"),
+        lambda: web.Response(text=listed()),
+        lambda: web.Response(status=302, headers={"Location": "/v1/elsewhere"}),
+        lambda: web.Response(body=b" " * (MOST_LISTING_BYTES + 1)),
+    ],
+    ids=["error", "html", "empty", "redirect", "huge"],
+)
+async def test_a_bad_answer_leaves_what_is_known(
+    answer: Callable[[], web.StreamResponse], caplog: pytest.LogCaptureFixture
+) -> None:
+    """With one warning for as long as it lasts."""
+    async with serving(answer) as (url, _):
+        known = filled({"id": "a/old"}, base_url=url)
+        with caplog.at_level(logging.WARNING, catalogue.__name__):
+            assert not await known.refresh()
+            assert not await known.refresh()
+        assert [info.id for info in known.models] == ["a/old"]
+    assert len(caplog.records) == 1
+    assert "2026-11-22 stays in use" in caplog.text
+
+
+async def test_a_server_that_is_not_there_is_survived(unused_tcp_port: int) -> None:
+    """A refused connection is a failure like any other."""
+    assert not await ModelCatalogue(f"http://127.0.0.1:{unused_tcp_port}/v1").refresh()
+
+
+async def test_a_server_that_hangs_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole request is bounded, not only its parts."""
+    monkeypatch.setattr(catalogue, "FETCH_SECONDS", 0.05)
+    never = asyncio.Event()
+
+    async def hang(_: web.Request) -> web.StreamResponse:
+        await never.wait()
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_get("/v1/models", hang)
+    async with TestServer(app) as server:
+        assert not await ModelCatalogue(str(server.make_url("/v1"))).refresh()
+        never.set()
+
+
+async def test_a_folder_that_takes_no_files_is_told_of_and_survived(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The list is there all the same."""
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    blocked.chmod(stat.S_IRUSR)
+    async with serving(lambda: web.Response(text=listed(FACTS))) as (url, _):
+        known = ModelCatalogue(url, cache_folder=blocked)
+        with caplog.at_level(logging.WARNING, catalogue.__name__):
+            assert await known.refresh()
+    assert known.find(FLASH) is not None
+    assert "cannot be kept" in caplog.text
+
+
+async def test_files_and_long_lists_are_no_business_of_the_event_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading, decoding and writing all happen in other threads."""
+    used: set[int] = set()
+    for name in ("read_cache", "parse", "write_cache"):
+        original = getattr(catalogue, name)
+
+        def noted(*values: Any, _original: Any = original) -> Any:
+            used.add(threading.get_ident())
+            return _original(*values)
+
+        monkeypatch.setattr(catalogue, name, noted)
+    async with serving(lambda: web.Response(text=listed(FACTS))) as (url, _):
+        known = ModelCatalogue(url, cache_folder=tmp_path)
+        await known.load()
+        assert await known.refresh()
+    assert used
+    assert threading.get_ident() not in used
+
+
+def test_nothing_is_known_before_anything_was_read() -> None:
+    """Without complaint about models that nobody could know."""
+    empty = ModelCatalogue(DEFAULT_BASE_URL)
+    assert empty.warnings([FLASH, "x/y"], NOW.date()) == []
+    assert empty._listing == Listing()
