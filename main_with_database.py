@@ -17,9 +17,9 @@ import sys
 import time
 import uuid
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,15 @@ from database import (
     Outbox,
     SessionRecorder,
 )
+from database.embedded import default_base
+from database.ledger import PostgresLedger
 from llm_integration import LLMConfig, LLMCSVExporter, LLMProcessor, LLMWorker, SignalMemoryStore
+from llm_integration.budget import BudgetState, MemoryLedger, key_fingerprint
 from llm_integration.config import load_settings, read_json, suggestion
 from llm_integration.domain import Bar, LLMAnalysis, Signal, TaskStatus
 from llm_integration.errors import ConfigError
+from llm_integration.model_catalogue import ModelCatalogue
+from llm_integration.routing import router_for
 from llm_integration.simulator import SIMULATED_KEY, OpenRouterSimulator
 from trading.config import TradingConfig
 from trading.dashboard import (
@@ -67,6 +72,7 @@ DEMO_LATENCY_SECONDS = (0.05, 0.4)
 LEFTOVERS_SECONDS = 60.0
 """Longest wait at the start for what earlier runs left in their outboxes; the rest comes in meanwhile."""
 SESSION_RETRY_SECONDS = 2.0
+MODEL_LOOK_SECONDS = 3_600.0
 END_SESSION_SECONDS = 2.0
 INTERRUPTED_DRAIN_SECONDS = 5.0
 """How long SIGINT and SIGTERM wait for answers; the end of the feed waits drain_timeout_seconds."""
@@ -139,6 +145,7 @@ class TradingSystem:
         self.finished = False
         self._worker_id = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._leftovers: Leftovers | None = None
+        self._ledger: PostgresLedger | MemoryLedger | None = None
         self._simulator: OpenRouterSimulator | None = None
         self._embedded: EmbeddedPostgres | None = None
         self._resume_after: datetime | None = None
@@ -217,8 +224,7 @@ class TradingSystem:
                 raise UsageError(
                     f"--resume needs PostgreSQL: {error}; start it, or leave --resume out"
                 ) from error
-            opening = self._open_session_later(self.database)
-            self._background.append(asyncio.create_task(opening, name="opening the session"))
+            self._start(self._open_session_later(self.database), "opening the session")
 
     async def _open_session_later(self, database: DatabaseManager) -> None:
         """PostgreSQL was away at the start: the session is entered once it answers."""
@@ -261,6 +267,11 @@ class TradingSystem:
             await self._simulator.start()
             config = config.model_copy(update={"base_url": self._simulator.base_url})
             key = SecretStr(SIMULATED_KEY)
+        catalogue = ModelCatalogue(
+            config.base_url, cache_folder=None if self.settings.demo else default_base() / "models"
+        )
+        await catalogue.load()
+        self._ledger = self._open_ledger(config, key, catalogue)
         self.exporter = LLMCSVExporter(config, statistics=self._summary)
         self.exporter.start()
         self.worker = LLMWorker(
@@ -269,12 +280,17 @@ class TradingSystem:
             self.database,
             self.exporter,
             outbox=self.outbox,
-            processor=LLMProcessor(config, api_key=key),
+            processor=LLMProcessor(config, api_key=key, guard=self._ledger, catalogue=catalogue),
             worker_id=self._worker_id,
             stores_signals=False,
         )
         self.worker.subscribe(self._on_analysis)
         self.off_reason = self.worker.off_reason()
+        if self.off_reason is None:
+            self._start(catalogue.run(), "model catalogue")
+            self._start(self._watch_models(catalogue, router_for(config).models), "model warnings")
+            if isinstance(self._ledger, PostgresLedger):
+                self._start(self._ledger.run(), "ledger")
         if self.database is not None:
             self.recorder = SessionRecorder(
                 self.database,
@@ -286,16 +302,43 @@ class TradingSystem:
                 handoff_seconds=self.settings.database.handoff_timeout_seconds,
             )
 
+    def _open_ledger(
+        self, config: LLMConfig, key: SecretStr | None, prices: ModelCatalogue
+    ) -> PostgresLedger | MemoryLedger:
+        """Every request passes it; with PostgreSQL its sums hold for all processes on this key."""
+        if self.database is None:
+            return MemoryLedger(config.budgets, prices)
+        fingerprint = key_fingerprint(key.get_secret_value() if key else None, config.base_url)
+        return PostgresLedger(
+            self.database.connections, config.budgets, prices,
+            key_fingerprint=fingerprint, worker_id=self._worker_id,
+        )  # fmt: skip
+
+    async def _watch_models(self, catalogue: ModelCatalogue, models: Sequence[str]) -> None:
+        """Say once what is to be said about the models in use: unknown, gone, or soon to go."""
+        told: set[str] = set()
+        while True:
+            for line in catalogue.warnings(models, datetime.now(UTC).date()):
+                if line not in told:
+                    logger.warning("%s", line)
+                    told.add(line)
+            await asyncio.sleep(MODEL_LOOK_SECONDS)
+
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(_report_crash)
+        self._background.append(task)
+
     # Trading
 
     async def run(self) -> None:
         """Trade bar by bar to the end of the feed, then wait for the answers."""
         assert self.worker is not None and self._feed is not None  # noqa: S101, PT018  setup comes first
-        self._background.append(asyncio.create_task(self.worker.run(), name="llm worker"))
+        self._start(self.worker.run(), "llm worker")
         if self.recorder is not None:
-            self._background.append(asyncio.create_task(self.recorder.run(), name="recorder"))
+            self._start(self.recorder.run(), "recorder")
         if self._leftovers is not None:
-            self._background.append(asyncio.create_task(self._leftovers.run(), name="leftovers"))
+            self._start(self._leftovers.run(), "leftovers")
         await self._restore_answers()
         with self._display():
             start = await self._replay()
@@ -442,6 +485,8 @@ class TradingSystem:
             task.cancel()
         if self._background:
             await asyncio.wait(self._background, timeout=1.0)
+        if isinstance(self._ledger, PostgresLedger) and (unsettled := await self._ledger.close(2.0)):
+            logger.warning("%d request(s) are not in the ledger; their reservations stay", unsettled)
         if self.outbox is not None:
             await asyncio.to_thread(self.outbox.close)
         if self.database is not None:
@@ -497,7 +542,7 @@ class TradingSystem:
             longest_bar_ms=progress.longest_bar_seconds * 1000,
             signals=progress.signals,
             llm_on=self.off_reason is None,
-            llm_note=self.off_reason or stats.get("reason") or "",
+            llm_note=self.off_reason or stats.get("reason") or self._notes(stats),
             model=stats["processor"]["model"] if stats else "",
             queued=stats.get("queued", 0),
             in_flight=stats.get("in_flight", 0),
@@ -515,6 +560,13 @@ class TradingSystem:
             recent=tuple(self._recent),
             messages=self.messages.lines,
         )
+
+    def _notes(self, stats: Mapping[str, Any]) -> str:
+        """What is not as it should be while the LLM is on: a model that is down, a budget that is used up."""
+        models: Mapping[str, Any] = stats["processor"]["models"] if stats else {}
+        notes = [f"{name} is down: {each['reason']}" for name, each in models.items() if each["reason"]]
+        notes += [f"budget {each.name} is used up" for each in self._budgets() if each.state == "reached"]
+        return "; ".join(notes)
 
     async def _on_analysis(self, analysis: LLMAnalysis) -> None:
         """The host's own use of a rating would stand here; the sample shows it on the dashboard."""
@@ -550,7 +602,11 @@ class TradingSystem:
     def _summary(self) -> dict[str, Any]:
         return {"session_id": self.session_id, "symbol": self.settings.symbol, "bars": self.progress.bars,
                 "signals": self.progress.signals, "simulated": self.settings.demo,
-                "waiting_for_database": self._waiting()}  # fmt: skip
+                "waiting_for_database": self._waiting(),
+                "budgets": [asdict(each) for each in self._budgets()]}  # fmt: skip
+
+    def _budgets(self) -> list[BudgetState]:
+        return self._ledger.state() if self._ledger is not None else []
 
     def _waiting(self) -> dict[str, object]:
         """What PostgreSQL does not have yet, in memory and in the outbox."""
@@ -561,6 +617,12 @@ class TradingSystem:
             "results": self.worker.unwritten if self.worker else 0,
             "outbox": self.outbox.statistics() if self.outbox else None,
         }
+
+
+def _report_crash(task: asyncio.Task[Any]) -> None:
+    """None of the tasks behind the trading ends by itself; if one does, somebody must know."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error("the %s has crashed, trading goes on without it", task.get_name(), exc_info=error)
 
 
 def _as_data(signal: Signal) -> dict[str, Any]:
@@ -689,8 +751,19 @@ class _OneLine(logging.Formatter):
     """No text from outside can start a new line or reach the terminal as a control sequence."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging's own name
-        text = super().formatMessage(record)
-        return "".join(char if char.isprintable() or char == "\t" else "?" for char in text)
+        return _visible(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802  logging's own name
+        """A traceback keeps its lines, indented so that none can pass for a line of the log."""
+        return "\n".join(f"    {_visible(line)}" for line in super().formatException(ei).splitlines())
+
+    def formatStack(self, stack_info: str) -> str:  # noqa: N802  logging's own name
+        """Like a traceback."""
+        return "\n".join(f"    {_visible(line)}" for line in super().formatStack(stack_info).splitlines())
+
+
+def _visible(text: str) -> str:
+    return "".join(char if char.isprintable() or char == "\t" else "?" for char in text)
 
 
 async def trade(settings: Settings) -> int:

@@ -61,11 +61,18 @@ def _machine(run: dict[str, Any]) -> str:
     machine = run["machine"]
     packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
     quick = " A quick run: for trying out, not for quoting." if run["quick"] else ""
+    load = machine["load_before"][0]
+    busy = (
+        " **Other work kept this machine busy: the ratios and CPU times hold, the lags and rates are mostly "
+        "the machine's.**"
+        if load > machine["cores"] / 2
+        else ""
+    )
     return (
         f"{run['date']}, {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, "
         f"{machine['system']}, "
-        f"{machine['python']}; {packages}. Load before the run: {machine['load_before'][0]}. "
-        f"{run['seconds'] / 60:.1f} minutes.{quick}"
+        f"{machine['python']}; {packages}. Load before the run: {load}. "
+        f"{run['seconds'] / 60:.1f} minutes.{quick}{busy}"
     )
 
 

@@ -63,8 +63,8 @@ class CallbackWatch:
         """Seconds of each run of the garbage collector over everything, which falls into some callback."""
         self._collecting = 0.0
         self._original = asyncio.Handle._run
-        self._loop_class: Any = asyncio.BaseEventLoop
-        self._turn = self._loop_class._run_once
+        self._loop_class: Any = vars(asyncio)["BaseEventLoop"]
+        self._turn: Callable[[Any], None] = self._loop_class._run_once
 
     def __enter__(self) -> CallbackWatch:
         original, clock, cpu_clock = self._original, time.perf_counter, time.thread_time
@@ -114,8 +114,14 @@ class CallbackWatch:
         """In milliseconds."""
         clock = percentiles([value * 1000 for value in self.times])
         cpu = percentiles([value * 1000 for value in self.cpu])
-        return {"clock": clock, "turn": percentiles([value * 1000 for value in self.turns]), "cpu": cpu, "count": len(self.times), "longest": self.longest[1],
-                "collection": max(self.collections) * 1000}  # fmt: skip
+        return {
+            "clock": clock,
+            "cpu": cpu,
+            "turn": percentiles([value * 1000 for value in self.turns]),
+            "count": len(self.times),
+            "longest": self.longest[1],
+            "collection": max(self.collections) * 1000,
+        }
 
 
 def _name(handle: asyncio.Handle) -> str:

@@ -32,8 +32,8 @@ ORDER BY 1, r.result_id
 """
 
 # One row for each value of each grouping; `dimension` says which grouping it is. spent_usd is what all
-# attempts at a signal are known to have cost, also those before a retry; cost_unknown counts answers whose cost
-# nobody named. A signal that failed before anything was sent cost nothing: its spent_usd is NULL and counts as such.
+# attempts at a signal are known to have cost, also those before a retry; cost_unknown counts answers whose
+# cost nobody named. A signal that failed before anything was sent cost nothing: spent_usd is NULL then.
 SPENDING = """
 WITH rows AS (
     SELECT (COALESCE(r.processed_at, t.completed_at, t.updated_at) AT TIME ZONE 'UTC')::date::text AS day,
@@ -51,7 +51,7 @@ WITH rows AS (
     JOIN trading_signals s ON s.signal_id = t.signal_id
     LEFT JOIN trading_sessions x ON x.session_id = s.session_id
     LEFT JOIN llm_analysis_results r ON r.task_id = t.task_id AND t.status = 'completed'
-    WHERE (t.status NOT IN ('pending', 'processing') OR t.spent_usd IS NOT NULL)
+    WHERE (t.status NOT IN ('pending', 'processing') OR t.spent_usd IS NOT NULL OR t.context ? 'earlier')
       AND ($1::text IS NULL OR s.session_id = $1)
       AND ($2::timestamptz IS NULL OR COALESCE(r.processed_at, t.completed_at, t.updated_at) >= $2)
       AND $3::boolean = (COALESCE(x.mode, '') LIKE 'simulated%'

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from database.config import DatabaseConfig
 from database.connections import Connections
+from database.opinions import OpinionStore
 from database.reports import Reports
 from database.session_store import SessionStore
 from database.task_store import TaskStore
@@ -14,7 +15,7 @@ from database.task_store import TaskStore
 __all__ = ["DatabaseManager"]
 
 
-class DatabaseManager(TaskStore, SessionStore, Reports):
+class DatabaseManager(TaskStore, SessionStore, OpinionStore, Reports):
     """PostgreSQL by asyncpg: signals and tasks, sessions and bars, reports.
 
     ``dsn`` is a ``postgresql://`` URL; None leaves it to the ``PG*`` variables. Seconds bound everything:
@@ -61,6 +62,11 @@ class DatabaseManager(TaskStore, SessionStore, Reports):
     def connected(self) -> bool:
         """True after a first successful connect, until ``close``; an outage does not change it."""
         return self._connections.open
+
+    @property
+    def connections(self) -> Connections:
+        """The pool, for the ledger that shares it."""
+        return self._connections
 
     @property
     def address(self) -> str:

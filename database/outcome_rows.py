@@ -10,6 +10,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, cast
 
+from database.opinion_rows import OPINION_COLUMNS, opinion_columns, opinion_from_row
+from database.reading_values import choppiness_of, cost_of, count_of, method_of, rating_of
 from database.rows import Row
 from database.storable import (
     LONGEST_ANSWER,
@@ -21,11 +23,8 @@ from database.storable import (
     shown,
 )
 from llm_integration.domain import (
-    Choppiness,
     Claim,
     LLMAnalysis,
-    Opinion,
-    ParseMethod,
     TaskStatus,
     parse_time,
     to_price,
@@ -41,9 +40,6 @@ __all__ = [
     "outcome_columns",
 ]
 
-LARGEST_INT = 2**31 - 1
-SMALLEST_COST = Decimal("1e-15")
-LARGEST_COST = Decimal("1e12")
 UNCLAIMED = uuid.UUID("6f0f2c4e-3b1d-4d7c-9a53-0c9d6f1f7a11")
 """Name space of the stand-in claim ids of outcomes that were reached without a claim."""
 
@@ -88,42 +84,15 @@ OUTCOME_COLUMNS: Mapping[str, str] = {
 """What ``outcome_columns`` gives, in order, with the type it is sent as."""
 
 
-OPINION_COLUMNS: Mapping[str, str] = {
-    "signal_id": "text",
-    "position": "int4",
-    "role": "text",
-    "model_requested": "text",
-    "rating": "int2",
-    "choppiness": "text",
-    "analysis": "text",
-    "recommendations": "text",
-    "parse_method": "text",
-    "error": "text",
-    "model_served": "text",
-    "provider": "text",
-    "generation_id": "text",
-    "prompt_tokens": "int8",
-    "completion_tokens": "int8",
-    "cost_usd": "numeric",
-    "api_ms": "float8",
-    "attempts": "int4",
-    "prompt_name": "text",
-    "prompt_version": "text",
-    "prompt_hash": "text",
-    "raw_reply": "text",
-}
-"""What ``opinion_columns`` gives, in order, with the type it is sent as."""
-
-
 def outcome_columns(analysis: LLMAnalysis, claim: Claim | None, texts: dict[bytes, str]) -> tuple[Any, ...]:
     """The values of OUTCOME_COLUMNS. What they refer to by a text id is put into ``texts``."""
     status = TaskStatus(analysis.status)
     completed = status is TaskStatus.COMPLETED
-    batch_size = max(1, _count(analysis.batch_size) or 1)
+    batch_size = max(1, count_of(analysis.batch_size) or 1)
     prompt = clean_text(analysis.prompt_text, LONGEST_REPLY)
     shared = texts if completed else {}  # without a result nothing refers to them
     reason = clean_text(analysis.error)
-    cost = _cost(analysis.cost_usd)
+    cost = cost_of(analysis.cost_usd)
     return (
         clean_key(analysis.signal_id),
         _stand_in(analysis) if claim is None else _uuid(claim.claim_id),
@@ -131,8 +100,8 @@ def outcome_columns(analysis: LLMAnalysis, claim: Claim | None, texts: dict[byte
         status.value,
         None if completed else reason or "no reason given",
         cost,
-        _rating(analysis.rating),
-        analysis.choppiness if analysis.choppiness in ("yes", "no") else None,
+        rating_of(analysis.rating),
+        choppiness_of(analysis.choppiness),
         clean_text(analysis.analysis, LONGEST_ANSWER),
         clean_text(analysis.recommendations, LONGEST_ANSWER),
         str(analysis.parse_method),
@@ -143,13 +112,13 @@ def outcome_columns(analysis: LLMAnalysis, claim: Claim | None, texts: dict[byte
         clean_text(analysis.provider, LONGEST_NAME),
         clean_text(analysis.generation_id, LONGEST_NAME),
         clean_text(analysis.finish_reason, LONGEST_NAME),
-        _count(analysis.prompt_tokens),
-        _count(analysis.completion_tokens),
+        count_of(analysis.prompt_tokens),
+        count_of(analysis.completion_tokens),
         cost,
         to_price(analysis.queue_ms),
         to_price(analysis.api_ms),
         to_price(analysis.total_ms),
-        _count(analysis.attempts) or 0,
+        count_of(analysis.attempts) or 0,
         prompt if batch_size == 1 else None,
         clean_text(analysis.prompt_version, LONGEST_NAME),
         clean_text(analysis.raw_reply, LONGEST_REPLY),
@@ -161,39 +130,6 @@ def outcome_columns(analysis: LLMAnalysis, claim: Claim | None, texts: dict[byte
         _spread(analysis.rating_spread),
         _text_id(clean_text(analysis.system_text, LONGEST_REPLY), shared),
         None if batch_size == 1 else _text_id(prompt, shared),
-    )
-
-
-def opinion_columns(analysis: LLMAnalysis) -> list[tuple[Any, ...]]:
-    """The values of OPINION_COLUMNS for each of its opinions."""
-    key = clean_key(analysis.signal_id)
-    return [_opinion(key, position, item) for position, item in enumerate(analysis.opinions)]
-
-
-def _opinion(key: str, position: int, opinion: Opinion) -> tuple[Any, ...]:
-    return (
-        key,
-        position,
-        "ensemble" if opinion.role == "ensemble" else "shadow",
-        clean_text(opinion.model_requested, LONGEST_NAME),
-        _rating(opinion.rating),
-        opinion.choppiness if opinion.choppiness in ("yes", "no") else None,
-        clean_text(opinion.analysis, LONGEST_ANSWER),
-        clean_text(opinion.recommendations, LONGEST_ANSWER),
-        str(opinion.parse_method),
-        clean_text(opinion.error),
-        clean_text(opinion.model_served, LONGEST_NAME),
-        clean_text(opinion.provider, LONGEST_NAME),
-        clean_text(opinion.generation_id, LONGEST_NAME),
-        _count(opinion.prompt_tokens),
-        _count(opinion.completion_tokens),
-        _cost(opinion.cost_usd),
-        to_price(opinion.api_ms),
-        _count(opinion.attempts) or 0,
-        clean_text(opinion.prompt_name, LONGEST_NAME),
-        clean_text(opinion.prompt_version, LONGEST_NAME),
-        clean_text(opinion.prompt_hash, LONGEST_NAME),
-        clean_text(opinion.raw_reply, LONGEST_REPLY),
     )
 
 
@@ -227,20 +163,6 @@ def _uuid(text: str) -> uuid.UUID:
         return uuid.UUID(int=0)  # nobody's claim
 
 
-def _rating(value: object) -> int | None:
-    return value if type(value) is int and 1 <= value <= 5 else None
-
-
-def _count(value: object) -> int | None:
-    return value if type(value) is int and 0 <= value <= LARGEST_INT else None
-
-
-def _cost(value: object) -> Decimal | None:
-    if not isinstance(value, Decimal) or not value.is_finite() or abs(value) >= LARGEST_COST:
-        return None
-    return value if cast("int", value.as_tuple().exponent) >= -15 else value.quantize(SMALLEST_COST)
-
-
 def analysis_from_row(row: Row) -> LLMAnalysis:
     """The analysis of a task's row joined with its result, as QUERY's OUTCOME_FIELDS select them."""
     status = TaskStatus(row["status"])
@@ -254,8 +176,8 @@ def analysis_from_row(row: Row) -> LLMAnalysis:
         status=status,
         task_id=row["task_id"],
         rating=row["rating"],
-        choppiness=cast("Choppiness | None", row["choppiness"]),
-        parse_method=_method(row["parse_method"]),
+        choppiness=choppiness_of(row["choppiness"]),
+        parse_method=method_of(row["parse_method"]),
         warnings=tuple(str(warning) for warning in row["warnings"] or ()),
         error=row["unrated_reason"],
         attempts=row["attempts"] or 0,
@@ -273,28 +195,6 @@ _SAME_NAMES = (
 )  # fmt: skip
 
 
-def opinion_from_row(row: Row) -> Opinion:
-    """The opinion of a row of ``llm_opinions``."""
-    return Opinion(
-        role="ensemble" if row["role"] == "ensemble" else "shadow",
-        model_requested=row["model_requested"] or "",
-        choppiness=cast("Choppiness | None", row["choppiness"]),
-        parse_method=_method(row["parse_method"]),
-        **{name: row[name] for name in _SAME_NAMES_OF_OPINIONS},
-    )
-
-
-_SAME_NAMES_OF_OPINIONS = tuple(
-    name
-    for name in OPINION_COLUMNS
-    if name not in ("signal_id", "position", "role", "model_requested", "choppiness", "parse_method")
-)
-
-
-def _method(value: object) -> ParseMethod:
-    return ParseMethod(value) if isinstance(value, str) and value in set(ParseMethod) else ParseMethod.NONE
-
-
 def analysis_from_mapping(signal_id: str, values: Mapping[str, Any]) -> LLMAnalysis:
     """A completed analysis from a caller's mapping with the names of LLMAnalysis.
 
@@ -302,7 +202,7 @@ def analysis_from_mapping(signal_id: str, values: Mapping[str, Any]) -> LLMAnaly
     the reason in ``error``; they are never replaced by a default.
     """
     given = values.get("rating")
-    rating = _rating(int(given) if isinstance(given, float) and given.is_integer() else given)
+    rating = rating_of(int(given) if isinstance(given, float) and given.is_integer() else given)
     reason = values.get("error") or values.get("unrated_reason")
     if rating is None and given is not None:
         reason = reason or f"not a rating: {shown(given)[:50]!r}"
@@ -314,18 +214,18 @@ def analysis_from_mapping(signal_id: str, values: Mapping[str, Any]) -> LLMAnaly
         signal_id=signal_id,
         status=TaskStatus.COMPLETED,
         rating=rating,
-        choppiness=choppiness if choppiness in ("yes", "no") else None,
-        parse_method=_method(values.get("parse_method", values.get("method"))),
+        choppiness=choppiness_of(choppiness),
+        parse_method=method_of(values.get("parse_method", values.get("method"))),
         warnings=(warnings,) if isinstance(warnings, str) else tuple(map(shown, warnings)),
         error=None if reason is None else shown(reason),
-        prompt_tokens=_count(values.get("prompt_tokens")),
-        completion_tokens=_count(values.get("completion_tokens")),
+        prompt_tokens=count_of(values.get("prompt_tokens")),
+        completion_tokens=count_of(values.get("completion_tokens")),
         cost_usd=None if cost is None or isinstance(cost, bool) else _decimal(cost),
         queue_ms=to_price(values.get("queue_ms")),
         api_ms=to_price(values.get("api_ms")),
         total_ms=to_price(values.get("total_ms")),
-        attempts=_count(values.get("attempts")) or 0,
-        batch_size=_count(values.get("batch_size")) or 1,
+        attempts=count_of(values.get("attempts")) or 0,
+        batch_size=count_of(values.get("batch_size")) or 1,
         rating_spread=_spread(values.get("rating_spread")),
         processed_at=parse_time(values.get("processed_at")) or datetime.now(UTC),
         **cast("dict[str, Any]", texts),

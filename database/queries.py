@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from database.outcome_rows import OPINION_COLUMNS, OUTCOME_COLUMNS
+from database.opinion_rows import OPINION_COLUMNS
+from database.outcome_rows import OUTCOME_COLUMNS
 from database.rows import SIGNAL_COLUMNS
 
 OPEN = "('pending', 'processing')"

@@ -11,7 +11,8 @@ from database import host_queries as queries
 from database.connections import Connections
 from database.errors import UnknownSignalError
 from database.ledger_reports import LedgerReports
-from database.outcome_rows import analysis_from_row, opinion_from_row
+from database.opinion_rows import opinion_from_row
+from database.outcome_rows import analysis_from_row
 from database.rows import Row, signal_from_row
 from database.storable import clean_key, clean_text
 from llm_integration.domain import Bar, LLMAnalysis, Opinion, Signal, TaskStatus

@@ -11,13 +11,8 @@ from uuid import UUID
 from database import queries
 from database.connections import Connections
 from database.errors import BadRowError, DatabaseError, UnknownSignalError, UnknownTaskError
-from database.outcome_rows import (
-    OPINION_COLUMNS,
-    OUTCOME_COLUMNS,
-    analysis_from_mapping,
-    opinion_columns,
-    outcome_columns,
-)
+from database.opinion_rows import OPINION_COLUMNS, opinion_columns
+from database.outcome_rows import OUTCOME_COLUMNS, analysis_from_mapping, outcome_columns
 from database.rows import SIGNAL_COLUMNS, Row, signal_columns, signal_from_row
 from database.storable import clean_key, clean_text
 from llm_integration.domain import Claim, LLMAnalysis, Signal, TaskStatus

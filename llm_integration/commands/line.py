@@ -18,7 +18,7 @@ from llm_integration.commands.terminal import clean
 from llm_integration.config import suggestion
 from llm_integration.errors import ConfigError
 
-__all__ = ["COMMANDS", "Command", "OneLineParser", "main"]
+__all__ = ["COMMANDS", "Command", "OneLineParser", "load_command", "main"]
 
 PROGRAM = "python -m llm_integration"
 
@@ -67,6 +67,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     name, given = _chosen(given)
+    command, parser = load_command(name)
+    args = parser.parse_args(given)
+    with _warnings_on_stderr():
+        return _run(name, command, args)
+
+
+def load_command(name: str) -> tuple[Command, argparse.ArgumentParser]:
+    """The module of a command and its command line."""
     command = cast("Command", importlib.import_module(f"{__package__}.{name}"))
     parent = getattr(command, "PARENT", None)
     parser = OneLineParser(
@@ -77,9 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         conflict_handler="resolve",  # a parent has its own --help
     )
     command.add_arguments(parser)
-    args = parser.parse_args(given)
-    with _warnings_on_stderr():
-        return _run(name, command, args)
+    return command, parser
 
 
 def _chosen(given: list[str]) -> tuple[str, list[str]]:

@@ -214,10 +214,19 @@ class LLMCSVExporter:
                 logger.exception("the CSV thread failed (%s); it starts again", type(error).__name__)
                 if self._closing and self._clock() >= self._deadline:
                     return
-                self._hurry.wait(delay)
+                self._rest(delay)
                 delay = min(delay * 2, LONGEST_RESTART_SECONDS)
             else:
                 return
+
+    def _rest(self, delay: float) -> None:
+        """Wait after a failure, whoever is in a hurry; a close cuts it short at its own deadline."""
+        pause = threading.Event()
+        until = self._clock() + delay
+        while (left := until - self._clock()) > 0:
+            if self._closing and self._clock() >= self._deadline:
+                return
+            pause.wait(min(left, CLOSING_POLL_SECONDS))
 
     def _serve(self) -> None:
         self._writer.open()

@@ -103,7 +103,7 @@ def _entries(body: str, verdict: _Verdict, budget: Budget) -> list[Entry]:
     if value is not BAD:
         walk.visit(value, ParseMethod.JSON)
         return walk.entries
-    walk.text, unclosed = without_thoughts(body, budget)
+    walk.text, unclosed, doubtful = without_thoughts(body, budget)
     if unclosed:
         verdict.warnings.append("the reply never leaves its draft")
     objects, reached = scan(walk.text, budget, Decoder(walk.text, factor))
@@ -113,7 +113,7 @@ def _entries(body: str, verdict: _Verdict, budget: Budget) -> list[Entry]:
     walk.in_prose = has_words("\n".join(between))
     if not all(found.strict for found in objects):
         walk.style = quoting(walk.text)
-    _visit_all(objects, between, walk)
+    _visit_all(objects, between, walk, broken=doubtful)
     return walk.entries
 
 
@@ -129,9 +129,12 @@ def _whole(body: str, factor: int) -> object:
     return value
 
 
-def _visit_all(objects: Sequence[Found], between: Sequence[str], walk: Walk) -> None:
-    """Visit the objects in their order; ``between`` is the text before each of them."""
-    floor, broken = 0, False
+def _visit_all(objects: Sequence[Found], between: Sequence[str], walk: Walk, *, broken: bool) -> None:
+    """Visit the objects in their order; ``between`` is the text before each of them.
+
+    ``broken`` says whether there are remains of an entry before them all.
+    """
+    floor = 0
     for found, gap in zip(objects, between, strict=False):
         broken = broken or has_lost_keys(gap)
         lead = walk.text[max(floor, found.start - 160) : found.start]

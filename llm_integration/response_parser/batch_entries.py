@@ -137,11 +137,11 @@ class Walk:
         if self.in_prose and entry.reading.filler:
             entry = replace(entry, flaw=entry.flaw or "its texts are only dots")
         if isinstance(value, Scanned):
-            flaw = entry.flaw or self._damage(value)
+            flaw = entry.flaw or self._damage(value, signals)
             entry = replace(entry, flaw=flaw, method=ParseMethod.REPAIRED_JSON)
         self.entries += [replace(entry, signal=signal) for signal in signals] or [entry]
 
-    def _damage(self, value: Scanned) -> str | None:
+    def _damage(self, value: Scanned, signals: Sequence[Expected]) -> str | None:
         """Why an object that is no plain JSON might have parts of a neighbour in it."""
         if not value.end:
             return "it was cut off"
@@ -152,7 +152,7 @@ class Walk:
         if (
             len(_ID_MENTION.findall(span)) > 1
             or len(_RATING_MENTION.findall(span)) > 1
-            or len({signal.label for signal in words if signal}) > 1
+            or any(signal and signal not in signals for signal in words)
         ):
             return "it cannot be told from its neighbour"
         return None

@@ -113,12 +113,14 @@ def _from_whole(value: object) -> ParsedResponse:
 
 def _from_parts(body: str, budget: Budget, notes: list[str]) -> ParsedResponse:
     try:
-        text, unclosed = without_thoughts(body, budget)
+        text, unclosed, doubtful = without_thoughts(body, budget)
         if unclosed:
             notes.append("the reply never leaves its draft")
         found = search(text, budget)
     except OutOfWork:
         return as_response(None, ParseMethod.NONE, *notes, "the reply is too tangled to be read")
+    if doubtful and found.method not in (ParseMethod.FENCED_JSON, ParseMethod.EMBEDDED_JSON):
+        return as_response(None, ParseMethod.NONE, *notes, "a draft ends in the middle of an object")
     if found.reading is not None and found.reading.explicit:
         return as_response(found.reading, found.method, *notes)
     return _from_prose(found, budget, notes)

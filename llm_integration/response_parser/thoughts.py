@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from llm_integration.response_parser.model import Budget
+from llm_integration.response_parser.objects import has_lost_keys
 from llm_integration.response_parser.scanner import end_of_first
 from llm_integration.response_parser.strict import Decoder
 
@@ -19,55 +20,64 @@ _MAX_BRACKETS: Final = 2_000
 _ATTEMPT_COST: Final = 5
 
 
-def without_thoughts(text: str, budget: Budget) -> tuple[str, bool]:
-    """``text`` without its drafts, and whether one of them was never closed.
+def without_thoughts(text: str, budget: Budget) -> tuple[str, bool, bool]:
+    """``text`` without its drafts, whether one was never closed, and whether what is left is doubtful.
 
     A draft that is never closed reaches to the end. A closing tag that nothing opened closes a draft that
     began with the reply (some servers put the opening tag into the prompt), unless an object is open there.
-    Tags inside an object are text: in a reply that begins with its object, and in plain JSON anywhere before
-    the first draft.
+    Tags inside an object are text: in a reply that begins with its object, and in plain JSON anywhere
+    outside of drafts. What is left is doubtful when a draft begins inside an open object, or a closing tag
+    that nothing opened took keys of an answer away: they may have stood in the texts of a broken object.
     """
     brackets = text.count("<")
     if not brackets:
-        return text, False
+        return text, False, False
     if brackets > _MAX_BRACKETS:
         budget.spend(brackets)
-    found = _TAG.search(text)
-    if found is None:
-        return text, False
-    first = end_of_first(text, budget) if _ANSWER_FIRST.match(text) else _end_of_plain(text, found, budget)
+    if _TAG.search(text) is None:
+        return text, False, False
+    first = end_of_first(text, budget) if _ANSWER_FIRST.match(text) else 0
+    decoder, plain = Decoder(text, 1), first
     kept: list[str] = []
     depth = position = counted = braces = 0
+    doubtful = False
     for tag in _TAG.finditer(text, first):
         budget.spend()
+        if depth == 0 and tag.start() >= plain:
+            plain = _end_of_plain(decoder, plain, tag.start(), budget)
+        if tag.start() < plain:
+            continue
         braces += _balance(text, counted, tag.start())
         counted = tag.end()
         if not tag[1]:
             if depth == 0:
                 kept.append(text[position : tag.start()])
+                doubtful = doubtful or braces > 0
             depth += 1
         elif depth:
             depth -= 1
         elif braces > 0:
             continue
         else:
+            doubtful = doubtful or has_lost_keys("".join([*kept, text[position : tag.start()]]))
             kept.clear()
         position, braces = tag.end(), 0
     if depth == 0:
         kept.append(text[position:])
-    return "\n".join(kept), depth > 0
+    return "\n".join(kept), depth > 0, doubtful
 
 
-def _end_of_plain(text: str, tag: re.Match[str], budget: Budget) -> int:
-    """Where the plain JSON object that ``tag`` stands in ends; 0 when it stands in none."""
-    decoder, brace = Decoder(text, 1), text.find("{", 0, tag.start())
-    while 0 <= brace < tag.start():
+def _end_of_plain(decoder: Decoder, floor: int, tag: int, budget: Budget) -> int:
+    """Where the plain JSON object behind ``floor`` ends that has ``tag`` in it; up to ``tag`` without one."""
+    while decoder.allowance > 0:
+        brace = decoder.text.find("{", floor, tag)
+        if brace < 0:
+            break
         budget.spend(_ATTEMPT_COST)
-        end = decoder.at(brace)[1]
-        if end > tag.start():
-            return end
-        brace = text.find("{", max(end, brace + 1), tag.start())
-    return 0
+        floor = max(decoder.at(brace)[1], brace + 1)
+        if floor > tag:
+            return floor
+    return tag
 
 
 def _balance(text: str, start: int, end: int) -> int:

@@ -18,7 +18,7 @@ from typing import Any
 
 from llm_integration.config import DEFAULT_BASE_URL, KEY_VARIABLE, LLMConfig
 from llm_integration.domain import LLMAnalysis, TaskStatus
-from llm_integration.errors import BudgetExceededError, LineStoppedError
+from llm_integration.errors import BudgetExceededError, CallError, LineStoppedError
 from llm_integration.llm_processor import LLMProcessor
 from llm_integration.memory_store import SignalMemoryStore
 from llm_integration.prompts import PromptLibrary
@@ -46,6 +46,7 @@ MOST_CRASHES = 2
 """A signal on which the worker itself crashes this often ends as failed."""
 CLEANED_AT_ONCE = 200
 """Finished signals removed from memory in one go: a fraction of a millisecond."""
+MODEL_DOWN_SECONDS = 1.0
 NO_ROOM_SECONDS = 60.0
 """How long a signal waits for a budget that does not know when it has room again."""
 
@@ -187,9 +188,15 @@ class LLMWorker:
         next run.
         """
         if self._stopping:
-            await self._stopped.wait()
+            await self._wait(self._stopped, timeout + 1.0)
             return
         self._stopping, self._accepting = True, False
+        try:
+            await self._end(timeout)
+        finally:
+            self._stopped.set()
+
+    async def _end(self, timeout: float) -> None:
         started = self._clock()
         reserve = min(1.0, timeout / 4)
         if self._tasks:
@@ -208,7 +215,6 @@ class LLMWorker:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0.3):
                 await self._processor.close()
-        self._stopped.set()
 
     def get_statistics(self) -> dict[str, Any]:
         """Counters and states: plain numbers and text, cheap enough to ask several times a second."""
@@ -270,7 +276,7 @@ class LLMWorker:
             try:
                 await self._asker.ask(load)
             except LineStoppedError as stop:
-                self._put_back(load, stop)
+                self._stopped_line(load, stop)
             except BudgetExceededError as refusal:
                 self._park(load, refusal)
             except Exception:
@@ -330,12 +336,19 @@ class LLMWorker:
                 self._intake.put_back(job)
         self._wake.set()
 
-    def _park(self, load: Load, refusal: BudgetExceededError) -> None:
-        """A budget has no room: these signals wait for it, others may pass."""
+    def _stopped_line(self, load: Load, stop: LineStoppedError) -> None:
+        """Nothing can be sent: by anybody, or only to the models of this load's route."""
+        if self._processor.ready_in() > 0:
+            self._put_back(load, stop)
+        else:
+            self._park(load, stop)
+
+    def _park(self, load: Load, refusal: CallError) -> None:
+        """These signals wait, for room in a budget or for a model; others may pass."""
         self._cost += refusal.cost_usd or 0
         for job in load.jobs:
             if job.signal_id in self._intake.unfinished:
-                self._intake.park(job, refusal.retry_after or NO_ROOM_SECONDS, str(refusal))
+                self._intake.park(job, refusal.retry_after or _usual_wait(refusal), str(refusal))
         self._wake.set()
 
     def _crashed_on(self, load: Load) -> None:
@@ -424,6 +437,10 @@ class LLMWorker:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=0.5)
+
+
+def _usual_wait(refusal: CallError) -> float:
+    return NO_ROOM_SECONDS if isinstance(refusal, BudgetExceededError) else MODEL_DOWN_SECONDS
 
 
 def _formatters(

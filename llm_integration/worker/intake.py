@@ -23,6 +23,9 @@ __all__ = ["Intake"]
 
 logger = logging.getLogger(__name__)
 
+EXPIRED_AT_ONCE = 20
+"""Signals ended before the host's loop gets its turn: a fraction of a millisecond."""
+
 
 class Intake:
     """Takes signals from memory, PostgreSQL and the worker's own hands, claims them, and makes loads of them.
@@ -84,7 +87,7 @@ class Intake:
         """Loads for at most ``lanes`` lanes; none while no request may be sent."""
         await self._release_given_up()
         if self._processor.ready_in() > 0:
-            self._expire_waiting()
+            await self._expire_waiting()
             return []
         size, requests = self._how_many(lanes)
         jobs = await self._collect(size * requests)
@@ -134,7 +137,8 @@ class Intake:
 
     async def _collect(self, room: int) -> list[Job]:
         jobs = [self.recovered.popleft() for _ in range(min(room, len(self.recovered)))]
-        jobs += await self._claimed(self._due(room - len(jobs)))
+        unclaimed = [job for job in jobs if job.claim is None] + self._due(room - len(jobs))
+        jobs = [job for job in jobs if job.claim is not None] + await self._claimed(unclaimed)
         if not self.recovered and self._look_again:
             self._look_again = False
             jobs += await self._claim_waiting(room - len(jobs))
@@ -220,12 +224,12 @@ class Intake:
 
     def put_back(self, job: Job) -> None:
         """Nothing can be sent for now: the signal is pending again, in memory and in PostgreSQL."""
-        self.unfinished.pop(job.signal_id, None)
         self._give_up(job)
         if job.from_memory:
+            self.unfinished.pop(job.signal_id, None)
             self._store.requeue([job.signal_id])
         else:
-            self._look_again = True
+            self.recovered.appendleft(job)  # to be claimed anew, or to grow too old here
 
     def park(self, job: Job, seconds: float, reason: str) -> None:
         """A budget has no room for this signal for ``seconds``; meanwhile it is pending in PostgreSQL."""
@@ -248,22 +252,32 @@ class Intake:
         except Exception as error:  # they stay ours, and can be claimed again by us
             self._outage.failed(error)
 
-    def _expire_waiting(self) -> None:
-        """While no request may be sent, end the signals that have grown too old."""
-        limit = self._clock() - self._config.signal_max_age_seconds
-        while self._store.get_pending_signals(1):
-            entries = self._store.take_pending(1)
-            if not entries:
+    async def _expire_waiting(self) -> None:
+        """While no request may be sent, end the signals that have grown too old, a few at a time."""
+        reason = self._processor.stopped_reason() or "no request could be sent"
+        for number in itertools.count(1):
+            job = self._oldest_expired()
+            if job is None:
                 return
-            entry = entries[0]
-            if entry.added_at > limit:
-                self._store.requeue([entry.signal_id])
-                return
-            job = Job(
-                Signal.from_mapping(entry.signal_id, entry.signal_data), entry.added_at,
-                entry.added_at + self._config.signal_max_age_seconds,
-            )  # fmt: skip
-            self._expire(job, self._processor.stopped_reason() or "no request could be sent")
+            self._expire(job, reason)
+            if number % EXPIRED_AT_ONCE == 0:
+                await asyncio.sleep(0)
+
+    def _oldest_expired(self) -> Job | None:
+        """A signal that is too old, taken out of where it waits."""
+        now = self._clock()
+        self.recovered.extend(self._due(len(self._parked)))
+        for job in self.recovered:
+            if now >= job.deadline:
+                self.recovered.remove(job)
+                return job
+        for entry in self._store.take_pending(1):
+            deadline = entry.added_at + self._config.signal_max_age_seconds
+            if now >= deadline:
+                signal = Signal.from_mapping(entry.signal_id, entry.signal_data)
+                return Job(signal, entry.added_at, deadline)
+            self._store.requeue([entry.signal_id])
+        return None
 
     # Ending
 

@@ -55,6 +55,7 @@ class Program:
     symbol: str = "EURUSD"
     output: Path | None = None
     follow: bool = False
+    resume: bool = True
     log_level: str = "INFO"
     llm: Mapping[str, Any] = field(default_factory=dict)
     database: Mapping[str, Any] = field(default_factory=dict)
@@ -86,7 +87,7 @@ class Program:
         return float(found[1]) / 1000
 
     async def start(self) -> None:
-        """Start it, with --resume."""
+        """Start it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "log.txt").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
@@ -106,7 +107,7 @@ class Program:
         return [
             sys.executable, str(PROGRAM), "--config", str(config), "--data", str(self.bars),
             "--symbol", self.symbol, "--speed", str(self.speed), "--database-url", self.url,
-            "--output", str(self.out), "--no-dashboard", "--resume",
+            "--output", str(self.out), "--no-dashboard", *(["--resume"] if self.resume else []),
             "--log-level", self.log_level, *(["--follow"] if self.follow else []),
         ]  # fmt: skip
 

@@ -179,3 +179,27 @@ async def test_an_outage_in_mid_run_delays_and_loses_nothing(
 
     found = await asyncio.gather(*(one(outage) for outage in OUTAGES))
     assert [text for texts in found for text in texts] == []
+
+
+async def test_postgresql_that_is_away_at_the_start_gets_everything_later(
+    database_url: str, tmp_path: Path
+) -> None:
+    """With "required": false it trades and rates from the first bar on; nothing is missing at the end."""
+    async with (
+        OpenRouterSimulator(latency_seconds=LATENCY_SECONDS) as simulator,
+        FaultProxy(postgres_target(database_url)) as proxy,
+    ):
+        await proxy.refuse()
+        program = Program(
+            tmp_path, proxy.postgres_url(database_url), simulator.base_url, slice_of_bars(tmp_path, 0, BARS),
+            speed=SPEED, resume=False, database={"required": False},
+        )  # fmt: skip
+        await program.start()
+        try:
+            await program.until(lambda: program.answers_written() >= 5)
+            await proxy.heal()
+            await program.finish()
+        finally:
+            await program.close()
+    assert compare(program, await end_state(database_url, program.out), None).problems == []
+    assert "Traceback" not in program.log

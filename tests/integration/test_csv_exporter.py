@@ -468,3 +468,18 @@ def test_the_defaults_come_from_the_configuration(tmp_path: Path, monkeypatch: p
     assert sorted(entry.name for entry in (tmp_path / "llm_results").iterdir()) == sorted(
         [RESULT_FILE, SIGNAL_FILE, SUMMARY_FILE]
     )
+
+
+def test_a_thread_that_keeps_failing_backs_off_while_it_closes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closing does not turn the restarts into a busy loop that floods the log."""
+    exporter = LLMCSVExporter(LLMConfig(csv_output_directory=str(tmp_path)))
+
+    def broken() -> bool:
+        raise AssertionError("a defect")
+
+    monkeypatch.setattr(exporter._writer, "step", broken)
+    exporter.start()
+    exporter.close(0.5)
+    assert 1 <= sum("starts again" in record.getMessage() for record in caplog.records) < 20

@@ -12,7 +12,8 @@ import pytest
 from database import host_queries, migrations, queries
 from database.db_manager import DatabaseManager
 from database.errors import DatabaseRefusedError
-from database.outcome_rows import OPINION_COLUMNS, OUTCOME_COLUMNS
+from database.opinion_rows import OPINION_COLUMNS
+from database.outcome_rows import OUTCOME_COLUMNS
 from database.rows import SIGNAL_COLUMNS
 from tests.conftest import PostgresForTests
 from tests.integration.database_helpers import plain

@@ -98,7 +98,7 @@ OF_THE_MODEL = ["bad_gateway", "blank_body", "content_empty", "choices_null", "h
 async def test_a_failing_model_is_left_for_the_next_one_at_once(bench: Bench, fault: str) -> None:
     """No pause, no retry used up, and both models are told apart in the completion."""
     bench.simulator.script(fault)
-    processor = bench.processor(max_retries=0, request_timeout_seconds=0.2 if fault == "hang" else 5)
+    processor = bench.processor(max_retries=0, request_timeout_seconds=0.5 if fault == "hang" else 5)
     done = await processor.complete("x", plan=PLAN)
     assert (done.model_requested, done.model_sent, done.attempts) == (FIRST, SECOND, 2)
     assert done.model_served == f"simulated/{SECOND}"

@@ -194,6 +194,7 @@ def test_symbols_bear_their_share_of_a_batch() -> None:
     (rule,) = rules_of([Budget(per="day", usd=1, symbol="ES")])
     assert rule.share(Cost(COST, 2_001), {"ES": 3, "NQ": 1}) == Cost(Decimal("0.03"), 1_501)
     assert rule.share_usd(Decimal("0.01"), {"ES": 1, "NQ": 2}) == Decimal("0.003333333334")
+    assert rule.share_usd(Decimal("1e-13"), {"ES": 1}) == Decimal("1e-12")
 
 
 def test_a_paced_budget_has_nothing_before_the_session() -> None:

@@ -219,7 +219,10 @@ def test_no_number_is_without_bounds() -> None:
             {"reasoning_effort": "huge"},
             "reasoning_effort: should be 'none', 'minimal', 'low', 'medium' or 'high'",
         ),
-        ({"response_format": "xml"}, "response_format: should be 'auto', 'json_schema', 'json_object' or 'text'"),
+        (
+            {"response_format": "xml"},
+            "response_format: should be 'auto', 'json_schema', 'json_object' or 'text'",
+        ),
         ({"indicators_to_include": 7}, "indicators_to_include: should be a valid list"),
         ({"indicators_to_include": "[broken"}, "indicators_to_include: should be a valid list"),
         ({"indicators_to_include": ["x"] * 51}, "indicators_to_include: List should have at most 50 items"),

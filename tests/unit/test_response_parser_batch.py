@@ -168,3 +168,37 @@ def test_lists_are_bounded() -> None:
     assert len(reading.unknown) == 100
     assert all(name.isascii() and name.isprintable() and len(name) <= 40 for name in reading.unknown)
     assert 20 <= len(reading.warnings) <= 25
+
+
+SAME = [Expected("xmkfgp", "EURUSD"), Expected("r8rk72", "EURUSD")]
+"""Two signals that only their labels tell apart."""
+
+
+def test_lost_quote_does_not_hand_a_rating_to_the_neighbour() -> None:
+    """An object that a lost quote made of two entries gives neither of them a rating."""
+    text = '{"signals": [{"rating": 4, "id": "xmkfgp}, {"choppiness": "no", "id": "r8rk72"}]}'
+    assert PARSER.parse_batch(text, SAME).missing == ("xmkfgp", "r8rk72")
+
+
+def test_object_in_a_broken_text_is_not_an_entry() -> None:
+    """What is quoted in another way than the reply comes from one of its texts."""
+    text = '{"signals": [{"id": "xmkfgp", "analysis": x}, {\'id\': \'r8rk72\', \'rating\': 1}, {"}]}'
+    assert "r8rk72" in PARSER.parse_batch(text, SAME).missing
+
+
+def test_neighbour_under_its_label_is_not_swallowed() -> None:
+    """An entry that a lost quote let run into the next label gets nothing from there."""
+    text = '{"xmkfgp": {"choppiness": "no, "y": 5}, "r8rk72": {"analysis": "x", "rating": 1}}'
+    assert "xmkfgp" in PARSER.parse_batch(text, SAME).missing
+
+
+def test_object_behind_remains_is_not_an_entry() -> None:
+    """Behind the remains of an entry only plain JSON counts."""
+    text = """{}"id": "xmkfgp", "rating": 2, "analysis": "{'id': 'r8rk72', 'rating': 1}"}"""
+    assert "r8rk72" in PARSER.parse_batch(text, SAME).missing
+
+
+def test_cut_entry_says_so() -> None:
+    """The entry at which a reply breaks off is missing, and the warning says why."""
+    reading = PARSER.parse_batch(batch(ENTRY)[:-20], [ONE])
+    assert reading.warnings == ("'xmkfgp': its entry is not used: it was cut off",)

@@ -158,7 +158,11 @@ def test_what_is_too_long_counts_as_cut() -> None:
     assert 5 < len(reading.readings) < 20
     assert "cut after 65536 characters" in reading.warnings[0]
     assert [max_chars_for(count) for count in (0, 32, 40, 64, 10**9)] == [
-        65_536, 65_536, 81_920, 131_072, 131_072,
+        65_536,
+        65_536,
+        81_920,
+        131_072,
+        131_072,
     ]
 
 

@@ -72,6 +72,11 @@ WRAPPERS: Final = (
     "[%s]",
     '{"result": %s}',
 )
+TAGGED: Final = (
+    *("<think>", "</think>", "<think> hm </think>", "</think>{'rating': 5}", "</think> Rating: 1/5"),
+    *("<think>{'rating': 1}</think>", '<thinking>{"rating": 1}', "Rating: 5 </think>"),
+)
+"""Texts with the marks of a draft in them."""
 STRUCTURE: Final = (*"{}[]\":,'\\`/#“” \n", '",', '"}', '{"', "```", "null", "text")
 
 
@@ -146,6 +151,23 @@ def test_valid_reply_is_read_whatever_its_texts_say(reply: tuple[int, str]) -> N
 def test_damage_never_changes_a_rating(reply: tuple[int, str]) -> None:
     """One lost, added or missing piece of structure may cost the rating but never changes it."""
     rating, text = reply
+    assert PARSER.parse(text).rating in (None, rating)
+
+
+@given(st.data(), replies(), st.sampled_from(TAGGED))
+@settings(max_examples=500, deadline=None)
+def test_marks_of_drafts_in_a_reply_never_change_its_rating(
+    data: st.DataObject, reply: tuple[int, str], tag: str
+) -> None:
+    """Marks of a draft in the texts of a reply are text, and of a damaged reply at worst its end."""
+    rating, text = reply
+    text = text.replace('"analysis": "', f'"analysis": "{tag.replace(chr(34), chr(92) + chr(34))} ')
+    assert PARSER.parse(text).rating == rating
+    place = data.draw(st.integers(0, len(text)))
+    if data.draw(st.booleans()):
+        text = text[:place] + data.draw(st.sampled_from(STRUCTURE)) + text[place:]
+    else:
+        text = text[:place] + text[place + 1 :]
     assert PARSER.parse(text).rating in (None, rating)
 
 

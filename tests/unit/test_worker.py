@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import threading
 import time
@@ -477,3 +478,62 @@ async def test_signals_that_wait_in_an_outage_are_on_disk_until_postgresql_has_t
                 await database.stored.wait()
     assert sorted(database.recorded) == ["s0", "s1", "s2", "s3"]
     assert outbox.signals == {}
+
+
+async def test_a_cancelled_stop_does_not_hold_up_the_next_one() -> None:
+    """A host that loses patience with stop can call it again and gets its answer in time."""
+    processor = ScriptedProcessor(asyncio.Event())
+    worker, store, _ = build(processor)
+    task = asyncio.create_task(worker.run())
+    store.add_signal(signal_mapping("s1"))
+    await asyncio.wait_for(processor.called.wait(), 5)
+    first = asyncio.create_task(worker.stop(5))
+    await asyncio.sleep(0)
+    first.cancel()
+    async with asyncio.timeout(2):
+        await worker.stop(0.5)
+    await asyncio.wait_for(task, 2)
+
+
+async def test_many_signals_that_grow_too_old_together_give_way_to_the_host() -> None:
+    """Ending a thousand of them takes many slices of the loop, not one."""
+    clock, processor = SteppedClock(), ScriptedProcessor(ready_in=30.0)
+    store, sink = SignalMemoryStore(2_000), Sink()
+    worker = LLMWorker(
+        config(signal_max_age_seconds=20.0), store, None, sink, processor=processor, clock=clock
+    )
+    for number in range(1_000):
+        store.add_signal(signal_mapping(f"s{number}"))
+    ended: list[int] = []
+    async with running(worker):
+        await asyncio.sleep(0)
+        clock.now += 100
+        store.add_signal(signal_mapping("wakes the worker"))
+        async with asyncio.timeout(10):
+            while worker.get_statistics()["expired"] < 1_000:
+                ended.append(worker.get_statistics()["expired"])
+                await asyncio.sleep(0)
+    steps = [later - earlier for earlier, later in itertools.pairwise(ended)]
+    assert max(steps) <= 40
+
+
+async def test_a_task_from_postgresql_grows_too_old_while_the_line_is_stopped() -> None:
+    """Nothing is asked, nothing is paid, and the reason is stored."""
+    clock, database = SteppedClock(), MemoryDatabase()
+    refused = KeyRefusedError("401: the key is refused")
+    processor = ScriptedProcessor(*[refused] * 50)
+    worker = LLMWorker(
+        config(signal_max_age_seconds=100.0, poll_interval=0.05),
+        None,
+        database,
+        processor=processor,
+        clock=clock,
+    )
+    signal = Signal.from_mapping("old", signal_mapping("old")["signal_data"])
+    database.waiting.append((Claim(1, "old", "c1", 0, 0.0), signal))
+    async with running(worker):
+        await asyncio.wait_for(processor.called.wait(), 5)
+        processor.wait = 0.01
+        clock.now += 200
+        assert await worker.drain(10)
+    assert database.results["old"].status is TaskStatus.EXPIRED

@@ -78,7 +78,9 @@ async def rated(
     """The end of ``count`` signals that wait when the worker starts."""
     worker, store, sink = build(processor, database, **values)
     for number in range(count):
-        store.add_signal(signal_mapping(f"s{number}", symbol=f"SYM{number}", target_price=1.105 + number / 200))
+        store.add_signal(
+            signal_mapping(f"s{number}", symbol=f"SYM{number}", target_price=1.105 + number / 200)
+        )
     async with running(worker):
         assert await worker.drain(10)
     assert len(sink.rows) == count

@@ -1,0 +1,90 @@
+"""Between single opinions and their rows. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from database.reading_values import choppiness_of, cost_of, count_of, method_of, rating_of
+from database.rows import Row
+from database.storable import LONGEST_ANSWER, LONGEST_NAME, LONGEST_REPLY, clean_key, clean_text
+from llm_integration.domain import LLMAnalysis, Opinion, to_price
+
+__all__ = ["OPINION_COLUMNS", "opinion_columns", "opinion_from_row"]
+
+OPINION_COLUMNS: Mapping[str, str] = {
+    "signal_id": "text",
+    "position": "int4",
+    "role": "text",
+    "model_requested": "text",
+    "rating": "int2",
+    "choppiness": "text",
+    "analysis": "text",
+    "recommendations": "text",
+    "parse_method": "text",
+    "error": "text",
+    "model_served": "text",
+    "provider": "text",
+    "generation_id": "text",
+    "prompt_tokens": "int8",
+    "completion_tokens": "int8",
+    "cost_usd": "numeric",
+    "api_ms": "float8",
+    "attempts": "int4",
+    "prompt_name": "text",
+    "prompt_version": "text",
+    "prompt_hash": "text",
+    "raw_reply": "text",
+}
+"""What ``opinion_columns`` gives, in order, with the type it is sent as."""
+
+
+def opinion_columns(analysis: LLMAnalysis) -> list[tuple[Any, ...]]:
+    """The values of OPINION_COLUMNS for each of its opinions."""
+    key = clean_key(analysis.signal_id)
+    return [_opinion(key, position, item) for position, item in enumerate(analysis.opinions)]
+
+
+def _opinion(key: str, position: int, opinion: Opinion) -> tuple[Any, ...]:
+    return (
+        key,
+        position,
+        "ensemble" if opinion.role == "ensemble" else "shadow",
+        clean_text(opinion.model_requested, LONGEST_NAME),
+        rating_of(opinion.rating),
+        choppiness_of(opinion.choppiness),
+        clean_text(opinion.analysis, LONGEST_ANSWER),
+        clean_text(opinion.recommendations, LONGEST_ANSWER),
+        str(opinion.parse_method),
+        clean_text(opinion.error),
+        clean_text(opinion.model_served, LONGEST_NAME),
+        clean_text(opinion.provider, LONGEST_NAME),
+        clean_text(opinion.generation_id, LONGEST_NAME),
+        count_of(opinion.prompt_tokens),
+        count_of(opinion.completion_tokens),
+        cost_of(opinion.cost_usd),
+        to_price(opinion.api_ms),
+        count_of(opinion.attempts) or 0,
+        clean_text(opinion.prompt_name, LONGEST_NAME),
+        clean_text(opinion.prompt_version, LONGEST_NAME),
+        clean_text(opinion.prompt_hash, LONGEST_NAME),
+        clean_text(opinion.raw_reply, LONGEST_REPLY),
+    )
+
+
+def opinion_from_row(row: Row) -> Opinion:
+    """The opinion of a row of ``llm_opinions``."""
+    return Opinion(
+        role="ensemble" if row["role"] == "ensemble" else "shadow",
+        model_requested=row["model_requested"] or "",
+        choppiness=choppiness_of(row["choppiness"]),
+        parse_method=method_of(row["parse_method"]),
+        **{name: row[name] for name in _SAME_NAMES_OF_OPINIONS},
+    )
+
+
+_SAME_NAMES_OF_OPINIONS = tuple(
+    name
+    for name in OPINION_COLUMNS
+    if name not in ("signal_id", "position", "role", "model_requested", "choppiness", "parse_method")
+)

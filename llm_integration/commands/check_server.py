@@ -1,0 +1,220 @@
+"""``check``: the API key and the models, by the two requests that cost nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import aiohttp
+
+from llm_integration.commands.check_database import skew
+from llm_integration.commands.check_item import Item, failed, fine, warned
+from llm_integration.config import DEFAULT_BASE_URL, KEY_VARIABLE, LLMConfig
+from llm_integration.domain import parse_time
+from llm_integration.model_catalogue import ModelCatalogue
+
+__all__ = ["check"]
+
+SECONDS = 15.0
+MOST_BYTES = 65_536
+SOON = timedelta(days=7)
+LITTLE_CREDIT = Decimal("0.1")
+PER_MILLION = Decimal(1_000_000)
+ROOM_FOR_PROMPT = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back on ``GET /key``, and the server's clock."""
+
+    status: int
+    data: dict[str, Any]
+    clock: datetime | None
+    before: datetime
+    after: datetime
+
+
+async def check(config: LLMConfig, today: date) -> list[Item]:
+    """Key, clock and models of the server at ``base_url``."""
+    if not config.enabled:
+        return []
+    return [*await _key(config, today), *await _models(config, today)]
+
+
+async def _key(config: LLMConfig, today: date) -> list[Item]:
+    ours = config.base_url == DEFAULT_BASE_URL
+    if config.api_key is None:
+        say = failed if ours else warned
+        return [say("key", f"{KEY_VARIABLE} is not set: put it into the environment or into .env")]
+    try:
+        async with asyncio.timeout(SECONDS):
+            answer = await _ask(config)
+    except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+        reason = type(error).__name__ if not str(error) else str(error).replace(_secret(config), "***")
+        return [failed("key", f"{config.base_url} does not answer: {reason}; check the network or base_url")]
+    items = list(_judged(answer, today, ours=ours))
+    if answer.clock is not None:
+        items.append(skew("clock of the server", answer.clock, answer.before, answer.after))
+    return items
+
+
+def _secret(config: LLMConfig) -> str:
+    return config.api_key.get_secret_value() if config.api_key else ""
+
+
+async def _ask(config: LLMConfig) -> Answer:
+    headers = {"Authorization": f"Bearer {_secret(config)}"}
+    before = datetime.now(UTC)
+    async with (
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
+        session.get(f"{config.base_url}/key", headers=headers, allow_redirects=False) as response,
+    ):
+        after = datetime.now(UTC)
+        body = await response.content.read(MOST_BYTES)
+        return Answer(response.status, _data(body), _clock(response.headers.get("Date")), before, after)
+
+
+def _clock(text: str | None) -> datetime | None:
+    try:
+        return parse_time(parsedate_to_datetime(text)) if text else None
+    except ValueError:
+        return None
+
+
+def _data(body: bytes) -> dict[str, Any]:
+    try:
+        whole = json.loads(body, parse_float=Decimal)
+    except (ValueError, RecursionError, ArithmeticError):
+        return {}
+    data = whole.get("data") if isinstance(whole, dict) else None
+    return data if isinstance(data, dict) else {}
+
+
+def _judged(answer: Answer, today: date, *, ours: bool) -> Iterator[Item]:
+    if answer.status in (401, 403):
+        yield failed("key", f"refused (HTTP {answer.status}); make a new one and set {KEY_VARIABLE}")
+        return
+    if answer.status == 404 and not ours:
+        yield warned(
+            "key", "this server does not tell about keys; whether it takes yours shows the first call"
+        )
+        return
+    if answer.status != 200 or not answer.data:
+        yield failed(
+            "key", f"HTTP {answer.status} without a word about the key; try again, or check base_url"
+        )
+        return
+    if answer.data.get("is_management_key") is True or answer.data.get("is_provisioning_key") is True:
+        yield failed("key", "this key manages keys and can ask no model; make an ordinary one")
+        return
+    yield from _credit(answer.data)
+    yield from _end(answer.data.get("expires_at"), today)
+
+
+def _credit(data: dict[str, Any]) -> Iterator[Item]:
+    limit, left = _number(data.get("limit")), _number(data.get("limit_remaining"))
+    if left is None:
+        yield fine("key", "accepted; it has no limit of its own")
+    elif left <= 0:
+        yield failed(
+            "key", "accepted, but its limit is used up; raise it at the server, or wait for its reset"
+        )
+    elif limit is not None and left < limit * LITTLE_CREDIT:
+        yield warned("key", f"accepted; only {left:f} of {limit:f} USD are left")
+    else:
+        yield fine("key", f"accepted; {left:f} USD are left" + (f" of {limit:f}" if limit else ""))
+    if data.get("is_free_tier") is True:
+        yield warned("key", "the account never bought credit: :free models only, a few requests a day")
+
+
+def _end(expires: object, today: date) -> Iterator[Item]:
+    moment = parse_time(expires)
+    if moment is None:
+        return
+    day = moment.date()
+    if day < today:
+        yield failed("key", f"expired on {day}; make a new one")
+    elif day <= today + SOON:
+        yield warned("key", f"expires on {day}; make a new one in time")
+
+
+def _number(value: object) -> Decimal | None:
+    if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
+        return None
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+async def _models(config: LLMConfig, today: date) -> list[Item]:
+    catalogue = ModelCatalogue(config.base_url)
+    if not await catalogue.refresh():
+        say = failed if config.base_url == DEFAULT_BASE_URL else warned
+        return [say("models", f"{config.base_url}/models cannot be read; whether they are served is unknown")]
+    return [_model(catalogue, name, config, today) for name in _named(config)]
+
+
+def _named(config: LLMConfig) -> list[str]:
+    """Every model that the settings name, the usual one first."""
+    names: list[str | None] = [config.model, *config.fallback_models, *config.ensemble]
+    for route in config.routes:
+        names += [route.model, *(route.fallbacks or ()), *(route.ensemble or ())]
+    names += [shadow.model for shadow in config.shadow]
+    names += [budget.downgrade_to for budget in config.budgets]
+    return [name for name in dict.fromkeys(names) if name]
+
+
+def _model(catalogue: ModelCatalogue, name: str, config: LLMConfig, today: date) -> Item:
+    title = f"model {name}"
+    info = catalogue.find(name)
+    told = "; ".join(catalogue.warnings([name], today))
+    if info is None:
+        return (
+            failed(title, told or "nothing is known about it; check the id")
+            if told
+            else warned(title, "not in the list of the server; it may choose a model itself")
+        )
+    facts = _facts(catalogue, name)
+    if info.expiration_date is not None and info.expiration_date <= today:
+        return failed(title, told)
+    if told:
+        return warned(title, f"{told}; {facts}")
+    if info.context_length is not None and info.context_length < config.max_tokens + ROOM_FOR_PROMPT:
+        return warned(title, f"{facts}: that leaves little room for a prompt beside max_tokens")
+    return fine(title, facts)
+
+
+def _facts(catalogue: ModelCatalogue, name: str) -> str:
+    info, price = catalogue.find(name), catalogue.price(name)
+    if info is None:
+        return "unknown"
+    facts = ["context unknown" if info.context_length is None else f"context {info.context_length:,} tokens"]
+    if price is None:
+        facts.append("price unknown")
+    else:
+        facts.append(
+            f"{_plain(price.prompt * PER_MILLION)} USD a million prompt tokens,"
+            f" {_plain(price.completion * PER_MILLION)} reply"
+        )
+    parameters = info.supported_parameters
+    if parameters is None:
+        facts.append("parameters unknown")
+    elif "structured_outputs" in parameters:
+        facts.append("replies by schema")
+    elif "response_format" in parameters:
+        facts.append("replies as JSON")
+    else:
+        facts.append("no JSON mode, plain text")
+    return ", ".join(facts)
+
+
+def _plain(amount: Decimal) -> str:
+    return f"{amount.normalize():f}"
