@@ -25,7 +25,7 @@ def describe() -> dict[str, Any]:
         "cpu": cpu_model(),
         "cores": usable_cores(),
         "memory_gib": _memory_gib(),
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "system": f"{platform.system()} {'.'.join(platform.release().split('.')[:2])} {platform.machine()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "optimised_build": "--enable-optimizations" in (_build_options() or ""),
         "packages": {name: found for name in PACKAGES if (found := version_of(name))},

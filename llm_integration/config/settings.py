@@ -134,9 +134,9 @@ def _batch_size(value: object) -> object:
     if isinstance(value, str):
         text = value.strip().lower()
         value = int(text) if text.isdecimal() else text
-    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 100):
+    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 50):
         return value
-    raise ValueError('should be a number of signals from 1 to 100, or "auto"')
+    raise ValueError('should be a number of signals from 1 to 50, or "auto"')
 
 
 class LLMConfig(BaseModel):
@@ -170,7 +170,7 @@ class LLMConfig(BaseModel):
     )
     batch_size: Annotated[int | Literal["auto"], BeforeValidator(_batch_size)] = Field(
         1,
-        description='Most signals in one request, 1 to 100. `"auto"`: one alone while nothing else waits, '
+        description='Most signals in one request, 1 to 50. `"auto"`: one alone while nothing else waits, '
         "and up to 20 as the backlog grows.",
     )
     batch_max_tokens: int = Field(

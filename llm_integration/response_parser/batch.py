@@ -35,11 +35,9 @@ from llm_integration.response_parser.scanner import Found, scan
 from llm_integration.response_parser.strict import BAD, Decoder
 from llm_integration.response_parser.thoughts import without_thoughts
 
-__all__ = ["BatchReading", "Expected", "max_chars_for", "read_batch", "steps_for"]
+__all__ = ["BatchReading", "Expected", "read_batch", "steps_for"]
 
-_CHARS: Final = 65_536
-_CHARS_EACH: Final = 2_048
-_MAX_CHARS: Final = 131_072
+_MAX_CHARS: Final = 65_536
 _STEPS_EACH: Final = 25
 _MAX_COUNTED: Final = 100
 _MAX_LISTED: Final = 100
@@ -73,22 +71,16 @@ def steps_for(count: int) -> int:
     return MAX_STEPS + _STEPS_EACH * min(count, _MAX_COUNTED)
 
 
-def max_chars_for(count: int) -> int:
-    """How much of a reply about ``count`` signals is read; what is longer counts as cut there."""
-    return min(_MAX_CHARS, max(_CHARS, _CHARS_EACH * count))
-
-
 def read_batch(text: str | None, expected: Sequence[Expected], budget: Budget) -> BatchReading:
     """What ``text`` says of each of ``expected``. Never raises, whatever the text."""
     verdict = _Verdict(Roster(expected))
     if not isinstance(text, str) or not text.strip(BLANK):
         verdict.warnings.append("the reply is empty")
         return verdict.reading()
-    limit = max_chars_for(len(expected))
-    if len(text) > limit:
-        verdict.warnings.append(f"the reply was too long and was cut after {limit} characters")
+    if len(text) > _MAX_CHARS:
+        verdict.warnings.append(f"the reply was too long and was cut after {_MAX_CHARS} characters")
     try:
-        entries = _entries(text[:limit].strip(BLANK), verdict, budget)
+        entries = _entries(text[:_MAX_CHARS].strip(BLANK), verdict, budget)
     except OutOfWork:
         verdict.warnings.append("the reply is too tangled to be read")
         return verdict.reading()

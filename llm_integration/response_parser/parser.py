@@ -50,8 +50,7 @@ class LLMResponseParser:
     def parse_batch(self, text: str | None, expected: Sequence[Expected]) -> BatchReading:
         """What ``text`` says of each signal of a batch, matched by label and never by position alone.
 
-        Of a longer reply only the first 65,536 characters are read, or 2,048 for each signal if that is more,
-        but never more than 131,072: as if it had been cut there.
+        Of a longer reply only the first 65,536 characters are read: as if it had been cut there.
         """
         return read_batch(text, expected, Budget(steps_for(len(expected))))
 

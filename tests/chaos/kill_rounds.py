@@ -26,7 +26,7 @@ from tests.chaos.proxy import FaultProxy, postgres_target
 from tests.chaos.report import Report
 from tests.chaos.truth import EndState, compare, end_state, slice_of_bars
 
-__all__ = ["KillPlan", "Plan", "plan_rounds", "reference_run", "run_round", "run_rounds"]
+__all__ = ["KillPlan", "Plan", "plan_rounds", "reference_run", "run_round", "run_rounds", "shorten_leases"]
 
 LATENCY_SECONDS = (0.02, 0.25)
 LOG_SIZE = 1_000_000

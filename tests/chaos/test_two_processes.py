@@ -15,7 +15,7 @@ import pytest
 from llm_integration import LLMConfig
 from llm_integration.csv_exporter import SIGNAL_FILE
 from llm_integration.simulator import OpenRouterSimulator
-from tests.chaos.kill_rounds import requests_by_signal
+from tests.chaos.kill_rounds import requests_by_signal, shorten_leases
 from tests.chaos.program import Program, connected, rows, soon
 from tests.chaos.truth import compare, end_state, expected_signals, slice_of_bars
 
@@ -104,6 +104,7 @@ async def test_two_programs_share_a_database_and_a_folder(database_url: str, tmp
         await simulator.wait_for_requests(20)
         assert await a.kill()
         killed_at = time.monotonic()
+        await shorten_leases(database_url)
         await a.start()
         await a.finish()
         await end_b(database_url, b)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import builtins
 import json
 import logging
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +20,7 @@ import pytest
 from llm_integration.commands import main
 from llm_integration.commands.arguments import count, since
 from llm_integration.commands.errors import UsageError
+from llm_integration.commands.export import _Thread
 from llm_integration.commands.line import COMMANDS, load_command
 from llm_integration.commands.settings import load
 from llm_integration.commands.terminal import clean, json_line, say, show_table
@@ -202,6 +205,28 @@ def test_without_rich_a_table_says_what_to_install(monkeypatch: pytest.MonkeyPat
     with pytest.raises(UsageError, match="pip install rich, or use --json"):
         show_table("t", ("a",), [])
     json_line([])
+
+
+async def test_work_in_a_thread_ends_when_its_command_is_interrupted() -> None:
+    """It stops at its next pause, and the command goes on only then: nobody closes its files before."""
+    thread, started, ended = _Thread(), threading.Event(), threading.Event()
+
+    def work() -> None:
+        started.set()
+        try:
+            for _ in range(1_000):
+                thread.pause(0.01)
+        except InterruptedError:
+            ended.set()
+            raise
+
+    task = asyncio.create_task(thread.do(work))
+    await asyncio.to_thread(started.wait)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended.is_set()
+    assert await _Thread().do(sum, [1, 2]) == 3
 
 
 def arguments(**values: Any) -> argparse.Namespace:

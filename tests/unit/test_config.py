@@ -273,11 +273,11 @@ def test_a_batch_size_is_a_number_of_signals_or_auto(value: object, meant: objec
     assert LLMConfig.from_file_values({"batch_size": value}, where="config.json: llm").batch_size == meant
 
 
-@pytest.mark.parametrize("value", [0, -1, 101, "many", 1.5, None, True])
+@pytest.mark.parametrize("value", [0, -1, 51, "many", 1.5, None, True])
 def test_a_senseless_batch_size_is_refused(value: object) -> None:
     """What is no number of signals at all is a plain wrong value."""
     with pytest.raises(
-        ConfigError, match='batch_size: should be a number of signals from 1 to 100, or "auto"'
+        ConfigError, match='batch_size: should be a number of signals from 1 to 50, or "auto"'
     ):
         LLMConfig.from_file_values({"batch_size": value}, where="config.json: llm")
 

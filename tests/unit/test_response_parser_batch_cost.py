@@ -13,7 +13,7 @@ import pytest
 
 from llm_integration.batch_labels import batch_labels
 from llm_integration.response_parser import Expected, LLMResponseParser
-from llm_integration.response_parser.batch import max_chars_for, read_batch, steps_for
+from llm_integration.response_parser.batch import read_batch, steps_for
 from llm_integration.response_parser.model import Budget
 from tests.unit.test_response_parser_cost import UNITS, fill, loop, seconds
 
@@ -139,10 +139,10 @@ def reply(count: int, size: int) -> str:
     return json.dumps({"signals": entries})
 
 
-@pytest.mark.parametrize("count", [1, 5, 20, 100])
+@pytest.mark.parametrize("count", [1, 5, 20, 50])
 @pytest.mark.parametrize("cut", [0, 1, 40])
 def test_usual_replies_stay_far_from_the_bound(count: int, cut: int) -> None:
-    """A reply of usual size, whole or cut, is read to its end with budget to spare, up to 100 signals."""
+    """A reply of usual size, whole or cut, is read to its end with budget to spare, up to 50 signals."""
     text = reply(count, 600)
     budget = Budget(steps_for(count))
     reading = read_batch(f"Here:\n{text[: len(text) - cut]}", EXPECTED[:count], budget)
@@ -154,16 +154,9 @@ def test_what_is_too_long_counts_as_cut() -> None:
     """Behind its limit a reply is not read: entries there are missing, and a warning says so."""
     text = reply(20, 9_000).replace('\\"up\\", ', "")
     reading = PARSER.parse_batch(text, USUAL)
-    assert len(text) > max_chars_for(20)
+    assert len(text) > 65_536
     assert 5 < len(reading.readings) < 20
     assert "cut after 65536 characters" in reading.warnings[0]
-    assert [max_chars_for(count) for count in (0, 32, 40, 64, 10**9)] == [
-        65_536,
-        65_536,
-        81_920,
-        131_072,
-        131_072,
-    ]
 
 
 def test_too_much_work_gives_no_reading() -> None:
