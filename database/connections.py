@@ -107,7 +107,7 @@ class Connections:
         try:
             return await work(link)
         except (TimeoutError, asyncio.CancelledError) as error:
-            link.terminate()  # whatever is still under way must not hold up the return of the connection
+            _cut(link)  # whatever is still under way must not hold up the return of the connection
             if isinstance(error, asyncio.CancelledError):
                 raise
             raise self._translated(error, doing) from error
@@ -130,7 +130,7 @@ class Connections:
                 async for row in rows:
                     yield row
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-            link.terminate()
+            _cut(link)
             raise self._translated(error, doing) from error
         finally:
             await self._give_back(pool, link)
@@ -233,6 +233,12 @@ class Connections:
 
     def __repr__(self) -> str:
         return f"Connections({self.address}, {'open' if self.open else 'closed'})"
+
+
+def _cut(link: Link) -> None:
+    """End a connection at once; the pool may have noticed its loss before us and taken it back."""
+    with contextlib.suppress(asyncpg.InterfaceError):
+        link.terminate()
 
 
 async def _teach_json(link: asyncpg.Connection[asyncpg.Record]) -> None:

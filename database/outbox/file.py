@@ -63,8 +63,10 @@ class OutboxFile:
     @classmethod
     def create(cls, path: Path) -> Self:
         """A new file of this process."""
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = _take_lock(path)
+        try:
+            lock = _take_lock_in_new_folder(path)
+        except FileNotFoundError:  # a neighbour has just removed the empty folder
+            lock = _take_lock_in_new_folder(path)
         if lock is None:
             raise FileExistsError(f"{path} belongs to another process")
         return cls._opened(path, lock)
@@ -172,6 +174,11 @@ def _take_lock(path: Path) -> int | None:
     return None
 
 
+def _take_lock_in_new_folder(path: Path) -> int | None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return _take_lock(path)
+
+
 def _lock_name(path: Path) -> Path:
     return path.with_suffix(".lock")
 
@@ -187,3 +194,5 @@ def _remove(path: Path) -> None:
     for file in _files_of(path):
         with contextlib.suppress(OSError):
             file.unlink()
+    with contextlib.suppress(OSError):  # not empty
+        path.parent.rmdir()

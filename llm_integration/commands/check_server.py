@@ -15,6 +15,7 @@ import aiohttp
 
 from llm_integration.commands.check_database import skew
 from llm_integration.commands.check_item import Item, failed, fine, warned
+from llm_integration.commands.terminal import digits
 from llm_integration.config import DEFAULT_BASE_URL, KEY_VARIABLE, LLMConfig
 from llm_integration.domain import parse_time
 from llm_integration.model_catalogue import ModelCatalogue
@@ -126,9 +127,11 @@ def _credit(data: dict[str, Any]) -> Iterator[Item]:
             "key", "accepted, but its limit is used up; raise it at the server, or wait for its reset"
         )
     elif limit is not None and left < limit * LITTLE_CREDIT:
-        yield warned("key", f"accepted; only {left:f} of {limit:f} USD are left")
+        yield warned("key", f"accepted; only {digits(left)} of {digits(limit)} USD are left")
     else:
-        yield fine("key", f"accepted; {left:f} USD are left" + (f" of {limit:f}" if limit else ""))
+        yield fine(
+            "key", f"accepted; {digits(left)} USD are left" + (f" of {digits(limit)}" if limit else "")
+        )
     if data.get("is_free_tier") is True:
         yield warned("key", "the account never bought credit: :free models only, a few requests a day")
 
@@ -201,8 +204,8 @@ def _facts(catalogue: ModelCatalogue, name: str) -> str:
         facts.append("price unknown")
     else:
         facts.append(
-            f"{_plain(price.prompt * PER_MILLION)} USD a million prompt tokens,"
-            f" {_plain(price.completion * PER_MILLION)} reply"
+            f"{digits(price.prompt * PER_MILLION)} USD a million prompt tokens,"
+            f" {digits(price.completion * PER_MILLION)} reply"
         )
     parameters = info.supported_parameters
     if parameters is None:
@@ -214,7 +217,3 @@ def _facts(catalogue: ModelCatalogue, name: str) -> str:
     else:
         facts.append("no JSON mode, plain text")
     return ", ".join(facts)
-
-
-def _plain(amount: Decimal) -> str:
-    return f"{amount.normalize():f}"

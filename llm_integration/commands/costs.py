@@ -12,7 +12,7 @@ from database.command_reports import SpendingRow
 from database.ledger_reports import CostGroup
 from llm_integration.commands.arguments import since
 from llm_integration.commands.settings import add_common_arguments, load, open_database
-from llm_integration.commands.terminal import json_line, say, show_table
+from llm_integration.commands.terminal import digits, json_line, say, show_table
 
 __all__ = ["DESCRIPTION", "add_arguments", "per_rated", "run"]
 
@@ -129,7 +129,7 @@ def _cells(row: SpendingRow) -> tuple[object, ...]:
 def _money(amount: Decimal | None, row: SpendingRow) -> str:
     if amount is None:
         return "-"
-    return f">= {amount:f}" if row.cost_unknown else f"{amount:f}"
+    return f">= {digits(amount)}" if row.cost_unknown else digits(amount)
 
 
 def _tokens(count: int | None, row: SpendingRow) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from llm_integration.commands.errors import UsageError
 
-__all__ = ["clean", "json_line", "say", "show_table"]
+__all__ = ["clean", "digits", "json_line", "say", "show_table"]
 
 _SEQUENCE = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]{0,32}[ -/]{0,4}[@-~]|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]{0,256}(?:\x07|\x1b\\|\x9c)"
@@ -48,7 +48,7 @@ def json_line(value: object) -> None:
 
 def _as_json(value: object) -> Any:
     if isinstance(value, Decimal):
-        return f"{value:f}"
+        return digits(value)
     if isinstance(value, (datetime, date)):
         return value.isoformat()
     if isinstance(value, Iterable):
@@ -89,4 +89,10 @@ def _cell(value: object) -> str:
         return f"{value:,}"
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
-    return f"{value:f}" if isinstance(value, Decimal) else clean(value)
+    return digits(value) if isinstance(value, Decimal) else clean(value)
+
+
+def digits(value: Decimal) -> str:
+    """All digits of an amount, without zeros at its end."""
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -44,9 +44,9 @@ class RatingHealth:
     While an alarm stands, the history takes nothing in, so that bad results do not become the measure. It is
     over when the difference has come down to half. Each change is announced once.
 
-    Five standard errors, because a window is looked at anew with every result: five million
-    independent ratings of five healthy distributions raised no false alarm (100,000 of them are a test). Ratings of neighbouring
-    signals are not quite independent, hence the least differences.
+    Five standard errors, because a window is looked at anew with every result: five million independent
+    ratings of five healthy distributions raised no false alarm (100,000 of them are a test). Ratings of
+    neighbouring signals are not quite independent, hence the least differences.
     """
 
     def __init__(

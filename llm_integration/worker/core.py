@@ -14,13 +14,16 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+from llm_integration.budget import MemoryLedger
 from llm_integration.config import DEFAULT_BASE_URL, KEY_VARIABLE, LLMConfig
 from llm_integration.domain import LLMAnalysis, TaskStatus
 from llm_integration.errors import BudgetExceededError, CallError, LineStoppedError
 from llm_integration.llm_processor import LLMProcessor
 from llm_integration.memory_store import SignalMemoryStore
+from llm_integration.model_catalogue import ModelCatalogue
 from llm_integration.prompts import PromptLibrary
 from llm_integration.rating_health import RatingHealth
 from llm_integration.response_parser import LLMResponseParser
@@ -46,6 +49,8 @@ MOST_CRASHES = 2
 """A signal on which the worker itself crashes this often ends as failed."""
 CLEANED_AT_ONCE = 200
 """Finished signals removed from memory in one go: a fraction of a millisecond."""
+MODELS_FOLDER = Path(".tradent/models")
+"""Where a worker that makes its own client keeps the list of models, in the working folder."""
 MODEL_DOWN_SECONDS = 1.0
 NO_ROOM_SECONDS = 60.0
 """How long a signal waits for a budget that does not know when it has room again."""
@@ -84,7 +89,9 @@ class LLMWorker:
         self.worker_id = worker_id or f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._database = db_manager
         self._sink = csv_exporter
-        self._processor: Processor = processor or LLMProcessor(self.config)
+        self._catalogue = ModelCatalogue(self.config.base_url, cache_folder=MODELS_FOLDER)
+        self._own_processor = processor is None
+        self._processor: Processor = processor or self._new_processor()
         self._clock = clock
         self._wall = wall_clock
         self._subscribers = Subscribers()
@@ -125,6 +132,11 @@ class LLMWorker:
         self._accepting = True
         self._stopping = False
 
+    def _new_processor(self) -> LLMProcessor:
+        """A client for a host that brings none, with the budgets of the settings kept in memory."""
+        guard = MemoryLedger(self.config.budgets, self._catalogue) if self.config.budgets else None
+        return LLMProcessor(self.config, guard=guard, catalogue=self._catalogue)
+
     # The host's side
 
     def off_reason(self) -> str | None:
@@ -162,6 +174,8 @@ class LLMWorker:
         self.memory_store.set_waker(self._wake_up)
         self._tasks = [self._spawn("intake", self._take_in), self._spawn("writer", self._writer.run)]
         self._tasks.append(self._spawn("housekeeping", self._keep_house))
+        if self._own_processor:
+            self._tasks.append(self._spawn("list of models", self._catalogue.run))
         self._tasks += [
             self._spawn(f"lane {number}", self._work_lane) for number in range(self.config.max_concurrency)
         ]

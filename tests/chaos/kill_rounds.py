@@ -169,12 +169,20 @@ class Round:
         self.known.note(answers_on_disk(self.program.outbox), now)
         if not hit:
             self.report.missed += 1
-            return False
+            return self._has_refused(kill)
         self.report.kills += 1
         await shorten_leases(self.url)
         if kill.tear:
             tear(self.program.out / RESULT_FILE)
         return await self._unfinished()
+
+    def _has_refused(self, kill: KillPlan) -> bool:
+        """Whether it refused to start for want of PostgreSQL; False when it had finished before the kill."""
+        assert self.program.process is not None
+        status = self.program.process.returncode
+        if status != 0 and not (kill.outage is not None and status == 2):
+            raise AssertionError(f"exit status {status}: {self.program.log[-1_000:]}")
+        return status != 0
 
     async def _take_away(self, outage: str) -> None:
         if outage == "stopped":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,14 @@ import pytest
 from llm_integration.simulator import OpenRouterSimulator
 from tests.chaos.kill_rounds import (
     LATENCY_SECONDS,
+    answers_in,
     answers_on_disk,
     plan_rounds,
     requests_by_signal,
     run_rounds,
+    shorten_leases,
 )
-from tests.chaos.program import Program, outbox_entries, whole_lines
+from tests.chaos.program import Program, connected, outbox_entries, whole_lines
 from tests.chaos.proxy import FaultProxy, postgres_target
 from tests.chaos.report import Report
 from tests.chaos.truth import compare, end_state, expected_signals, slice_of_bars, torn_lines
@@ -69,6 +72,39 @@ async def test_what_waits_for_postgresql_survives_a_kill(database_url: str, tmp_
     assert not again & set(kept)
     waiting = {datetime.fromisoformat(body["signal"]["timestamp"]) for _, _, body in entries}
     assert waiting <= {signal[0] for signal in state.signals}
+
+
+async def test_answers_stored_before_the_first_bar_reach_the_files(database_url: str, tmp_path: Path) -> None:
+    """Killed before a bar was stored, PostgreSQL away just after the start: all is there, once."""
+    async with (
+        OpenRouterSimulator(latency_seconds=LATENCY_SECONDS, log_size=10_000) as simulator,
+        FaultProxy(postgres_target(database_url)) as proxy,
+    ):
+        program = Program(
+            tmp_path, proxy.postgres_url(database_url), simulator.base_url, slice_of_bars(tmp_path, 0, 300)
+        )
+        await program.start()
+        try:
+            await program.until(lambda: program.answers_written() >= 8)
+            assert await program.kill()
+            await shorten_leases(database_url)
+            async with connected(database_url) as link:
+                await link.execute("DELETE FROM market_data")
+            shutil.rmtree(program.out)
+            kept, asked = await answers_in(database_url), len(simulator.requests)
+            await program.start()
+            await program.until(lambda: "goes on after the bar of None" in program.log)
+            await proxy.refuse()
+            await program.until(lambda: program.bars_traded() >= 150)
+            await proxy.heal()
+            await program.finish()
+        finally:
+            await program.close()
+        state = await end_state(database_url, program.out)
+        again = requests_by_signal(_later(simulator, asked))
+    assert compare(program, state, None).problems == []
+    assert kept.items() <= state.generations.items()
+    assert not set(again) & set(kept)
 
 
 class _Later:

@@ -154,14 +154,14 @@ async def test_costs_add_up_what_is_known_and_count_what_is_not(
     total = report["total"]
     assert (total["signals"], total["answered"], total["rated"]) == (5, 3, 2)
     assert (Decimal(total["spent_usd"]), total["cost_unknown"]) == (Decimal("0.0034"), 1)
-    assert (total["usd_per_rated"], total["usd_per_rated_at_least"]) == (None, "0.00170000")
+    assert (total["usd_per_rated"], total["usd_per_rated_at_least"]) == (None, "0.0017")
     assert (total["prompt_tokens"], total["tokens_unknown"]) == (1_800, 1)
     for name in ("day", "model", "symbol", "rating"):
         groups = report[f"by_{name}"]
         known = sum(Decimal(group["spent_usd"] or 0) for group in groups)
         assert (known, sum(group["signals"] for group in groups)) == (Decimal("0.0034"), 5)
     symbols = {group["name"]: group for group in report["by_symbol"]}
-    assert (symbols["EURUSD"]["usd_per_rated"], symbols["ES"]["usd_per_rated"]) == ("0.00150000", None)
+    assert (symbols["EURUSD"]["usd_per_rated"], symbols["ES"]["usd_per_rated"]) == ("0.0015", None)
     assert {group["name"] for group in report["by_rating"]} == {"4", "unrated", "failed"}
     assert report["left_out"] == 1
 

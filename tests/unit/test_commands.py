@@ -23,7 +23,7 @@ from llm_integration.commands.errors import UsageError
 from llm_integration.commands.export import _Thread
 from llm_integration.commands.line import COMMANDS, load_command
 from llm_integration.commands.settings import load
-from llm_integration.commands.terminal import clean, json_line, say, show_table
+from llm_integration.commands.terminal import clean, digits, json_line, say, show_table
 from llm_integration.errors import ConfigError
 
 
@@ -172,6 +172,15 @@ def test_tables_show_text_as_it_is_and_numbers_to_the_right(capsys: pytest.Captu
     assert "0.00000001" in shown
     assert "2026-01-02 00:00" in shown
     assert "\x1b" not in shown
+
+
+@pytest.mark.parametrize(
+    ("amount", "shown"),
+    [("0.023264550000000", "0.02326455"), ("1E-8", "0.00000001"), ("100", "100"), ("0", "0"), ("1.0", "1")],
+)
+def test_amounts_keep_their_digits_and_no_idle_zeros(amount: str, shown: str) -> None:
+    """Neither an exponent nor a rounding; a whole number keeps its zeros."""
+    assert digits(Decimal(amount)) == shown
 
 
 def test_json_is_exact_and_safe(capsys: pytest.CaptureFixture[str]) -> None:

@@ -201,7 +201,7 @@ def test_the_formulas_give_known_values() -> None:
 
 @pytest.mark.parametrize("shares", [TYPICAL, UNIFORM])
 def test_the_standard_error_is_that_of_simulated_samples(shares: tuple[float, ...]) -> None:
-    """Over 400 pairs of healthy samples the fall divided by its error has a spread of about one, not above."""
+    """Over 400 pairs of healthy samples the fall divided by its error spreads by about one, not more."""
     chance = random.Random(2)
     scores = []
     for _ in range(400):

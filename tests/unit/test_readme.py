@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
 
 from database import DatabaseConfig
 from llm_integration.config import LLMConfig
+from llm_integration.config.budgets import Budget
+from llm_integration.config.routes import Bounds, Route, Shadow, When
 from llm_integration.reference import settings_table
 from main_with_database import build_parser
 from trading.config import TradingConfig
@@ -25,8 +28,16 @@ def embedding_example() -> str:
 
 def test_the_settings_tables_are_those_of_the_code() -> None:
     """Each block's table in the README is the one generated from its model."""
-    for model in (LLMConfig, DatabaseConfig, TradingConfig):
+    for model in (LLMConfig, DatabaseConfig, TradingConfig, Route, When, Bounds, Shadow, Budget):
         assert settings_table(model) in README
+
+
+def test_the_example_settings_are_ones_that_load() -> None:
+    """What the README shows as an llm block is accepted, and changes what it says."""
+    found = re.search(r"<!-- llm example -->\n```json\n(.*?)```", README, re.S)
+    assert found
+    config = LLMConfig.from_file_values(json.loads(found[1]), where="README.md")
+    assert (len(config.routes), len(config.budgets), config.batch_size) == (3, 3, "auto")
 
 
 def test_the_help_text_is_the_one_printed() -> None:

@@ -369,3 +369,15 @@ def test_a_job_remembers_what_it_cost_without_an_answer() -> None:
     job.charge(None, 1)
     job.charge(Decimal("0.5"), 2)
     assert (job.spent, job.sent) == (Decimal("0.5"), 3)
+
+
+async def test_budgets_hold_in_a_process_that_brings_no_client_of_its_own() -> None:
+    """A host that embeds the worker without a database has its budgets kept all the same."""
+    settings = LLMConfig(base_url="http://127.0.0.1:9/v1", budgets=[{"per": "day", "tokens": 10}])
+    worker = LLMWorker(settings)
+    worker.memory_store.add_signal(signal_mapping("s1"))
+    async with running(worker):
+        async with asyncio.timeout(5):
+            while worker.get_statistics()["waiting_for_budget"] == 0:  # noqa: ASYNC110  it has no event
+                await asyncio.sleep(0.01)
+        assert worker.get_statistics()["processor"]["requests"] == 0

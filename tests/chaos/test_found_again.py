@@ -1,0 +1,75 @@
+"""A signal that reaches a worker twice, from PostgreSQL and from its host, is one signal and one request."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from database.errors import DatabaseUnavailableError
+from llm_integration import LLMConfig, LLMWorker, SignalMemoryStore
+from llm_integration.domain import Claim, Signal
+from tests.chaos.program import soon
+from tests.unit.worker_parts import MemoryDatabase, ScriptedProcessor, signal_mapping
+
+NAME = "found again"
+
+
+def abandoned() -> MemoryDatabase:
+    """PostgreSQL with the task of a process that died."""
+    database, data = MemoryDatabase(), signal_mapping(NAME)["signal_data"]
+    claim = Claim(1, NAME, str(uuid.uuid4()))
+    database.live[NAME] = claim
+    database.waiting.append((claim, Signal.from_mapping(NAME, data)))
+    return database
+
+
+@asynccontextmanager
+async def working(database: MemoryDatabase, processor: ScriptedProcessor) -> AsyncIterator[LLMWorker]:
+    """A worker that has taken the abandoned task and asks about it."""
+    config = LLMConfig(base_url="http://127.0.0.1:9/v1", max_concurrency=2, poll_interval=0.02)
+    worker = LLMWorker(config, SignalMemoryStore(), database, processor=processor)
+    running = asyncio.create_task(worker.run())
+    try:
+        async with asyncio.timeout(10):
+            await processor.called.wait()
+        yield worker
+    finally:
+        await worker.stop(2)
+        await running
+
+
+def taken(worker: LLMWorker) -> bool:
+    """Whether the worker has looked at everything in memory."""
+    return not worker.memory_store.get_statistics()["pending"]
+
+
+async def test_a_signal_being_asked_about_is_not_asked_again() -> None:
+    """A resumed host finds it once more while its abandoned task is in hand already."""
+    answer = asyncio.Event()
+    database, processor = abandoned(), ScriptedProcessor(answer)
+    async with working(database, processor) as worker:
+        worker.memory_store.add_signal(signal_mapping(NAME))
+        await soon(lambda: taken(worker))
+        answer.set()
+        assert await worker.drain(10)
+        assert worker.get_statistics()["refused_by_fence"] == 0
+    assert len(processor.prompts) == 1
+    assert set(database.results) == {NAME}
+
+
+async def test_a_signal_whose_answer_waits_for_postgresql_is_not_asked_again() -> None:
+    """PostgreSQL went away before it took the answer, then the host finds the signal once more."""
+    answer = asyncio.Event()
+    database, processor = abandoned(), ScriptedProcessor(answer)
+    async with working(database, processor) as worker:
+        database.fault = DatabaseUnavailableError("away")
+        answer.set()
+        await soon(lambda: worker.unwritten == 1)
+        worker.memory_store.add_signal(signal_mapping(NAME))
+        await soon(lambda: taken(worker))
+        database.fault = None
+        assert await worker.drain(20)
+    assert len(processor.prompts) == 1
+    assert set(database.results) == {NAME}
