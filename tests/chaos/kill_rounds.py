@@ -86,8 +86,8 @@ class Known:
             self.stored.setdefault(moment, (generation, now))
 
 
-def plan_rounds(kills: int, seed: int, *, per_round: int = 4) -> list[Plan]:
-    """Rounds with ``kills`` kills in all; the same seed gives the same plans."""
+def plan_rounds(kills: int, seed: int, *, per_round: int = 4, first: int = 0) -> list[Plan]:
+    """Rounds with ``kills`` kills in all, numbered from ``first``; the same seed gives the same plans."""
     chance = random.Random(seed)
     plans: list[Plan] = []
     while kills > 0:
@@ -96,7 +96,7 @@ def plan_rounds(kills: int, seed: int, *, per_round: int = 4) -> list[Plan]:
         kills -= count
         plans.append(
             Plan(
-                number=len(plans),
+                number=first + len(plans),
                 first_bar=first,
                 bars=bars,
                 speed=chance.choice((120.0, 250.0, 500.0)),
