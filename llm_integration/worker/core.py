@@ -25,7 +25,7 @@ from llm_integration.llm_processor import LLMProcessor
 from llm_integration.memory_store import SignalMemoryStore
 from llm_integration.model_catalogue import ModelCatalogue
 from llm_integration.prompts import PromptLibrary
-from llm_integration.rating_health import RatingHealth
+from llm_integration.rating_health import RatingHealth, version_names
 from llm_integration.response_parser import LLMResponseParser
 from llm_integration.routing import Router, router_for
 from llm_integration.signal_formatter import SignalFormatter
@@ -317,11 +317,10 @@ class LLMWorker:
         self._forget(job, analysis.status)
 
     def _watch_health(self, analysis: LLMAnalysis) -> None:
-        alarm = self._health.add(
-            analysis.rating,
-            model=analysis.model_served or analysis.model_requested or "",
-            prompt=f"{analysis.prompt_name} {analysis.prompt_version}",
+        model, prompt = version_names(
+            analysis.model_served, analysis.model_requested, analysis.prompt_name, analysis.prompt_version
         )
+        alarm = self._health.add(analysis.rating, model=model, prompt=prompt)
         if alarm is not None:
             logger.warning("rating health: %s", alarm.message)
 
