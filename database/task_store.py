@@ -270,7 +270,12 @@ def _columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
 
 
 def _claim(row: Row, signal_id: str) -> Claim:
-    return Claim(row["task_id"], signal_id, str(row["claim_id"]), row["attempts"], row["age_seconds"])
+    context = row.get("context")
+    model = context.get("model") if isinstance(context, Mapping) else None
+    return Claim(
+        row["task_id"], signal_id, str(row["claim_id"]), row["attempts"], row["age_seconds"],
+        model if isinstance(model, str) and model else None,
+    )  # fmt: skip
 
 
 def _as_uuid(text: str) -> UUID | None:

@@ -216,7 +216,8 @@ def _bar(item: object) -> Bar | None:
 class Claim:
     """The right to finish one task, good until somebody else is given a newer one.
 
-    ``age_seconds`` is how long ago the task was created, by the database's clock.
+    ``age_seconds`` is how long ago the task was created, by the database's clock. ``model`` is the one that
+    somebody wants to be asked, None for the usual way.
     """
 
     task_id: int
@@ -224,6 +225,7 @@ class Claim:
     claim_id: str
     attempts: int = 0
     age_seconds: float = 0.0
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

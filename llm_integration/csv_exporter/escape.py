@@ -23,7 +23,9 @@ MAX_CELL_CHARS = 32_000
 _BREAKS = "\t\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029"
 # Characters that show nothing but change how the rest is read or displayed: C0, DEL, C1, the marks that
 # turn the direction of text, the byte order mark, and surrogates, which UTF-8 cannot hold.
-_REMOVED = "\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff"
+_REMOVED = (
+    "\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufffd\ud800-\udfff"
+)
 _UNWANTED = re.compile(f"[{_BREAKS}{_REMOVED}]")
 _BREAK = re.compile(f"\r\n|[{_BREAKS}]")
 _REMOVE = re.compile(f"[{_REMOVED}]+")

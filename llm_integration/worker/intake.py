@@ -7,10 +7,11 @@ import heapq
 import itertools
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import replace
 
 from llm_integration.config import LLMConfig
-from llm_integration.domain import Claim, Signal
+from llm_integration.domain import Claim, Signal, TaskStatus
 from llm_integration.memory_store import SignalMemoryStore
 from llm_integration.routing import Router
 from llm_integration.signal_formatter import SignalFormatter
@@ -125,6 +126,9 @@ class Intake:
         chosen = []
         for job in jobs:
             choice = self._router.choose(job.signal, backlog=backlog)
+            if job.model is not None:
+                plan = replace(choice.plan, model=job.model, fallbacks=())
+                choice = replace(choice, plan=plan, ensemble=())
             chosen.append((job, choice, self._formatters[choice.prompt]))
         loads = sort_into_loads(chosen, size, across_time=self._config.batch_across_time)
         if size > 1 and len(loads) == len(jobs) > 1 and not self._told_why_alone:
@@ -155,7 +159,11 @@ class Intake:
         if room <= 0:
             return []
         jobs = []
-        for entry in self._store.take_pending(room):
+        entries = self._store.take_pending(room)
+        answered = set(self._holds()) if entries else ()
+        for entry in entries:
+            if self._in_hand(entry.signal_id, answered):
+                continue
             job = Job(
                 signal=Signal.from_mapping(entry.signal_id, entry.signal_data),
                 accepted_at=entry.added_at,
@@ -164,6 +172,15 @@ class Intake:
             self.unfinished[job.signal_id] = job
             jobs.append(job)
         return await self._claimed(jobs)
+
+    def _in_hand(self, signal_id: str, answered: Container[str]) -> bool:
+        """A host found a signal once more that came from PostgreSQL before: it is in hand, or answered."""
+        known = self.unfinished.get(signal_id)
+        if known is not None:
+            known.from_memory = True  # whatever becomes of it becomes of the entry in memory
+        elif signal_id in answered:
+            self._store.finish(signal_id, TaskStatus.COMPLETED)
+        return known is not None or signal_id in answered
 
     async def _claimed(self, jobs: list[Job]) -> list[Job]:
         if self._database is None or not jobs or not self._outage.worth_asking:
@@ -212,7 +229,10 @@ class Intake:
 
     def _recover(self, claim: Claim, signal: Signal) -> Job:
         accepted = self._clock() - claim.age_seconds
-        job = Job(signal, accepted, accepted + self._config.signal_max_age_seconds, claim, from_memory=False)
+        job = Job(
+            signal, accepted, accepted + self._config.signal_max_age_seconds, claim, from_memory=False,
+            model=claim.model,
+        )  # fmt: skip
         self.unfinished[job.signal_id] = job
         return job
 

@@ -34,7 +34,8 @@ class Job:
 
     ``alone``: a request for several signals brought nothing for this one, so it is asked about by itself.
     ``spent`` and ``sent`` are what such requests are known to have cost it, and how many there were.
-    ``held_up`` says why it was not asked about so far, if it was its turn.
+    ``held_up`` says why it was not asked about so far, if it was its turn. ``model`` is to be asked whatever
+    the routes say, because somebody wants the signal rated again by it.
     """
 
     signal: Signal
@@ -47,6 +48,7 @@ class Job:
     spent: Decimal | None = None
     sent: int = 0
     held_up: str | None = None
+    model: str | None = None
 
     @property
     def signal_id(self) -> str:

@@ -78,7 +78,7 @@ async def run(kills: int, folder: Path, databases: Databases, report: Report) ->
 
     for attempt in range(MOST_ATTEMPTS):  # a planned kill may come after the end of its process
         if report.kills < kills:
-            plans = plan_rounds(kills - report.kills, report.seed + attempt, first=report.rounds)
+            plans = plan_rounds(kills - report.kills, report.seed + attempt, numbered_from=report.rounds)
             await run_rounds(plans, folder / f"kills-{attempt}", databases, report, told=told)
     await every_outage(folder, databases, report, times=2)
     await take_over_by_default(folder / "take-over", databases, report)

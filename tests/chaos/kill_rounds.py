@@ -86,8 +86,8 @@ class Known:
             self.stored.setdefault(moment, (generation, now))
 
 
-def plan_rounds(kills: int, seed: int, *, per_round: int = 4, first: int = 0) -> list[Plan]:
-    """Rounds with ``kills`` kills in all, numbered from ``first``; the same seed gives the same plans."""
+def plan_rounds(kills: int, seed: int, *, per_round: int = 4, numbered_from: int = 0) -> list[Plan]:
+    """Rounds with ``kills`` kills in all, numbered from there on; the same seed gives the same plans."""
     chance = random.Random(seed)
     plans: list[Plan] = []
     while kills > 0:
@@ -96,7 +96,7 @@ def plan_rounds(kills: int, seed: int, *, per_round: int = 4, first: int = 0) ->
         kills -= count
         plans.append(
             Plan(
-                number=first + len(plans),
+                number=numbered_from + len(plans),
                 first_bar=first,
                 bars=bars,
                 speed=chance.choice((120.0, 250.0, 500.0)),

@@ -93,7 +93,8 @@ async def test_answers_stored_before_the_first_bar_reach_the_files(database_url:
             shutil.rmtree(program.out)
             kept, asked = await answers_in(database_url), len(simulator.requests)
             await program.start()
-            await program.until(lambda: "goes on after the bar of None" in program.log)
+            await program.until(lambda: program.log.count("bars 0/300 ") >= 2)
+            assert "goes on after the bar of None" in program.log
             await proxy.refuse()
             await program.until(lambda: program.bars_traded() >= 150)
             await proxy.heal()

@@ -116,8 +116,8 @@ async def test_every_part_stops_in_time(state: str, database_url: str, tmp_path:
 
 
 @asynccontextmanager
-async def stuck_program(url: str, folder: Path) -> AsyncIterator[Program]:
-    """The program with PostgreSQL black-holed, the model hanging and both files locked."""
+async def stuck_program(url: str, folder: Path, *, locked: bool = False) -> AsyncIterator[Program]:
+    """The program with PostgreSQL black-holed and the model hanging; ``locked``: its files too."""
     async with (
         OpenRouterSimulator(hang_seconds=120.0) as simulator,
         FaultProxy(postgres_target(url)) as proxy,
@@ -129,7 +129,7 @@ async def stuck_program(url: str, folder: Path) -> AsyncIterator[Program]:
         try:
             await program.until(lambda: program.answers_written() >= 3)
             with ExitStack() as locks:
-                for name in (RESULT_FILE, SIGNAL_FILE):
+                for name in (RESULT_FILE, SIGNAL_FILE) if locked else ():
                     handle = locks.enter_context((program.out / name).open("rb"))
                     fcntl.flock(handle, fcntl.LOCK_EX)
                 simulator.script(*["hang"] * 1_000)
@@ -154,8 +154,8 @@ async def test_sigterm_ends_a_stuck_program_within_its_bounds(database_url: str,
 
 
 async def test_a_second_sigterm_leaves_at_once(database_url: str, tmp_path: Path) -> None:
-    """Whoever is in a hurry waits for nobody."""
-    async with stuck_program(database_url, tmp_path) as program:
+    """Whoever is in a hurry waits for nobody, whatever is stuck."""
+    async with stuck_program(database_url, tmp_path, locked=True) as program:
         program.send(signal.SIGTERM)
         await program.until(lambda: "a second signal leaves at once" in program.log)
         assert program.running

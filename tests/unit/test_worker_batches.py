@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from llm_integration.config import LLMConfig
-from llm_integration.domain import LLMAnalysis, Signal, TaskStatus
+from llm_integration.domain import Claim, LLMAnalysis, Signal, TaskStatus
 from llm_integration.errors import BudgetExceededError, ContentFilteredError, KeyRefusedError, ServerError
 from llm_integration.llm_processor import Completion
 from llm_integration.memory_store import SignalMemoryStore
@@ -381,3 +381,20 @@ async def test_budgets_hold_in_a_process_that_brings_no_client_of_its_own() -> N
             while worker.get_statistics()["waiting_for_budget"] == 0:  # noqa: ASYNC110  it has no event
                 await asyncio.sleep(0.01)
         assert worker.get_statistics()["processor"]["requests"] == 0
+
+
+async def test_a_signal_to_be_rated_again_by_another_model_is_asked_of_that_one_alone() -> None:
+    """Whatever routes, fallbacks and ensembles say: somebody wants this model's rating."""
+    database, model = MemoryDatabase(), RuleModel()
+    claim = Claim(1, "again", "c1", model="wanted/model")
+    database.waiting.append((claim, Signal.from_mapping("again", signal_mapping("again")["signal_data"])))
+    worker, _, _ = build(
+        model, database, ensemble=["a/a", "b/b"], fallback_models=["c/c"], poll_interval=0.05
+    )
+    async with running(worker):
+        async with asyncio.timeout(5):
+            await model.called.wait()
+        assert await worker.drain(5)
+    (plan,) = model.plans
+    assert plan is not None
+    assert plan.models == ("wanted/model",)
