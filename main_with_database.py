@@ -148,7 +148,9 @@ class TradingSystem:
         self._ledger: PostgresLedger | MemoryLedger | None = None
         self._simulator: OpenRouterSimulator | None = None
         self._embedded: EmbeddedPostgres | None = None
+        self._resumed = False
         self._resume_after: datetime | None = None
+        self._answered: set[str] = set()
         self._history: deque[Bar] = deque(maxlen=llm.lookback_periods + 30)
         self._recent: deque[RatedSignal] = deque(maxlen=5)
         self._asked: dict[str, Signal] = {}
@@ -244,7 +246,7 @@ class TradingSystem:
         if self.settings.resume:
             unfinished = await database.find_unfinished_session(symbol=symbol, source=source)
         if unfinished is not None:
-            self.session_id = unfinished["session_id"]
+            self.session_id, self._resumed = unfinished["session_id"], True
             self._resume_after = await database.last_bar_time(self.session_id, symbol)
             logger.info("session %s goes on after the bar of %s", self.session_id, self._resume_after)
         elif self.settings.resume:
@@ -426,7 +428,7 @@ class TradingSystem:
         """
         if self.recorder is not None:
             await self.recorder.record_signal(signal)
-        if self.off_reason is None:
+        if self.off_reason is None and signal.signal_id not in self._answered:
             self._asked[signal.signal_id] = signal
             if len(self._asked) > MOST_SHOWN_LATER:
                 del self._asked[next(iter(self._asked))]
@@ -434,10 +436,16 @@ class TradingSystem:
 
     async def _restore_answers(self) -> None:
         """On a resumed session: the answers PostgreSQL has go to the files, if they are not there yet."""
-        if self._resume_after is None or self.database is None or self.exporter is None:
+        if not self._resumed or self.database is None or self.exporter is None:
             return
-        for signal, analysis in await self.database.session_analyses(self.session_id):
+        try:
+            answers = await self.database.session_analyses(self.session_id)
+        except DatabaseError as error:
+            logger.warning("earlier answers are not in the files yet (%s); export brings them", error)
+            return
+        for signal, analysis in answers:
             self.exporter.write_analysis(signal, analysis)
+            self._answered.add(signal.signal_id)
 
     async def _drain(self) -> None:
         """Wait for outstanding answers; a stop makes the wait short."""

@@ -25,9 +25,13 @@ PROBE_RUNNING_SECONDS = 1.0
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """One call that was let in; hand it back with its outcome. ``era`` tells calls of earlier states."""
+    """One call that was let in; hand it back with its outcome. ``era`` tells calls of earlier states.
+
+    ``answers`` is how many calls had been answered before it.
+    """
 
     era: int
+    answers: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ class CircuitBreaker:
         self._failure_rate = failure_rate
         self._in_a_row = in_a_row
         self._row = 0
+        self._answers = 0
         self._bucket_seconds = window / BUCKETS
         self._waits = (first_wait, longest_wait)
         self._stops = (first_stop, longest_stop)
@@ -114,7 +119,7 @@ class CircuitBreaker:
         """Let one call in; None if none may be made now. In the half-open state only one is."""
         if self.ready_in() > 0:
             return None
-        entry = Entry(self._era)
+        entry = Entry(self._era, self._answers)
         if self._open:
             self._probe = entry
         return entry
@@ -128,8 +133,13 @@ class CircuitBreaker:
         if self._probe is entry:
             self._probe = None
 
+    def answered_since(self, entry: Entry) -> bool:
+        """Whether any call was answered since this one was let in."""
+        return self._answers > entry.answers
+
     def succeeded(self, entry: Entry) -> Change | None:
         """The server answered."""
+        self._answers += 1
         if entry.era != self._era:
             return None
         if self._probe is entry:
@@ -138,17 +148,17 @@ class CircuitBreaker:
         self._bucket().calls += 1
         return None
 
-    def failed(self, entry: Entry, reason: str) -> Change | None:
-        """The server did not answer, or answered with a failure of its own."""
+    def failed(self, entry: Entry, reason: str, *, weight: int = 1) -> Change | None:
+        """The server did not answer, or answered with a failure of its own; it counts as ``weight`` calls."""
         if entry.era != self._era:
             return None
         if self._probe is entry:
             return self._reopen(reason)
         bucket = self._bucket()
-        bucket.calls += 1
-        bucket.failures += 1
-        self._row += 1
-        if self._row == self._in_a_row:
+        bucket.calls += weight
+        bucket.failures += weight
+        self._row += weight
+        if self._in_a_row is not None and self._row >= self._in_a_row:
             return self._trip(CircuitOpenError, f"{self._row} calls in a row failed, last: {reason}")
         calls = sum(each.calls for each in self._buckets)
         failures = sum(each.failures for each in self._buckets)

@@ -12,7 +12,7 @@ import backoff
 
 from llm_integration.errors import CallError, DeadlineError
 from llm_integration.llm_processor.models import Seat
-from llm_integration.llm_processor.wire import Completion, Reply, Usage, estimate_tokens
+from llm_integration.llm_processor.wire import Completion, Reply, Usage, prompt_tokens
 from llm_integration.routing import CallPlan
 
 __all__ = ["Attempt", "Books", "Call", "Next"]
@@ -31,7 +31,10 @@ def _pauses() -> Iterator[float]:
 
 @dataclass(slots=True)
 class Call:
-    """The state of one ``complete`` while it runs. Times are in seconds on the processor's clock."""
+    """The state of one ``complete`` while it runs. Times are in seconds on the processor's clock.
+
+    ``prompt_tokens`` is what the prompt takes at most: one count for rate limit and budget.
+    """
 
     prompt: str
     system: str | None
@@ -42,6 +45,7 @@ class Call:
     temperature: float
     symbols: Mapping[str, int]
     models: tuple[str, ...]
+    prompt_tokens: int = field(init=False)
     failed: set[str] = field(default_factory=set)
     attempts: int = 0
     retries: int = 0
@@ -49,6 +53,9 @@ class Call:
     cost: Decimal | None = None
     api_seconds: float = 0.0
     pauses: Iterator[float] | None = None
+
+    def __post_init__(self) -> None:
+        self.prompt_tokens = prompt_tokens(self.prompt, self.system)
 
     @property
     def untried(self) -> tuple[str, ...]:
@@ -60,7 +67,7 @@ class Call:
     @property
     def tokens(self) -> int:
         """What to reserve for the next attempt."""
-        return estimate_tokens(self.prompt, self.system, self.max_tokens)
+        return self.prompt_tokens + self.max_tokens
 
     def remaining(self, now: float) -> float | None:
         """Seconds to the deadline, None without one; raises DeadlineError once it has passed."""
@@ -87,7 +94,7 @@ class Call:
         larger = min(2 * self.max_tokens, LARGEST_REPLY_TOKENS)
         if self.grown or larger <= self.max_tokens:
             return False
-        if estimate_tokens(self.prompt, self.system, larger) > token_limit:
+        if self.prompt_tokens + larger > token_limit:
             return False
         self.grown, self.max_tokens = True, larger
         return True
@@ -123,7 +130,7 @@ class Attempt:
     """One request: to whom and in which form, whether it left, and what it is known to have taken.
 
     ``asked`` is the model of the plan, which a budget may replace. ``refused``: the server turned the
-    request away unread, so it cost nothing.
+    request away unread, so it cost nothing. ``heard``: the head of a response came.
     """
 
     seat: Seat
@@ -132,6 +139,7 @@ class Attempt:
     downgraded: bool = False
     sent: bool = False
     refused: bool = False
+    heard: bool = False
     usage: Usage = UNKNOWN
 
     @property

@@ -8,7 +8,6 @@ from decimal import Decimal
 from llm_integration.errors import BudgetExceededError
 from llm_integration.llm_processor.call import Attempt, Call
 from llm_integration.llm_processor.guard import Grant, SpendGuard, SpendRequest
-from llm_integration.llm_processor.wire import most_prompt_tokens
 
 __all__ = ["Spending"]
 
@@ -26,8 +25,7 @@ class Spending:
 
         Raises BudgetExceededError, also when the guard does not answer in time.
         """
-        tokens = most_prompt_tokens(call.prompt, call.system)
-        request = SpendRequest(model, tokens, call.max_tokens, call.symbols)
+        request = SpendRequest(model, call.prompt_tokens, call.max_tokens, call.symbols)
         try:
             async with asyncio.timeout(timeout):
                 return await self._guard.reserve(request)

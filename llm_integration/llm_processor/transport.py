@@ -68,15 +68,17 @@ class Transport:
         self._closed = False
         self._scrub = Scrubber(key)
 
-    async def post(self, body: bytes, *, timeout: float, on_send: Callable[[], None]) -> RawReply:
+    async def post(
+        self, body: bytes, *, timeout: float, on_send: Callable[[], None], on_head: Callable[[], None]
+    ) -> RawReply:
         """The server's response, complete within ``timeout`` seconds and MOST_REPLY_BYTES.
 
         Raises TransportError, CallTimeoutError or NoCompletionError (too long or undecodable).
-        ``on_send`` is called when the request leaves.
+        ``on_send`` is called when the request leaves, ``on_head`` when the head of a response has come.
         """
         try:
             async with asyncio.timeout(timeout):
-                return await self._exchange(body, on_send)
+                return await self._exchange(body, on_send, on_head)
         except CallError as error:
             fault = error
         except TimeoutError:
@@ -96,7 +98,9 @@ class Transport:
                 async with asyncio.timeout(CLOSE_SECONDS):
                     await session.close()
 
-    async def _exchange(self, body: bytes, on_send: Callable[[], None]) -> RawReply:
+    async def _exchange(
+        self, body: bytes, on_send: Callable[[], None], on_head: Callable[[], None]
+    ) -> RawReply:
         if self._closed or (self._session is not None and self._session.closed):
             raise TransportError("the session is closed")
         async with self._opened().post(
@@ -107,6 +111,7 @@ class Transport:
             auto_decompress=False,
             timeout=NO_TIMEOUTS,
         ) as response:
+            on_head()
             data = await _read(response)
             return RawReply(response.status, response.headers, _unpacked(data, response))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -21,6 +20,7 @@ from llm_integration.errors import (
 )
 from llm_integration.llm_processor.envelope import RawReply
 from llm_integration.llm_processor.failures import Reader
+from llm_integration.tokens import estimated_tokens
 
 __all__ = [
     "Completion",
@@ -28,14 +28,13 @@ __all__ = [
     "Reply",
     "Usage",
     "estimate_tokens",
-    "most_prompt_tokens",
+    "prompt_tokens",
     "read_reply",
     "request_body",
 ]
 
 MESSAGE_TOKENS = 16
 """What the frame around system and user message takes, at most."""
-_LETTERS = (string.ascii_letters + " ").encode()
 
 MOST_TOKENS = 2**31 - 1
 """A token count beyond this is no count (and would not fit the column it is stored in)."""
@@ -111,20 +110,14 @@ class Failed:
     of_model: bool = False
 
 
+def prompt_tokens(prompt: str, system: str | None) -> int:
+    """The tokens of a prompt, at most, which both the rate limit and the budget put aside."""
+    return estimated_tokens(prompt) + estimated_tokens(system or "") + MESSAGE_TOKENS
+
+
 def estimate_tokens(prompt: str, system: str | None, max_tokens: int) -> int:
-    """Tokens to reserve for one request: a third of its characters, and the longest reply allowed."""
-    return (len(prompt) + len(system or "")) // 3 + max_tokens
-
-
-def most_prompt_tokens(prompt: str, system: str | None) -> int:
-    """Upper estimate of the tokens of a prompt, for money: no tokenizer in use takes more for such text.
-
-    Gemini and Llama spend a token on each digit, so digits and signs count one each; of letters and blanks
-    at least two share a token. Characters beyond ASCII count their bytes.
-    """
-    data = f"{system or ''}\n{prompt}".encode("utf-8", "replace")
-    rest = len(data.translate(None, _LETTERS))
-    return rest + (len(data) - rest + 1) // 2 + MESSAGE_TOKENS
+    """The tokens of one request, at most: its prompt, and the longest reply allowed."""
+    return prompt_tokens(prompt, system) + max_tokens
 
 
 def request_body(

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from string import ascii_letters
 from typing import Final
 
-__all__ = ["PromptParts", "estimated_tokens", "prompt_parts"]
+from llm_integration.tokens import LETTERS_PER_TOKEN, estimated_tokens, thirds_of_tokens
 
-LETTERS_PER_TOKEN: Final = 3
-_LETTERS: Final = (ascii_letters + " ").encode()
+__all__ = ["PromptParts", "estimated_tokens", "prompt_parts"]
 
 _BAR: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?,")
 _INDICATOR: Final = re.compile(r"[^:\n]{1,64}: (?:missing|-?[\d.]{1,24}(?:e[-+]\d{1,3})?)$")
@@ -35,35 +33,19 @@ class PromptParts:
         return self.instructions + self.bars + self.indicators + self.rest
 
 
-def estimated_tokens(text: str) -> int:
-    """Tokens of ``text``, rather too many than too few, as money is reserved by it.
-
-    Every digit, sign and byte outside of ASCII counts as a token of its own, which is how several models read
-    figures; of letters and blanks three make one. No model's own count: those differ by half for figures.
-    """
-    return _thirds(text) // LETTERS_PER_TOKEN
-
-
 def prompt_parts(user: str, system: str | None = None) -> PromptParts:
     """The tokens of a request as it was sent, by part; together as many as its whole text has."""
-    thirds = {"instructions": _thirds(system or ""), "bars": 0, "indicators": 0, "rest": 0}
+    thirds = {"instructions": thirds_of_tokens(system or ""), "bars": 0, "indicators": 0, "rest": 0}
     inside = listing = False
     for line in user.splitlines(keepends=True):
         text = line.rstrip()
         if text == "</data>":
             inside = False
         listing = inside and (text == "Indicators:" or (listing and _INDICATOR.match(text) is not None))
-        thirds[_kind(text, inside, listing)] += _thirds(line)
+        thirds[_kind(text, inside, listing)] += thirds_of_tokens(line)
         if text == "<data>":
             inside = True
     return _rounded(thirds)
-
-
-def _thirds(text: str) -> int:
-    """The estimate in thirds of a token: 3 for a figure, 1 for a letter."""
-    data = text.encode("utf-8", "surrogatepass")
-    figures = len(data.translate(None, _LETTERS))
-    return figures * LETTERS_PER_TOKEN + len(data) - figures
 
 
 def _kind(text: str, inside: bool, listing: bool) -> str:

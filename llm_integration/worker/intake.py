@@ -48,7 +48,7 @@ class Intake:
         clock: Callable[[], float],
         elsewhere: Callable[[Job], None],
         expire: Callable[[Job, str], None],
-        holds: Callable[[], Sequence[str]],
+        holds: Callable[[], Mapping[str, Job]],
     ) -> None:
         self._config = config
         self._store = memory_store
@@ -160,7 +160,7 @@ class Intake:
             return []
         jobs = []
         entries = self._store.take_pending(room)
-        answered = set(self._holds()) if entries else ()
+        answered = self._holds() if entries else {}
         for entry in entries:
             if self._in_hand(entry.signal_id, answered):
                 continue
@@ -196,10 +196,11 @@ class Intake:
         self._outage.over()
         granted = []
         for job in jobs:
-            job.claim = claims.get(job.signal_id)
-            if job.claim is None:
+            claim = claims.get(job.signal_id)
+            if claim is None:
                 self._elsewhere(job)
             else:
+                job.take(claim)
                 granted.append(job)
         return granted
 
@@ -225,9 +226,14 @@ class Intake:
             self._outage.failed(error)
             return []
         self._look_again = len(found) >= room
-        return [self._recover(claim, signal) for claim, signal in found]
+        return [job for claim, signal in found if (job := self._recover(claim, signal)) is not None]
 
-    def _recover(self, claim: Claim, signal: Signal) -> Job:
+    def _recover(self, claim: Claim, signal: Signal) -> Job | None:
+        """A task from PostgreSQL; None if it came into hand, or was answered, while PostgreSQL was asked."""
+        known = self.unfinished.get(signal.signal_id) or self._holds().get(signal.signal_id)
+        if known is not None:
+            known.take(claim)
+            return None
         accepted = self._clock() - claim.age_seconds
         job = Job(
             signal, accepted, accepted + self._config.signal_max_age_seconds, claim, from_memory=False,

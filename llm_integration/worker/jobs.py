@@ -55,6 +55,11 @@ class Job:
         """The signal's id."""
         return self.signal.signal_id
 
+    def take(self, claim: Claim) -> None:
+        """Two statements may have claimed the task for us at once: the later claim is the one that counts."""
+        if self.claim is None or claim.attempts >= self.claim.attempts:
+            self.claim = claim
+
     def charge(self, cost: Decimal | None, requests: int) -> None:
         """Remember what a request without an answer for this signal cost."""
         self.spent = added(self.spent, cost)

@@ -75,9 +75,9 @@ class ResultWriter:
         """Results that PostgreSQL does not have yet."""
         return len(self._waiting)
 
-    def holds(self) -> list[str]:
-        """Ids of the signals whose results are still waiting."""
-        return [outcome.job.signal_id for outcome in self._waiting]
+    def holds(self) -> dict[str, Job]:
+        """The signals whose results are still waiting, by id."""
+        return {outcome.job.signal_id: outcome.job for outcome in self._waiting}
 
     def put(self, job: Job, analysis: LLMAnalysis) -> None:
         """Take one result; O(1)."""

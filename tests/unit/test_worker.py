@@ -537,3 +537,23 @@ async def test_a_task_from_postgresql_grows_too_old_while_the_line_is_stopped() 
         clock.now += 200
         assert await worker.drain(10)
     assert database.results["old"].status is TaskStatus.EXPIRED
+
+
+async def test_a_task_that_is_claimed_twice_at_once_is_asked_about_once() -> None:
+    """PostgreSQL hands out a signal that came through memory while it was asked: the later claim counts."""
+    database, answer = MemoryDatabase(), asyncio.Event()
+    processor = ScriptedProcessor(answer)
+    worker, store, _ = build(processor, database, poll_interval=0.02)
+    async with running(worker):
+        store.add_signal(signal_mapping("s1"))
+        await asyncio.wait_for(processor.called.wait(), 5)
+        later = Claim(1, "s1", "the later claim", attempts=2)
+        database.waiting.append((later, Signal.from_mapping("s1", signal_mapping("s1")["signal_data"])))
+        async with asyncio.timeout(5):
+            while database.waiting:
+                database.looked.clear()
+                await database.looked.wait()
+        answer.set()
+        assert await worker.drain(5)
+    assert len(processor.prompts) == 1
+    assert database.claims_shown["s1"] == later
