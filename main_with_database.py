@@ -36,6 +36,7 @@ from database import (
 )
 from database.embedded import default_base
 from database.ledger import PostgresLedger
+from database.session_store import SessionStatus
 from llm_integration import LLMConfig, LLMCSVExporter, LLMProcessor, LLMWorker, SignalMemoryStore
 from llm_integration.budget import BudgetState, MemoryLedger, key_fingerprint
 from llm_integration.config import load_settings, read_json, suggestion
@@ -428,7 +429,9 @@ class TradingSystem:
         """
         if self.recorder is not None:
             await self.recorder.record_signal(signal)
-        if self.off_reason is None and signal.signal_id not in self._answered:
+        if signal.signal_id in self._answered:
+            self._answered.discard(signal.signal_id)
+        elif self.off_reason is None:
             self._asked[signal.signal_id] = signal
             if len(self._asked) > MOST_SHOWN_LATER:
                 del self._asked[next(iter(self._asked))]
@@ -498,16 +501,23 @@ class TradingSystem:
         if self.outbox is not None:
             await asyncio.to_thread(self.outbox.close)
         if self.database is not None:
-            with contextlib.suppress(DatabaseError, TimeoutError):
-                async with asyncio.timeout(END_SESSION_SECONDS):
-                    await self.database.end_session(
-                        self.session_id, "completed" if self.finished else "stopped"
-                    )
+            await self._end_session(self.database)
             await self.database.close()
         if self._simulator is not None:
             await self._simulator.stop()
         if self._embedded is not None:
             await self._embedded.stop()
+
+    async def _end_session(self, database: DatabaseManager) -> None:
+        status: SessionStatus = "completed" if self.finished else "stopped"
+        for attempt in (1, 2):
+            try:
+                async with asyncio.timeout(END_SESSION_SECONDS / 2):
+                    await database.end_session(self.session_id, status)
+                    return
+            except (DatabaseError, TimeoutError) as error:
+                if attempt == 2:
+                    logger.warning("the session is not marked as %s: %s", status, error or "no answer")
 
     def _report_unstored(self, recorder: SessionRecorder) -> None:
         kept = recorder.keep_waiting()

@@ -331,8 +331,7 @@ class LLMWorker:
 
     def _forget(self, job: Job, status: TaskStatus) -> None:
         self._intake.unfinished.pop(job.signal_id, None)
-        if job.from_memory:
-            self.memory_store.finish(job.signal_id, status)
+        self.memory_store.finish(job.signal_id, status)  # a host may have found it once more meanwhile
         if self._is_idle():
             self._idle.set()
         self._wake.set()
@@ -405,9 +404,9 @@ class LLMWorker:
         try:
             await self._database.heartbeat(self.worker_id, lease_seconds=self.config.lease_seconds)
         except Exception as error:
-            self._outage.failed(error)
+            self._outage.failed(error, "beat")
         else:
-            self._outage.over()
+            self._outage.over("beat")
 
     # Starting, waking, ending
 

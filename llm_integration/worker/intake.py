@@ -225,6 +225,7 @@ class Intake:
         except Exception as error:
             self._outage.failed(error)
             return []
+        self._outage.over()
         self._look_again = len(found) >= room
         return [job for claim, signal in found if (job := self._recover(claim, signal)) is not None]
 

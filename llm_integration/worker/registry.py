@@ -68,6 +68,7 @@ class Registry:
             self._outage.failed(error)
             self._keep(signal)
             return False
+        self._outage.over()
         return True
 
     def _keep(self, signal: Signal) -> None:
