@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import logging
 import math
 import os
@@ -286,6 +287,7 @@ class TradingSystem:
             processor=LLMProcessor(config, api_key=key, guard=self._ledger, catalogue=catalogue),
             worker_id=self._worker_id,
             stores_signals=False,
+            catalogue=catalogue,
         )
         self.worker.subscribe(self._on_analysis)
         self.off_reason = self.worker.off_reason()
@@ -793,6 +795,8 @@ async def trade(settings: Settings) -> int:
         loop.add_signal_handler(number, _stop_or_leave, system)
     try:
         await system.setup_components()
+        gc.collect()
+        gc.freeze()  # set-up's objects live to the end: no collection in mid-trade walks through them
         await system.run()
     finally:
         await system._cleanup()

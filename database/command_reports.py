@@ -12,7 +12,7 @@ from database.connections import Connections
 from database.rows import Row
 from database.storable import clean_key
 
-__all__ = ["CommandReports", "RatingRow", "SessionInfo", "SpendingRow"]
+__all__ = ["CommandReports", "RatingRow", "RequestGroup", "SessionInfo", "SpendingRow"]
 
 SESSIONS = """
 SELECT session_id, symbol, mode, status, started_at
@@ -70,6 +70,43 @@ FROM rows GROUP BY GROUPING SETS ((), (day), (model), (symbol), (rating))
 ORDER BY 1, 2
 """
 
+# Requests as they were sent, from the ledger: also shadows, repeated and failed ones. A request about several
+# symbols is divided among them by their signals. A cost that is not known is counted, never taken for 0. The
+# ledger names the model that was asked, and a simulated one by its prefix.
+REQUESTS = """
+WITH sent AS (
+    SELECT l.*, a.all_signals
+    FROM llm_ledger l
+    LEFT JOIN LATERAL (SELECT sum(n::numeric) AS all_signals
+                       FROM jsonb_each_text(l.symbols) AS e(symbol, n)) a ON true
+    WHERE l.state <> 'returned' AND ($1::timestamptz IS NULL OR l.created_at >= $1)
+      AND $2::boolean = (l.model LIKE 'simulated/%')
+),
+rows AS (
+    SELECT 'total' AS dimension, NULL AS name, 1::numeric AS part, all_signals AS signals, sent.* FROM sent
+    UNION ALL
+    SELECT 'day', (created_at AT TIME ZONE 'UTC')::date::text, 1, all_signals, sent.* FROM sent
+    UNION ALL
+    SELECT 'model', model, 1, all_signals, sent.* FROM sent
+    UNION ALL
+    SELECT 'symbol', s.symbol, COALESCE(s.n / all_signals, 1), s.n, sent.*
+    FROM sent LEFT JOIN LATERAL (SELECT symbol, n::numeric
+                                 FROM jsonb_each_text(sent.symbols) AS e(symbol, n)) s ON true
+)
+SELECT dimension, name, count(*) AS requests, COALESCE(sum(signals), 0)::bigint AS signals,
+       round(sum(part * billed_usd), 15) AS spent_usd,
+       count(*) FILTER (WHERE billed_usd IS NULL AND state <> 'reserved') AS unknown,
+       count(*) FILTER (WHERE state = 'reserved') AS in_flight,
+       CASE WHEN bool_or(billed_usd IS NULL AND reserved_usd IS NULL) THEN NULL
+            ELSE round(COALESCE(sum(part * reserved_usd) FILTER (WHERE billed_usd IS NULL), 0), 15)
+            END AS put_aside_usd,
+       round(sum(part * prompt_tokens))::bigint AS prompt_tokens,
+       round(sum(part * completion_tokens))::bigint AS completion_tokens,
+       count(*) FILTER (WHERE billed_tokens IS NULL) AS tokens_unknown
+FROM rows GROUP BY dimension, name
+ORDER BY dimension, CASE WHEN dimension <> 'day' THEN -sum(part * billed_usd) END NULLS LAST, name
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class SessionInfo:
@@ -119,6 +156,27 @@ class SpendingRow:
     tokens_unknown: int
 
 
+@dataclass(frozen=True, slots=True)
+class RequestGroup:
+    """Requests of the ledger with one thing in common. ``spent_usd`` is what is known, None if nothing is.
+
+    ``unknown`` of them were sent and nobody said what they cost, ``in_flight`` have no end yet. Both together
+    may cost ``put_aside_usd`` at most, None when the price of one of them was not known. ``tokens_unknown``
+    have no token counts.
+    """
+
+    name: str
+    requests: int
+    signals: int
+    spent_usd: Decimal | None
+    unknown: int
+    in_flight: int
+    put_aside_usd: Decimal | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    tokens_unknown: int
+
+
 class CommandReports:
     """Reads over everything that is stored. Not for a trading loop."""
 
@@ -144,6 +202,17 @@ class CommandReports:
         """What signals cost by day (UTC), model, symbol and rating, and in total; simulated or real ones."""
         rows = await self._connections.fetch("adding up costs", SPENDING, _key(session_id), since, simulated)
         return [_spending(row) for row in rows]
+
+    async def request_spending(
+        self, since: datetime | None = None, *, simulated: bool = False
+    ) -> dict[str, list[RequestGroup]]:
+        """What requests cost by the ledger: ``total`` (one or none), ``day`` (UTC), ``model``, ``symbol``."""
+        rows = await self._connections.fetch("adding up requests", REQUESTS, since, simulated)
+        found: dict[str, list[RequestGroup]] = {"total": [], "day": [], "model": [], "symbol": []}
+        for row in rows:
+            values = {name: row[name] for name in RequestGroup.__dataclass_fields__}
+            found[row["dimension"]].append(RequestGroup(**{**values, "name": row["name"] or ""}))
+        return found
 
 
 def _key(session_id: str | None) -> str | None:

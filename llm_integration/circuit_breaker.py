@@ -1,7 +1,8 @@
 """When to stop asking, and when to try again: the pure rule, without I/O.
 
-Two things open the circuit. Too many failed calls do, once there were enough of them to judge; it is tried
-again after a short wait that doubles. A *stop* does at once: the key is refused, no
+Two things open the circuit. Too many failed calls do, once there were enough of them to judge, or a few in a
+row to which not a byte came back, as each of those holds a lane for its whole time; it is tried again after a
+short wait that doubles. A *stop* does at once: the key is refused, no
 model is left, the server asked for a long wait. While it is open no call is made; then exactly one
 probe goes out, and its success closes the circuit.
 """
@@ -19,6 +20,9 @@ from llm_integration.rate_limiter import SteadyClock
 __all__ = ["Change", "CircuitBreaker", "Entry"]
 
 BUCKETS = 10
+MINIMUM_CALLS = 10
+SILENT_IN_A_ROW = 5
+"""As many as a signal has attempts by default: its last one finds the circuit open, so the signal waits."""
 PROBE_RUNNING_SECONDS = 1.0
 """What ``ready_in`` answers while the probe is under way: its end cannot be foreseen."""
 
@@ -57,18 +61,20 @@ class CircuitBreaker:
     """Closed, open or half open, from the outcomes of calls.
 
     It opens when, over the last ``window`` seconds, at least ``minimum_calls`` ended and a share of
-    ``failure_rate`` of them failed, or when the last ``in_a_row`` all did, however long they took (None: only
-    the share counts); the first wait is ``first_wait`` seconds, doubling with each failed
-    probe up to ``longest_wait``. ``stop`` opens it at once with waits from ``first_stop`` to
-    ``longest_stop`` seconds. Every outcome method answers with a Change when there is something to tell.
+    ``failure_rate`` of them failed; when the last ``in_a_row`` all did, however long they took (None: no such
+    rule); or when ``silent_in_a_row`` calls met with silence and none was answered in between. The first wait
+    is ``first_wait`` seconds, doubling with each failed probe up to ``longest_wait``. ``stop`` opens it at
+    once with waits from ``first_stop`` to ``longest_stop`` seconds. Each outcome method answers with a Change
+    when there is something to tell.
     """
 
     def __init__(
         self,
         *,
-        minimum_calls: int = 10,
+        minimum_calls: int = MINIMUM_CALLS,
         failure_rate: float = 0.5,
         in_a_row: int | None = None,
+        silent_in_a_row: int = SILENT_IN_A_ROW,
         window: float = 60.0,
         first_wait: float = 10.0,
         longest_wait: float = 300.0,
@@ -79,7 +85,8 @@ class CircuitBreaker:
         self._minimum_calls = minimum_calls
         self._failure_rate = failure_rate
         self._in_a_row = in_a_row
-        self._row = 0
+        self._silent_in_a_row = silent_in_a_row
+        self._row = self._silent = 0
         self._answers = 0
         self._bucket_seconds = window / BUCKETS
         self._waits = (first_wait, longest_wait)
@@ -144,22 +151,27 @@ class CircuitBreaker:
             return None
         if self._probe is entry:
             return self._close()
-        self._row = 0
+        self._row = self._silent = 0
         self._bucket().calls += 1
         return None
 
-    def failed(self, entry: Entry, reason: str, *, weight: int = 1) -> Change | None:
-        """The server did not answer, or answered with a failure of its own; it counts as ``weight`` calls."""
+    def failed(self, entry: Entry, reason: str, *, silent: bool = False) -> Change | None:
+        """The server did not answer, or answered with a failure of its own. ``silent``: not a byte came."""
         if entry.era != self._era:
             return None
         if self._probe is entry:
             return self._reopen(reason)
         bucket = self._bucket()
-        bucket.calls += weight
-        bucket.failures += weight
-        self._row += weight
-        if self._in_a_row is not None and self._row >= self._in_a_row:
+        bucket.calls += 1
+        bucket.failures += 1
+        self._row += 1
+        self._silent += silent
+        if self._row == self._in_a_row:
             return self._trip(CircuitOpenError, f"{self._row} calls in a row failed, last: {reason}")
+        if self._silent >= self._silent_in_a_row:
+            return self._trip(
+                CircuitOpenError, f"{self._silent} calls in a row met with silence, last: {reason}"
+            )
         calls = sum(each.calls for each in self._buckets)
         failures = sum(each.failures for each in self._buckets)
         if calls < self._minimum_calls or failures < self._failure_rate * calls:
@@ -200,7 +212,7 @@ class CircuitBreaker:
         change = Change(False, self._reason, self._now() - self._since)
         self._open, self._reason, self._probe = False, "", None
         self._era += 1
-        self._row = 0
+        self._row = self._silent = 0
         self._buckets.clear()
         return change
 

@@ -28,9 +28,11 @@ COMMANDS: dict[str, str] = {
     "retry": "ask again about signals that failed, expired or came back without a rating",
     "health": "how the ratings are distributed, and whether one value has taken over",
     "costs": "what was spent, by day, model, symbol and rating",
+    "prompt": "see, check and compare what the model is told",
+    "explain-route": "which routing rule a signal takes, and why",
     "simulate": "a local stand-in for OpenRouter on a port; no key, no cost",
 }
-"""Name and one line of help of each; the module of the same name is imported when it is asked for."""
+"""Name and one line of help of each; the module of that name, ``_`` for ``-``, is imported when asked for."""
 
 EPILOG = """\
 "{program} COMMAND --help" explains one of them.
@@ -75,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def load_command(name: str) -> tuple[Command, argparse.ArgumentParser]:
     """The module of a command and its command line."""
-    command = cast("Command", importlib.import_module(f"{__package__}.{name}"))
+    command = cast("Command", importlib.import_module(f"{__package__}.{name.replace('-', '_')}"))
     parent = getattr(command, "PARENT", None)
     parser = OneLineParser(
         prog=f"{PROGRAM} {name}",

@@ -18,17 +18,15 @@ from llm_integration.config import LLMConfig, clean_key
 from llm_integration.errors import (
     BudgetExceededError,
     CallError,
-    CallTimeoutError,
     DeadlineError,
     LineStoppedError,
-    NoCompletionError,
     TruncatedError,
 )
 from llm_integration.llm_processor.call import Attempt, Books, Call, Next
 from llm_integration.llm_processor.failures import Reader
 from llm_integration.llm_processor.formats import Listings, choose_format, response_format
 from llm_integration.llm_processor.guard import SpendGuard
-from llm_integration.llm_processor.judge import Judge
+from llm_integration.llm_processor.judge import Judge, line_breaker, without_response
 from llm_integration.llm_processor.models import ModelBoard, Seat
 from llm_integration.llm_processor.scrub import Scrubber
 from llm_integration.llm_processor.spending import Spending
@@ -84,7 +82,7 @@ class LLMProcessor:
         self._limiter = limiter or AsyncRateLimiter(
             RateLimiter(self.config.requests_per_minute, self.config.tokens_per_minute, clock=clock)
         )
-        self._line = breaker or CircuitBreaker(clock=clock)
+        self._line = breaker or line_breaker(self.config, clock)
         self._board = ModelBoard(clock)
         self._plan = CallPlan(self.config.model, tuple(self.config.fallback_models))
         self._models = self._plan.models
@@ -294,17 +292,18 @@ class LLMProcessor:
             attempt.sent = True
             self._limiter.sent(permit)
 
+        def on_head() -> None:
+            attempt.heard = True
+
         call.attempts += 1
         self._books.requests += 1
         attempt.seat.state.requests += 1
         started = self._clock()
         try:
-            raw = await self._transport.post(body, timeout=timeout, on_send=on_send)
+            raw = await self._transport.post(body, timeout=timeout, on_send=on_send, on_head=on_head)
         except CallError as error:
-            of_model = isinstance(error, (CallTimeoutError, NoCompletionError))
-            if timeout < limit and isinstance(error, CallTimeoutError):
-                error, of_model = DeadlineError("the deadline came before the reply"), False
-            return Failed(error, of_model=of_model)
+            age = self.config.signal_max_age_seconds
+            return without_response(error, timeout=timeout, limit=limit, age=age, heard=attempt.heard)
         finally:
             call.api_seconds = self._clock() - started
         outcome = read_reply(raw, self._reader)

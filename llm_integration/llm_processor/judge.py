@@ -1,15 +1,17 @@
 """What the outcome of one request means: for its call, for the model, and for everybody else in line.
 
 A model that fails is left for the next one of the plan; what concerns the key or the way to the server
-stops the line. Every change of state is told once.
+stops the line. Silence is the model's fault only if others can tell. Every change of state is told once.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 
-from llm_integration.circuit_breaker import Change, CircuitBreaker, Entry
+from llm_integration.circuit_breaker import MINIMUM_CALLS, Change, CircuitBreaker, Entry
+from llm_integration.config import LLMConfig
 from llm_integration.errors import (
     CallError,
     CallTimeoutError,
@@ -17,15 +19,47 @@ from llm_integration.errors import (
     DeadlineError,
     LineStoppedError,
     ModelUnavailableError,
+    NoCompletionError,
 )
 from llm_integration.llm_processor.call import Attempt, Books, Call, Next
 from llm_integration.llm_processor.formats import refuses_format
 from llm_integration.llm_processor.models import ModelBoard, no_model_left
 from llm_integration.llm_processor.wire import Failed
 
-__all__ = ["Judge"]
+__all__ = ["Judge", "line_breaker", "without_response"]
 
 logger = logging.getLogger(__name__)
+
+SHORTEST_WINDOW_SECONDS = 60.0
+TELLING_SECONDS = 10.0
+"""OpenRouter sends its first bytes within seconds; a longer silence tells something about it."""
+
+
+def line_breaker(config: LLMConfig, clock: Callable[[], float]) -> CircuitBreaker:
+    """The circuit breaker of everybody in line, whose window has room for enough calls to judge by.
+
+    Calls that all take ``request_timeout_seconds`` come in batches of ``max_concurrency``; one batch more
+    is for the pauses between them.
+    """
+    batches = math.ceil(MINIMUM_CALLS / config.max_concurrency) + 1
+    window = max(SHORTEST_WINDOW_SECONDS, batches * config.request_timeout_seconds)
+    return CircuitBreaker(window=window, clock=clock)
+
+
+def without_response(error: CallError, *, timeout: float, limit: float, age: float, heard: bool) -> Failed:
+    """What a request means that got no response within ``timeout`` seconds, or met ``error`` before.
+
+    A request that the signal's deadline ended before ``limit`` seconds tells something only if the silence
+    lasted TELLING_SECONDS, or half the time that such a request ever has, with signals that live ``age``
+    seconds. ``heard``: a response had begun.
+    """
+    if not isinstance(error, CallTimeoutError):
+        return Failed(error, of_model=isinstance(error, NoCompletionError))
+    silent = not heard and timeout >= min(TELLING_SECONDS, limit / 2, age / 2)
+    if timeout < limit:
+        late = DeadlineError(f"the deadline came before the reply, after {timeout:.3g} s")
+        return Failed(late, silent=silent)
+    return Failed(error, of_model=True, silent=silent)
 
 
 class Judge:
@@ -61,6 +95,8 @@ class Judge:
         logger.debug("attempt %d with %s: %s: %s", call.attempts, attempt.model, type(error).__name__, error)
         if refuses_format(attempt.format, error):
             return self._other_format(entry, attempt, error)
+        if failure.silent:
+            return self._silent(call, entry, attempt, error)
         if failure.of_model:
             return self._model_failed(call, entry, attempt, error)
         return self._line_failed(call, entry, attempt, error)
@@ -76,9 +112,21 @@ class Judge:
             )  # fmt: skip
         return Next(error, at_once=True)
 
+    def _silent(self, call: Call, entry: Entry, attempt: Attempt, error: CallError) -> Next:
+        """Not a byte came: from this model, if others can tell, else from the server.
+
+        Others can when the next model of the plan may be asked, or when somebody was answered meanwhile.
+        """
+        call.failed |= {attempt.asked, attempt.model}
+        others_tell = self._board.first_ready(call.untried) or self._line.answered_since(entry)
+        if others_tell or attempt.seat.state.breaker.reason is not None:
+            return self._model_failed(call, entry, attempt, error)
+        self._announce_line(self._line.failed(entry, str(error), silent=True))
+        return Next(error)
+
     def _model_failed(self, call: Call, entry: Entry, attempt: Attempt, error: CallError) -> Next:
         """The model or its provider failed; the next of the plan is asked at once, if one may be."""
-        if not isinstance(error, CallTimeoutError):
+        if not isinstance(error, (CallTimeoutError, DeadlineError)):
             self._announce_line(self._line.succeeded(entry))
         call.failed |= {attempt.asked, attempt.model}
         another = self._board.first_ready(call.untried)
@@ -91,7 +139,7 @@ class Judge:
         self._announce_model(call, attempt.model, change)
         if another is None and isinstance(error, ModelUnavailableError):
             error = ModelUnavailableError(no_model_left(call.models, error), status=error.status)
-        return Next(error, at_once=another is not None)
+        return Next(error, at_once=another is not None and not isinstance(error, DeadlineError))
 
     def _line_failed(self, call: Call, entry: Entry, attempt: Attempt, error: CallError) -> Next:
         """The fault lies with the prompt, the key, the deadline or the way to the server."""

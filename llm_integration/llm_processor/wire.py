@@ -103,11 +103,13 @@ class Failed:
     """An attempt without a usable completion; it may have cost something all the same.
 
     ``of_model``: the fault lies with the model or its provider, so that another model may answer.
+    ``silent``: not even the head of a response came, and the wait was long enough to tell something.
     """
 
     error: CallError
     usage: Usage = Usage()
     of_model: bool = False
+    silent: bool = False
 
 
 def prompt_tokens(prompt: str, system: str | None) -> int:

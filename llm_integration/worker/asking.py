@@ -85,6 +85,7 @@ class Asker:
         wall_clock: Callable[[], datetime],
         finish: Callable[[Job, LLMAnalysis], None],
         again: Callable[[Job], None],
+        most_tokens: Callable[[CallPlan], int],
     ) -> None:
         self._config = config
         self._processor = processor
@@ -93,6 +94,7 @@ class Asker:
         self._wall = wall_clock
         self._finish = finish
         self._again = again
+        self._most_tokens = most_tokens
         self.in_flight = 0
 
     async def ask(self, load: Load) -> None:
@@ -105,7 +107,7 @@ class Asker:
             await self._ask_ensemble(jobs[0], load, started)
             return
         try:
-            batch = await self._batch(jobs, load.formatter)
+            batch = await self._batch(jobs, load)
             voice = await self._voice(jobs, batch, load)
         except (LineStoppedError, BudgetExceededError):
             raise
@@ -128,20 +130,21 @@ class Asker:
 
     # One model, one or several signals
 
-    async def _batch(self, jobs: list[Job], formatter: SignalFormatter) -> BatchPrompt | None:
+    async def _batch(self, jobs: list[Job], load: Load) -> BatchPrompt | None:
         """The request about all of ``jobs``; those for which it has no room leave the list. None for one."""
         if len(jobs) < 2:
             return None
         prepared = []
         for job in jobs:
-            prepared.append(formatter.prepare(job.signal))
+            prepared.append(load.formatter.prepare(job.signal))
             await asyncio.sleep(0)  # each is a slice of its own
         while len(jobs) > 1:
-            batch = formatter.batch_prompt(prepared[: len(jobs)])
+            batch = load.formatter.batch_prompt(prepared[: len(jobs)])
             size = estimate_tokens(batch.text, batch.system, 0)
-            if size <= self._config.batch_max_tokens:
+            most = self._most_tokens(_room_for(load.choice.plan, len(jobs), self._config))
+            if size <= most:
                 return batch
-            fitting = max(1, len(jobs) * self._config.batch_max_tokens // (size + 1))
+            fitting = max(1, len(jobs) * most // (size + 1))
             for job in jobs[fitting:]:
                 self._again(job)
             del jobs[fitting:]

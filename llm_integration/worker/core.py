@@ -27,7 +27,7 @@ from llm_integration.model_catalogue import ModelCatalogue
 from llm_integration.prompts import PromptLibrary
 from llm_integration.rating_health import RatingHealth, version_names
 from llm_integration.response_parser import LLMResponseParser
-from llm_integration.routing import Router, router_for
+from llm_integration.routing import CallPlan, Router, router_for
 from llm_integration.signal_formatter import SignalFormatter
 from llm_integration.worker.asking import Asker
 from llm_integration.worker.intake import Intake
@@ -63,7 +63,8 @@ class LLMWorker:
     claimed before it is asked and its result is fenced by that claim; without, results go to
     ``csv_exporter`` and the callbacks only. While the database is away, results are kept in ``outbox``, so
     that they outlive this process, and so are signals that wait in memory. With ``stores_signals=False`` the
-    host stores its signals itself, before it hands them over. Nothing in here raises into the host.
+    host stores its signals itself, before it hands them over. ``catalogue`` knows how much a model can read;
+    the host that brings it keeps it fresh. Nothing in here raises into the host.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class LLMWorker:
         parser: LLMResponseParser | None = None,
         worker_id: str | None = None,
         stores_signals: bool = True,
+        catalogue: ModelCatalogue | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -89,7 +91,7 @@ class LLMWorker:
         self.worker_id = worker_id or f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._database = db_manager
         self._sink = csv_exporter
-        self._catalogue = ModelCatalogue(self.config.base_url, cache_folder=MODELS_FOLDER)
+        self._catalogue = catalogue or ModelCatalogue(self.config.base_url, cache_folder=MODELS_FOLDER)
         self._own_processor = processor is None
         self._processor: Processor = processor or self._new_processor()
         self._clock = clock
@@ -111,6 +113,7 @@ class LLMWorker:
         self._asker = Asker(
             self.config, self._processor, parser or LLMResponseParser(),
             clock=clock, wall_clock=wall_clock, finish=self._finish, again=self._again,
+            most_tokens=self._most_tokens,
         )  # fmt: skip
         self._intake = Intake(
             self.config, self.memory_store, db_manager, self._processor, router=router,
@@ -136,6 +139,14 @@ class LLMWorker:
         """A client for a host that brings none, with the budgets of the settings kept in memory."""
         guard = MemoryLedger(self.config.budgets, self._catalogue) if self.config.budgets else None
         return LLMProcessor(self.config, guard=guard, catalogue=self._catalogue)
+
+    def _most_tokens(self, plan: CallPlan) -> int:
+        """How long a prompt may be: by the settings, and by what the model can read beside its reply."""
+        known = self._catalogue.find(plan.model)
+        if known is None or known.context_length is None:
+            return self.config.batch_max_tokens
+        room = known.context_length - (plan.max_tokens or self.config.max_tokens)
+        return max(1, min(self.config.batch_max_tokens, room))
 
     # The host's side
 

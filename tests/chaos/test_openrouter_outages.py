@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from llm_integration import LLMConfig
 from llm_integration.domain import TaskStatus
+from llm_integration.llm_processor.judge import line_breaker
 from tests.chaos.llm_parts import Rig, names, rig, rows
 from tests.chaos.proxy import Direction
 
@@ -242,3 +246,100 @@ async def test_stopping_in_mid_outage_sends_nothing_more(tmp_path: Path) -> None
         await bench.time.go_on(600)
         assert bench.proxy.counts["connections"] == connections
         assert bench.worker.memory_store.get_statistics()["pending"] == 30
+
+
+# Silence at the settings' own times
+
+
+DEFAULTS = LLMConfig()
+AT_DEFAULTS: dict[str, Any] = {
+    name: getattr(DEFAULTS, name)
+    for name in ("request_timeout_seconds", "requests_per_minute", "tokens_per_minute", "max_retries")
+}
+ENDLESS_SECONDS = 1e9
+
+
+def loop_follows(bench: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The event loop's own timers, the bound of a request among them, go by the test's clock as well."""
+    loop, began = asyncio.get_running_loop(), bench.time.now
+    real = loop.time
+    monkeypatch.setattr(loop, "time", lambda: real() + bench.time.now - began)
+
+
+def default_rig(folder: Path, **settings: Any) -> AbstractAsyncContextManager[Rig]:
+    config = LLMConfig(**AT_DEFAULTS | settings)
+    return rig(folder, breaker=lambda time: line_breaker(config, time), **AT_DEFAULTS | settings)
+
+
+@pytest.mark.parametrize("lanes", [DEFAULTS.max_concurrency, 1])
+async def test_a_server_that_accepts_and_never_answers_is_one_outage_at_default_settings(
+    lanes: int, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line, at most a request per lane and five in all to find out, probes, and all rated afterwards."""
+    caplog.set_level(logging.WARNING)
+    async with default_rig(tmp_path, max_concurrency=lanes) as bench:
+        loop_follows(bench, monkeypatch)
+        bench.proxy.black_hole()
+        bench.add(*names(20))
+        await bench.time.until(lambda: bench.state == "waiting", step=2, real=ENDLESS_SECONDS)
+        found_out = bench.proxy.counts["connections"]
+        assert found_out == max(lanes, 5)
+        assert [line.startswith("no requests for now") for line in changes(caplog)] == [True]
+        await bench.time.go_on(HOUR / 2, step=4)
+        assert 4 <= bench.proxy.counts["connections"] - found_out <= 8  # after 10, 20, 40 ... s, each of 60 s
+        assert not bench.ended
+        await bench.proxy.heal()
+        await bench.time.until(lambda: len(bench.ended) == 20, step=2, real=ENDLESS_SECONDS)
+    assert bench.ids(TaskStatus.COMPLETED, rated=True) == set(names(20))
+    assert len(changes(caplog)) == 2
+
+
+async def test_silence_with_a_fallback_is_told_as_it_is_found_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fallback is tried; when it is silent as well nothing more is sent but probes."""
+    caplog.set_level(logging.WARNING)
+    async with default_rig(tmp_path, fallback_models=["openai/gpt-5-mini"]) as bench:
+        loop_follows(bench, monkeypatch)
+        bench.proxy.black_hole()
+        bench.add(*names(20))
+        await bench.time.until(lambda: bench.state == "waiting", step=2, real=ENDLESS_SECONDS)
+        found_out = bench.proxy.counts["connections"]
+        assert found_out <= 2 * DEFAULTS.max_concurrency
+        assert ["instead" in line for line in changes(caplog)] == [True, False]
+        await bench.time.go_on(HOUR / 2, step=4)
+        assert bench.proxy.counts["connections"] - found_out <= 16
+        assert len(changes(caplog)) == 2
+        await bench.proxy.heal()
+        await bench.time.until(lambda: len(bench.ended) == 20, step=2, real=ENDLESS_SECONDS)
+    assert bench.ids(TaskStatus.COMPLETED, rated=True) == set(names(20))
+
+
+@pytest.mark.parametrize("age", [30.0, 60.0, 8.0])
+async def test_silence_is_an_outage_also_for_signals_that_live_shorter_than_a_request(
+    age: float, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first eight find out; the forty after them expire without a connection, but for a probe."""
+    caplog.set_level(logging.WARNING)
+    async with default_rig(tmp_path, signal_max_age_seconds=age) as bench:
+        loop_follows(bench, monkeypatch)
+        bench.proxy.black_hole()
+        for batch in range(6):
+            bench.add(*names(8, f"b{batch}-"))
+            await bench.time.until(
+                lambda batch=batch: len(bench.ended) == 8 * (batch + 1),  # type: ignore[misc]  # bound now
+                step=1, real=ENDLESS_SECONDS,
+            )  # fmt: skip
+        assert bench.state == "waiting"
+        assert 8 <= bench.proxy.counts["connections"] <= 8 + 6
+        assert len(changes(caplog)) == 1
+        assert len(bench.ids(TaskStatus.EXPIRED)) == 48
+        await bench.proxy.heal()
+        await bench.time.until(
+            lambda: bench.worker.get_statistics()["in_flight"] == 0, step=1, real=ENDLESS_SECONDS
+        )
+        await bench.time.go_on(300, step=4)
+        bench.add(*names(8))
+        await bench.time.until(lambda: len(bench.ended) == 56, step=0.1, real=ENDLESS_SECONDS)
+    assert bench.ids(TaskStatus.COMPLETED, rated=True) == set(names(8))
+    assert len(changes(caplog)) == 2

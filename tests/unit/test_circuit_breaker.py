@@ -60,6 +60,36 @@ def test_half_of_enough_calls_failing_opens_it_with_one_message(line: CircuitBre
     assert line.ready_in() == 10.0
 
 
+def test_a_few_silent_calls_open_it_however_long_they_take(clock: FakeClock, line: CircuitBreaker) -> None:
+    """Five an hour apart do, quick failures between them or not; an answer or a recovery starts anew."""
+    for outcome in "ssssassfss":
+        clock.now += 3_600
+        entry = enter(line)
+        if outcome == "a":
+            change = line.succeeded(entry)
+        else:
+            change = line.failed(entry, "no byte", silent=outcome == "s")
+        assert change is None
+    change = line.failed(enter(line), "no byte", silent=True)
+    assert change == Change(True, "5 calls in a row met with silence, last: no byte", 10.0)
+    clock.now += 10
+    assert line.succeeded(enter(line)) is not None
+    for _ in range(4):
+        assert line.failed(enter(line), "no byte", silent=True) is None
+
+
+def test_it_knows_whether_anybody_was_answered_since_a_call(line: CircuitBreaker) -> None:
+    """An answer to a call that was let in before counts, one that came before does not."""
+    early = enter(line)
+    line.succeeded(enter(line))
+    late = enter(line)
+    assert (line.answered_since(early), line.answered_since(late)) == (True, False)
+    line.failed(enter(line), "HTTP 502")
+    assert not line.answered_since(late)
+    line.succeeded(early)
+    assert line.answered_since(late)
+
+
 def test_mostly_successes_keep_it_closed(line: CircuitBreaker) -> None:
     """A failure rate below the threshold is an ordinary day."""
     for _ in range(60):

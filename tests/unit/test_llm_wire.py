@@ -31,11 +31,12 @@ from llm_integration.llm_processor.envelope import RawReply
 from llm_integration.llm_processor.failures import Reader
 from llm_integration.llm_processor.scrub import Scrubber
 from llm_integration.llm_processor.wire import (
+    MESSAGE_TOKENS,
     Failed,
     Reply,
     Usage,
     estimate_tokens,
-    most_prompt_tokens,
+    prompt_tokens,
     read_reply,
     request_body,
 )
@@ -124,10 +125,11 @@ def test_a_lone_surrogate_in_the_prompt_is_replaced_not_fatal() -> None:
     assert body["messages"][1]["content"] == "a?b"
 
 
-def test_the_estimate_is_a_third_of_the_characters_and_the_longest_reply() -> None:
-    """The documented rule."""
-    assert estimate_tokens("x" * 300, "y" * 30, 2_000) == 110 + 2_000
-    assert estimate_tokens("", None, 16) == 16
+def test_the_estimate_is_the_prompt_at_most_and_the_longest_reply() -> None:
+    """Three letters make a token, figures one each, and the frame around the messages takes some."""
+    assert estimate_tokens("x" * 300, "y" * 30, 2_000) == 110 + MESSAGE_TOKENS + 2_000
+    assert estimate_tokens("1.08345", None, 0) == 7 + MESSAGE_TOKENS
+    assert estimate_tokens("", None, 16) == MESSAGE_TOKENS + 16
 
 
 # Completions
@@ -593,12 +595,12 @@ def test_a_long_honest_reply_is_read() -> None:
 
 
 def test_the_highest_number_of_tokens_is_above_what_tokenizers_take() -> None:
-    """A digit or a sign is a token of its own, two letters share one, other text counts its bytes."""
-    assert most_prompt_tokens("1.08345", None) >= 7
-    assert most_prompt_tokens("a" * 100, None) >= 50
-    assert most_prompt_tokens("\u20ac" * 10, None) >= 30
-    assert most_prompt_tokens("x", "y" * 100) > most_prompt_tokens("x", None) + 49
-    assert most_prompt_tokens("\ud800", None) > 0
+    """A digit or a sign is a token of its own, three letters share one, other text counts its bytes."""
+    assert prompt_tokens("1.08345", None) == 7 + MESSAGE_TOKENS
+    assert prompt_tokens("a" * 99, None) == 33 + MESSAGE_TOKENS
+    assert prompt_tokens("\u20ac" * 10, None) == 30 + MESSAGE_TOKENS
+    assert prompt_tokens("x", "y" * 100) == 33 + prompt_tokens("x", None)
+    assert prompt_tokens("\ud800", None) > MESSAGE_TOKENS
 
 
 # Whose fault it is

@@ -16,6 +16,7 @@ from llm_integration.domain import Claim, LLMAnalysis, Signal, TaskStatus
 from llm_integration.errors import BudgetExceededError, ContentFilteredError, KeyRefusedError, ServerError
 from llm_integration.llm_processor import Completion
 from llm_integration.memory_store import SignalMemoryStore
+from llm_integration.model_catalogue import ModelCatalogue, ModelInfo
 from llm_integration.routing import CallPlan
 from llm_integration.simulator.batches import reading_of
 from llm_integration.worker import LLMWorker
@@ -398,3 +399,21 @@ async def test_a_signal_to_be_rated_again_by_another_model_is_asked_of_that_one_
     (plan,) = model.plans
     assert plan is not None
     assert plan.models == ("wanted/model",)
+
+
+async def test_a_request_stays_within_what_the_model_can_read() -> None:
+    """A small context makes small batches, whatever batch_max_tokens allows."""
+
+    class Known(ModelCatalogue):
+        def find(self, model: str) -> ModelInfo | None:
+            return ModelInfo(model, 6_000, None, frozenset(), None)
+
+    model = RuleModel()
+    settings = LLMConfig(base_url="http://127.0.0.1:9/v1", batch_size=20)
+    worker = LLMWorker(settings, processor=model, catalogue=Known())
+    for number in range(20):
+        worker.memory_store.add_signal(signal_mapping(f"s{number}", symbol=f"SYM{number}"))
+    async with running(worker):
+        assert await worker.drain(10)
+    assert len(model.prompts) > 2
+    assert worker.get_statistics()["rated"] == 20
