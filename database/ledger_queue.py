@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 LARGEST_BATCH = 50
 """Requests per statement: it holds the lock of the key."""
 FIRST_PAUSE_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 30.0
+LONGEST_PAUSE_SECONDS = 5.0
 LARGEST_COUNT = 2**62
 
 
@@ -154,6 +154,8 @@ class SettleQueue:
 
     async def wait(self, seconds: float) -> None:
         """Until there is something to write or ``close``, at most ``seconds``; after a failure, a pause."""
+        if self._closing.is_set():  # a flush that was under way may have taken the waking for its own
+            return
         event = self._closing if self._pause else self._wake
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._pause or seconds):

@@ -76,9 +76,14 @@ def _as_json(
 
 
 def _show(found: Sequence[Difference], tried: Tried) -> None:
+    shown: tuple[str, ...] | None = None
     for one in found:
         say(f"signal {one.signal_id}: {one.tokens_a:,} and {one.tokens_b:,} tokens, {one.tokens:+,}")
-        say_lines(one.lines or ["(the same)"])
+        if one.lines and one.lines == shown:
+            say("(differs as the signal above)")
+        else:
+            say_lines(one.lines or ["(the same)"])
+        shown = one.lines
     before, after = sum(one.tokens_a for one in found), sum(one.tokens_b for one in found)
     share = f" ({(after - before) / before:+.1%})" if before else ""
     say(f"together {before:,} and {after:,} tokens, {after - before:+,}{share}; over {tried.source}")

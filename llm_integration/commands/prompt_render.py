@@ -66,6 +66,10 @@ class Request:
         """What sending it once may cost at most; None when a price is not known."""
         return highest_usd(self.models, self.tokens, self.max_tokens)
 
+    def usd_of(self, model: Asked) -> Decimal | None:
+        """What sending it to one of the models may cost at most; None when its price is not known."""
+        return model.highest(self.tokens, self.max_tokens)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """See Command."""
@@ -132,7 +136,7 @@ def _as_json(request: Request) -> dict[str, Any]:
         "tokens": {**asdict(request.parts), "total": request.parts.total},
         "prompt_tokens_at_most": request.tokens,
         "max_tokens": request.max_tokens,
-        "models": [model.as_json() for model in request.models],
+        "models": [{**model.as_json(), "usd_at_most": request.usd_of(model)} for model in request.models],
         "usd_at_most": request.highest_usd,
         "request": request.body,
     }
@@ -142,15 +146,21 @@ def _show(request: Request) -> None:
     show_text("system", request.text.system)
     show_text("user", request.text.user)
     show_table("estimated tokens", ("part", "tokens"), part_rows(request.parts))
-    template, usd = request.template, request.highest_usd
-    ways = f"rule {request.choice.rule_name}" if request.choice.rule_name else "the default"
+    template = request.template
+    ways = f"rule {request.choice.rule_name}" if request.choice.rule_name else "the default way"
     say(f"prompt {template.name} {template.version} ({template.short_hash}), by {ways}")
     names = [model.model for model in request.models if model.role != "fallback"]
-    price = "unknown, as the list of models has no price for it" if usd is None else f"{digits(usd)} USD"
     say(
         f"to {', '.join(names)}: {request.tokens:,} tokens at most, and {request.max_tokens:,} for the reply;"
-        f" cost at most {price}"
+        f" cost at most {_price(request.highest_usd)}"
     )
+    for model in request.models:
+        if model.role == "fallback":
+            say(f"if that fails, to {model.model}: cost at most {_price(request.usd_of(model))}")
+
+
+def _price(usd: Decimal | None) -> str:
+    return "unknown, as the list of models has no price for it" if usd is None else f"{digits(usd)} USD"
 
 
 def part_rows(parts: PromptParts) -> list[tuple[str, int]]:

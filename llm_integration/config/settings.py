@@ -174,7 +174,7 @@ class LLMConfig(BaseModel):
         "and up to 20 as the backlog grows.",
     )
     batch_max_tokens: int = Field(
-        30_000, ge=1_000, le=1_000_000, description="Most prompt tokens of a request about several signals."
+        40_000, ge=1_000, le=1_000_000, description="Most prompt tokens of a request about several signals."
     )
     batch_reply_tokens: int = Field(
         300, ge=50, le=8_000, description="Added to `max_tokens` for each further signal of a request."

@@ -50,6 +50,13 @@ class Case:
 Reader = Callable[[Case], str]
 
 
+_SAID = {
+    "match": ("matches", "does not match"),
+    "be": ("is", "is not"),
+    "lie": ("lies", "does not lie"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Test:
     """One condition: whether it holds, and the value that it looks at, None for a missing one."""
@@ -63,7 +70,9 @@ class Test:
         """The condition in words."""
         value, holds = self.value(case), self.holds(case)
         shown = MISSING if value is None else f"{value:g}" if isinstance(value, float) else str(value)
-        return Condition(f"{self.name} {shown[:60]} {'does' if holds else 'does not'} {self.wanted}", holds)
+        verb, rest = self.wanted.split(" ", 1)
+        said = _SAID[verb][0] if holds else _SAID[verb][1]
+        return Condition(f"{self.name} {shown[:60]} {said} {rest}", holds)
 
 
 def tests_of(when: When) -> tuple[Test, ...]:

@@ -122,11 +122,14 @@ class Asker:
         self.expire(job, job.held_up or "it waited too long")
         return True
 
-    def expire(self, job: Job, reason: str, error: CallError | None = None) -> None:
+    def expire(self, job: Job, reason: str) -> None:
         """End a signal that has grown too old."""
+        self._finish(job, self._too_late(job, reason))
+
+    def _too_late(self, job: Job, reason: str, error: CallError | None = None) -> LLMAnalysis:
         limit = self._config.signal_max_age_seconds
         text = f"older than signal_max_age_seconds={limit:g}: {reason}"
-        self._finish(job, expired(job, text, now=self._clock(), processed_at=self._wall(), error=error))
+        return expired(job, text, now=self._clock(), processed_at=self._wall(), error=error)
 
     # One model, one or several signals
 
@@ -206,20 +209,23 @@ class Asker:
 
     def _answered(self, jobs: Sequence[Job], voice: Voice, load: Load, started: float) -> None:
         parts = shares(voice.completion, len(jobs))
+        missing = []
         for job, part in zip(jobs, parts, strict=True):
             reading = voice.readings.get(job.signal_id)
             if reading is None:
                 job.charge(part.cost_usd, voice.completion.attempts)
-                self._ask_alone(job)
+                missing.append(job)
                 continue
             self._finish(job, answered(
                 job, voice.prompt_for(job.signal_id), voice.completion, reading, started=started,
                 now=self._clock(), processed_at=self._wall(), share=part, route=load.choice.rule_name,
             ))  # fmt: skip
+        self._ask_alone(missing)
 
-    def _ask_alone(self, job: Job) -> None:
-        job.alone = True
-        self._again(job)
+    def _ask_alone(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            job.alone = True
+            self._again(job)
 
     def _failed(
         self, jobs: Sequence[Job], error: CallError | OversizeRequestError | ConfigError, load: Load
@@ -227,14 +233,19 @@ class Asker:
         """A load that failed as a whole is taken apart: what spoilt it cannot spoil the others twice."""
         if len(jobs) > 1:
             self._take_apart(jobs, error)
-        elif isinstance(error, DeadlineError):
-            self.expire(jobs[0], str(error), error)
         else:
-            self._finish(jobs[0], failed(
-                jobs[0], str(error), now=self._clock(), processed_at=self._wall(),
-                error=error if isinstance(error, CallError) else None,
-                model=load.choice.plan.model, route=load.choice.rule_name,
-            ))  # fmt: skip
+            self._finish(jobs[0], self._without_answer(jobs[0], error, load))
+
+    def _without_answer(
+        self, job: Job, error: CallError | OversizeRequestError | ConfigError, load: Load
+    ) -> LLMAnalysis:
+        if isinstance(error, DeadlineError):
+            return self._too_late(job, str(error), error)
+        return failed(
+            job, str(error), now=self._clock(), processed_at=self._wall(),
+            error=error if isinstance(error, CallError) else None,
+            model=load.choice.plan.model, route=load.choice.rule_name,
+        )  # fmt: skip
 
     def _take_apart(self, jobs: Sequence[Job], error: Exception) -> None:
         logger.info(
@@ -245,7 +256,7 @@ class Asker:
         attempts = error.attempts if isinstance(error, CallError) else 0
         for index, job in enumerate(jobs):
             job.charge(cost if index == 0 else None, attempts)
-            self._ask_alone(job)
+        self._ask_alone(jobs)
 
     # Several models, one signal
 
@@ -264,7 +275,8 @@ class Asker:
         )
         heard = [voice for voice in voices if isinstance(voice, Voice)]
         if not heard:
-            self._failed([job], _whole_failure(voices, opinions), load)
+            end = self._without_answer(job, _whole_failure(voices, opinions), load)
+            self._finish(job, replace(end, opinions=opinions))
             return
         self._finish(job, self._agreed(job, opinions, heard, load, started))
 

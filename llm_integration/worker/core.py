@@ -123,7 +123,9 @@ class LLMWorker:
         self._registry = Registry(
             self.memory_store, db_manager if stores_signals else None, outbox, self._outage, self.worker_id
         )
-        self._shadows = Shadows(self.config.shadow, self._asker, db_manager, formatters)
+        self._shadows = Shadows(
+            self.config.shadow, self._asker, db_manager, formatters, self._writer.wait_until_written
+        )
         self._health = RatingHealth(window=self.config.rating_health_window)
         self._abandoned: list[Job] = []
         self._counts: Counter[str] = Counter()

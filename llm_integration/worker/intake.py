@@ -246,8 +246,9 @@ class Intake:
     # What comes back
 
     def again(self, job: Job) -> None:
-        """A signal is to be asked about once more, before all that wait."""
-        self.recovered.appendleft(job)
+        """A signal is to be asked about once more, before all that came after it."""
+        later = (place for place, other in enumerate(self.recovered) if other.accepted_at > job.accepted_at)
+        self.recovered.insert(next(later, len(self.recovered)), job)
 
     def put_back(self, job: Job) -> None:
         """Nothing can be sent for now: the signal is pending again, in memory and in PostgreSQL."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from llm_integration.config.routes import Shadow
@@ -25,10 +25,16 @@ MOST_AT_ONCE = 4
 """Shadow calls in flight; a signal that comes on top of them is left out of the sample and counted."""
 STORE_TRIES = 5
 STORE_PAUSE_SECONDS = 2.0
+RESULT_SECONDS = 3_600.0
+"""Longest wait for the signal's own result to be in PostgreSQL, which may be away."""
 
 
 class Shadows:
-    """Asks shadows in tasks of its own, after the signal was answered. Nothing here delays a rating."""
+    """Asks shadows in tasks of its own, after the signal was answered. Nothing here delays a rating.
+
+    ``results_written`` returns once the results there are so far are in the database. An opinion is stored
+    after the result that it is compared with, because storing a result replaces the opinions on its signal.
+    """
 
     def __init__(
         self,
@@ -36,11 +42,13 @@ class Shadows:
         asker: Asker,
         database: TaskDatabase | None,
         formatters: Mapping[str | None, SignalFormatter],
+        results_written: Callable[[], Awaitable[None]],
     ) -> None:
         self._shadows = shadows
         self._asker = asker
         self._database = database
         self._formatters = formatters
+        self._results_written = results_written
         self._tasks: set[asyncio.Task[None]] = set()
         self.asked = 0
         self.left_out = 0
@@ -85,8 +93,21 @@ class Shadows:
             opinion = opinion_of("shadow", model, job.signal_id, voice)
         await self._store(database, job.signal_id, opinion)
 
+    async def _result_is_there(self) -> bool:
+        try:
+            async with asyncio.timeout(RESULT_SECONDS):
+                await self._results_written()
+        except TimeoutError:
+            return False
+        return True
+
     async def _store(self, database: TaskDatabase, signal_id: str, opinion: Opinion) -> None:
         """A comparison that cannot be stored after a few tries is dropped: it is no result."""
+        if not await self._result_is_there():
+            logger.warning(
+                "signal %s: a shadow's opinion is not stored: its result is not", one_line(signal_id)
+            )
+            return
         for attempt in range(STORE_TRIES):
             try:
                 await database.save_opinions(signal_id, [opinion])

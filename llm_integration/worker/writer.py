@@ -66,6 +66,9 @@ class ResultWriter:
         self._arrived = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
+        self._moved = asyncio.Event()
+        self._taken = 0
+        self._gone = 0
         self.database_error: str | None = None
         self.refused = 0
         self.lost = 0
@@ -83,6 +86,7 @@ class ResultWriter:
         """Take one result; O(1)."""
         outcome = _Outcome(job, analysis)
         self._waiting.append(outcome)
+        self._taken += 1
         if self.database_error is not None:
             self._keep(outcome)
         self._empty.clear()
@@ -91,6 +95,13 @@ class ResultWriter:
     async def wait_until_empty(self) -> None:
         """Return once every result is written."""
         await self._empty.wait()
+
+    async def wait_until_written(self) -> None:
+        """Return once every result that was taken up to now is written, whatever comes after it."""
+        goal = self._taken
+        while self._gone < goal:
+            self._moved.clear()
+            await self._moved.wait()
 
     async def run(self) -> None:
         """Write what arrives, for ever."""
@@ -112,6 +123,8 @@ class ResultWriter:
             for outcome in batch:
                 self._deliver(outcome)
             return False
+        self._gone += len(batch)
+        self._moved.set()
         for outcome in batch:
             self._waiting.popleft()
             if outcome.kept and self._outbox is not None:

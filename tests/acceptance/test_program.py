@@ -159,7 +159,7 @@ def test_without_a_key_trading_runs_and_the_llm_is_off(database_url: str, tmp_pa
         ('{"llm": {"modle": "x"}}', "did you mean 'model'"),
         ('{"llm": {"requests_per_minute": -1}}', "requests_per_minute"),
         ('{"llm": {"enabled": "perhaps"}}', "enabled"),
-        ('{"llm": {"batch_size": 5}}', "batch_size"),
+        ('{"llm": {"batch_size": 500}}', "batch_size"),
         ('{"lllm": {}}', "did you mean 'llm'"),
         ('{"llm": {"indicators_to_include": ["rsi_14", "moonphase"]}}', "moonphase"),
         ("{not json", "not valid JSON"),

@@ -285,6 +285,22 @@ async def test_signals_taken_out_of_a_batch_are_asked_in_their_order(db: Databas
     assert asked == symbols[1:]
 
 
+async def test_signals_that_did_not_fit_into_a_request_are_in_the_next(db: DatabaseManager) -> None:
+    """However many come after it, a signal is overtaken by those alone whose requests were made already."""
+    names = [f"SYM{number:02d}" for number in range(40)]
+    async with bench(db) as parts:
+        worker = build(parts.simulator, db, max_concurrency=1, batch_max_tokens=1_300)
+        for name in names:
+            worker.memory_store.add_signal(signal_mapping(name, symbol=name))
+        async with running(worker):
+            assert await worker.drain(20)
+        prompts = prompts_of(parts.simulator)
+    order = [name for prompt in prompts for name in names if name in prompt]
+    assert sorted(order) == names
+    assert len(prompts) < 40
+    assert max(order.index(name) - names.index(name) for name in names) <= 2 * 5
+
+
 async def test_a_refused_key_in_mid_batch_gives_every_signal_back(db: DatabaseManager) -> None:
     """Five signals are pending again in PostgreSQL, none failed, and one request was made."""
     async with bench(db) as parts:

@@ -6,6 +6,7 @@ import pytest
 
 from llm_integration.config import LLMConfig
 from llm_integration.errors import CallTimeoutError, DeadlineError, NoCompletionError, TransportError
+from llm_integration.llm_processor import LLMProcessor
 from llm_integration.llm_processor.judge import line_breaker, without_response
 
 
@@ -15,7 +16,7 @@ def test_the_window_has_room_for_enough_calls_that_take_their_whole_time(lanes: 
     """Calls of which one in eight is answered open the circuit, whatever lanes and time-out are."""
     now = [0.0]
     config = LLMConfig(max_concurrency=lanes, request_timeout_seconds=timeout)
-    line = line_breaker(config, lambda: now[0])
+    line = LLMProcessor(config, clock=lambda: now[0])._line
     ended = 0
     for _ in range(1 + 24 // lanes):
         entries = [line.enter() for _ in range(lanes)]

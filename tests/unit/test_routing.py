@@ -166,8 +166,8 @@ def test_an_explanation_tells_of_every_rule() -> None:
     reports = Router([Route.model_validate(rule) for rule in rules], DEFAULT).explain(signal())
     assert [report.line() for report in reports] == [
         "night: no (time 14:30 UTC does not lie in 22:00-04:00)",
-        "trend: chosen (symbol ESZ6 does match 'ES*'; indicator adx_14 30 does be at least 25)",
-        "weak: no (indicator rsi_14 missing does not be at most 30)",
+        "trend: chosen (symbol ESZ6 matches 'ES*'; indicator adx_14 30 is at least 25)",
+        "weak: no (indicator rsi_14 missing is not at most 30)",
         "rest: matches, but an earlier rule does too (no conditions)",
     ]
     assert [report.chosen for report in reports] == [False, True, False, False]
