@@ -136,6 +136,8 @@ async def _play(arrivals: Arrivals, settings: Mapping[str, Any]) -> Found:
         pass
     await worker.stop(1)
     await running
+    if not all(end.rated for _, end in answers.ends.values()):
+        raise RuntimeError("a signal is without a rating: the figures would not be comparable")
     return Found(tuple(answers.ends[f"s{number}"] for number in range(len(arrivals))), model.requests)
 
 

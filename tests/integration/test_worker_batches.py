@@ -189,6 +189,16 @@ async def test_a_sound_batch_is_one_request_and_five_results(db: DatabaseManager
     assert len({row["generation_id"] for row in found.rows}) == 1
 
 
+async def test_a_bill_that_does_not_divide_evenly_is_shared_to_its_last_fraction(db: DatabaseManager) -> None:
+    """Thirds of a cent have no end; the rows of three signals still make what was billed."""
+    async with bench(db) as parts:
+        found = await parts.round("thirds", batch_size=3)
+    assert loose_ends("thirds", found) == []
+    costs = [row["cost_usd"] for row in found.rows]
+    assert len(found.prompts) == 2
+    assert costs[0] != costs[1] == costs[2]
+
+
 async def test_every_fault_of_a_batch_reply_ends_right_or_unrated(db: DatabaseManager) -> None:
     """Each in turn: nobody gets another's rating, only the missing are asked again, alone and once."""
     wrong: list[str] = []
