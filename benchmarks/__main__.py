@@ -23,7 +23,17 @@ from benchmarks.sides import ROOT, environment
 
 __all__ = ["main"]
 
-NAMES = ("handover", "loop_lag", "throughput", "rate_limit", "memory", "parser", "writers", "growth")
+NAMES = (
+    "handover",
+    "loop_lag",
+    "throughput",
+    "rate_limit",
+    "memory",
+    "parser",
+    "writers",
+    "growth",
+    "batches",
+)
 RESULTS = Path(__file__).resolve().parent / "results"
 LATEST, FULL = RESULTS / "latest.json", RESULTS / "full.json"
 PATIENCE = 600
