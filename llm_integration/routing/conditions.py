@@ -34,7 +34,8 @@ class Case:
         self.signal, self.backlog = signal, backlog
         self.moment = signal.timestamp if now is None else now
         self.symbol, self.type = signal.symbol.casefold(), signal.signal_type.casefold()
-        self.ratio = signal.risk_reward_ratio
+        ratio = signal.risk_reward_ratio
+        self.ratio = None if ratio is None else round(ratio, 6)  # 1.10, 1.09 and 1.13 are three R, not 2.99…
         self._local: dict[tzinfo, datetime] = {}
 
     def local(self, zone: tzinfo) -> datetime | None:

@@ -105,7 +105,7 @@ class LLMWorker:
         self._writer = ResultWriter(
             db_manager, csv_exporter, self._subscribers.deliver, batch_size=self.config.write_batch_size,
             worker_id=self.worker_id, lease_seconds=self.config.lease_seconds, outbox=outbox,
-            on_written=self._wake.set,
+            on_written=self._wake.set, clock=clock,
         )  # fmt: skip
         router = router_for(self.config)
         formatters = _formatters(self.config, router, formatter)

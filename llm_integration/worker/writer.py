@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +22,9 @@ logger = logging.getLogger(__name__)
 FIRST_RETRY_SECONDS = 0.25
 LONGEST_RETRY_SECONDS = 5.0
 CANCEL_SECONDS = 0.2
+CONTESTED_LEASES = 1.5
+"""For how many leases a result waits for the lease of another worker on its task to run out."""
+CONTESTED_PAUSE_SECONDS = 1.0
 KEPT_AT_ONCE = 200
 """Results handed to the outbox in one go: a fraction of a millisecond."""
 
@@ -30,6 +35,7 @@ class _Outcome:
     analysis: LLMAnalysis
     delivered: bool = False
     kept: bool = False
+    contested_until: float | None = None
 
 
 class ResultWriter:
@@ -37,7 +43,9 @@ class ResultWriter:
 
     While PostgreSQL does not answer, results wait here and in the ``outbox`` on disk, and are tried again
     for ever; CSV and callbacks get them after the first refusal, each exactly once. A result that was
-    reached without a claim, because PostgreSQL was away then, is claimed before it is stored.
+    reached without a claim, because PostgreSQL was away then, is claimed before it is stored. If another
+    worker holds its task, which may be one that has died, the result waits for that one's lease to run out
+    rather than have the signal asked about, and paid for, once more.
     """
 
     def __init__(
@@ -52,6 +60,7 @@ class ResultWriter:
         outbox: WorkerOutbox | None = None,
         patience: float = 0.25,
         on_written: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
         self._worker_id = worker_id
@@ -59,10 +68,12 @@ class ResultWriter:
         self._outbox = outbox
         self._patience = patience
         self._on_written = on_written
+        self._clock = clock
         self._sink = sink
         self._deliver_to_callbacks = deliver
         self._batch_size = batch_size
         self._waiting: deque[_Outcome] = deque()
+        self._contested: deque[tuple[float, _Outcome]] = deque()
         self._arrived = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -76,11 +87,12 @@ class ResultWriter:
     @property
     def unwritten(self) -> int:
         """Results that PostgreSQL does not have yet."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._contested)
 
     def holds(self) -> dict[str, Job]:
         """The signals whose results are still waiting, by id."""
-        return {outcome.job.signal_id: outcome.job for outcome in self._waiting}
+        waiting = [*self._waiting, *(outcome for _, outcome in self._contested)]
+        return {outcome.job.signal_id: outcome.job for outcome in waiting}
 
     def put(self, job: Job, analysis: LLMAnalysis) -> None:
         """Take one result; O(1)."""
@@ -107,13 +119,24 @@ class ResultWriter:
         """Write what arrives, for ever."""
         pause = FIRST_RETRY_SECONDS
         while True:
-            await self._arrived.wait()
+            await self._wait_for_work()
             if await self.write_batch():
                 pause = FIRST_RETRY_SECONDS
                 await asyncio.sleep(0)
             else:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_RETRY_SECONDS)
+
+    async def _wait_for_work(self) -> None:
+        """Until a result arrives, or a contested one is to be tried again."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._contested_in()):
+                await self._arrived.wait()
+        while self._contested and self._contested[0][0] <= self._clock():
+            self._waiting.append(self._contested.popleft()[1])
+
+    def _contested_in(self) -> float | None:
+        return max(0.0, self._contested[0][0] - self._clock()) if self._contested else None
 
     async def write_batch(self) -> bool:
         """Write the oldest results; False when PostgreSQL did not take them and they wait."""
@@ -123,20 +146,36 @@ class ResultWriter:
             for outcome in batch:
                 self._deliver(outcome)
             return False
-        self._gone += len(batch)
-        self._moved.set()
         for outcome in batch:
             self._waiting.popleft()
+            if outcome.job.signal_id not in accepted and self._contest(outcome):
+                continue
+            self._gone += 1
             if outcome.kept and self._outbox is not None:
                 self._outbox.forget_outcome(outcome.job.signal)
             if outcome.job.signal_id in accepted:
                 self._deliver(outcome)
             else:
                 self._refuse(outcome)
+        self._moved.set()
         if not self._waiting:
             self._arrived.clear()
+        if not self.unwritten:
             self._empty.set()
         self._on_written()
+        return True
+
+    def _contest(self, outcome: _Outcome) -> bool:
+        """Another worker holds the task of a result without a claim: True while it may be dead."""
+        if outcome.job.claim is not None:
+            return False
+        now = self._clock()
+        if outcome.contested_until is None:
+            outcome.contested_until = now + CONTESTED_LEASES * self._lease_seconds
+            self._keep(outcome)
+        if now >= outcome.contested_until:
+            return False
+        self._contested.append((now + CONTESTED_PAUSE_SECONDS, outcome))
         return True
 
     async def _store(self, batch: list[_Outcome]) -> set[str] | None:
@@ -188,7 +227,7 @@ class ResultWriter:
             await asyncio.sleep(0)
 
     def _keep_the_rest(self) -> None:
-        for outcome in self._waiting:
+        for outcome in [*self._waiting, *(outcome for _, outcome in self._contested)]:
             self._keep(outcome)
 
     def _keep(self, outcome: _Outcome) -> None:

@@ -280,3 +280,10 @@ def test_the_settings_make_the_router() -> None:
     assert router.choose(signal()).plan.models == ("b/es", "a/spare")
     assert router.models == ("a/main", "a/spare", "x/1", "x/2", "b/es")
     assert router.ladders == (("a/main", "a/spare"), ("b/es", "a/spare"), ("x/1",), ("x/2",))
+
+
+def test_a_ratio_that_is_three_on_paper_meets_a_bound_of_three() -> None:
+    """1.10, 1.09 and 1.13 are three R, whatever binary fractions make of them."""
+    prices = {"entry_price": 1.10, "stop_loss": 1.09, "target_price": 1.13}
+    assert matches({"risk_reward_min": 3}, **prices)
+    assert matches({"risk_reward_max": 3}, **prices)

@@ -379,14 +379,14 @@ async def test_a_result_reached_without_a_claim_is_claimed_before_it_is_stored()
 async def test_a_result_whose_task_was_finished_elsewhere_meanwhile_is_refused() -> None:
     """Without a claim to be had, an answer from an outage does not overwrite another worker's."""
     database = MemoryDatabase()
-    worker, store, sink = build(ScriptedProcessor(), database)
+    worker, store, sink = build(ScriptedProcessor(), database, lease_seconds=1)
     database.fault = OSError("connection refused")
     async with running(worker):
         store.add_signal(signal_mapping("s1"))
         await asyncio.wait_for(sink.arrived.wait(), 5)
         database.elsewhere.add("s1")
         database.fault = None
-        assert await worker.drain(10)
+        assert await worker.drain(20)
     assert database.results == {}
     assert worker.get_statistics()["refused_by_fence"] == 1
 
@@ -574,3 +574,21 @@ def test_an_outage_is_over_when_what_failed_works_again(caplog: pytest.LogCaptur
     outage.over("beat")
     assert outage.error is None
     assert len(caplog.records) == 2
+
+
+async def test_an_answer_waits_for_the_lease_of_a_dead_worker_and_is_not_asked_for_again() -> None:
+    """A resumed run rates in an outage what the killed one had claimed: the answer is stored in the end."""
+    database, processor = MemoryDatabase(), ScriptedProcessor()
+    worker, store, sink = build(processor, database, lease_seconds=5)
+    database.fault = OSError("connection refused")
+    async with running(worker):
+        store.add_signal(signal_mapping("s1"))
+        await asyncio.wait_for(sink.arrived.wait(), 5)
+        database.elsewhere.add("s1")
+        database.fault = None
+        assert not await worker.drain(0.7)
+        database.elsewhere.clear()
+        assert await worker.drain(10)
+    assert database.results["s1"].rating == 4
+    assert len(processor.prompts) == 1
+    assert worker.get_statistics()["refused_by_fence"] == 0
