@@ -284,6 +284,6 @@ def test_the_settings_make_the_router() -> None:
 
 def test_a_ratio_that_is_three_on_paper_meets_a_bound_of_three() -> None:
     """1.10, 1.09 and 1.13 are three R, whatever binary fractions make of them."""
-    prices = {"entry_price": 1.10, "stop_loss": 1.09, "target_price": 1.13}
+    prices: dict[str, Any] = {"entry_price": 1.10, "stop_loss": 1.09, "target_price": 1.13}
     assert matches({"risk_reward_min": 3}, **prices)
     assert matches({"risk_reward_max": 3}, **prices)
