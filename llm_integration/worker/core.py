@@ -327,6 +327,7 @@ class LLMWorker:
         self._cost += analysis.cost_usd or 0
         self._recent.append(analysis)
         self._writer.put(job, analysis)
+        self._intake.remember(job.signal_id)
         self._forget(job, analysis.status)
 
     def _watch_health(self, analysis: LLMAnalysis) -> None:

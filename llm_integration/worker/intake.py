@@ -6,7 +6,7 @@ import asyncio
 import heapq
 import itertools
 import logging
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
 
@@ -24,6 +24,8 @@ __all__ = ["Intake"]
 
 logger = logging.getLogger(__name__)
 
+MOST_REMEMBERED = 20_000
+"""Signals that have ended and are still known by their ids."""
 EXPIRED_AT_ONCE = 20
 """Signals ended before the host's loop gets its turn: a fraction of a millisecond."""
 
@@ -67,6 +69,7 @@ class Intake:
         self._given_up: list[Claim] = []
         self._look_again = False
         self._told_why_alone = False
+        self._ended: OrderedDict[str, None] = OrderedDict()
         self.recovered: deque[Job] = deque()
         """Signals in hand that are next: claimed ones, and such as come back from a lane."""
         self.unfinished: dict[str, Job] = {}
@@ -178,9 +181,17 @@ class Intake:
         known = self.unfinished.get(signal_id)
         if known is not None:
             known.from_memory = True  # whatever becomes of it becomes of the entry in memory
-        elif signal_id in answered:
+            return True
+        ended = signal_id in answered or signal_id in self._ended
+        if ended:
             self._store.finish(signal_id, TaskStatus.COMPLETED)
-        return known is not None or signal_id in answered
+        return ended
+
+    def remember(self, signal_id: str) -> None:
+        """A signal has its end. A host may find it only now, when PostgreSQL cannot be asked about it."""
+        self._ended[signal_id] = None
+        if len(self._ended) > MOST_REMEMBERED:
+            self._ended.popitem(last=False)
 
     async def _claimed(self, jobs: list[Job]) -> list[Job]:
         if self._database is None or not jobs or not self._outage.worth_asking:

@@ -73,3 +73,16 @@ async def test_a_signal_whose_answer_waits_for_postgresql_is_not_asked_again() -
         assert await worker.drain(20)
     assert len(processor.prompts) == 1
     assert set(database.results) == {NAME}
+
+
+async def test_a_signal_that_was_answered_before_its_host_found_it_is_not_asked_again() -> None:
+    """A resumed run answers an abandoned task, loses PostgreSQL, and then comes to the bar of its signal."""
+    database, processor = abandoned(), ScriptedProcessor()
+    async with working(database, processor) as worker:
+        assert await worker.drain(10)
+        database.fault = DatabaseUnavailableError("away")
+        worker.memory_store.add_signal(signal_mapping(NAME))
+        await soon(lambda: taken(worker))
+        assert await worker.drain(10)
+    assert len(processor.prompts) == 1
+    assert set(database.results) == {NAME}
