@@ -49,13 +49,13 @@ async def test_a_stored_signal_takes_the_rule_that_its_values_meet(
     db: CommandDatabase, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Prices, indicators and its own time count, not the present one; the last is the one stored last."""
-    for name, stop in (("far", 1.09), ("near", 1.095)):
+    for name, stop in (("far", 1.09), ("near", 1.094)):
         await db.claim_signals([signal(name, stop_loss=stop, entry_price=1.1, target_price=1.11)],
                                worker_id="w", lease_seconds=LEASE)  # fmt: skip
     assert (await told(database_url, capsys, "--signal", "far"))["rule"] == "noon"
     last = await told(database_url, capsys, "--last")
     assert (last["signal"]["signal_id"], last["rule"]) == ("near", "noon")
-    assert last["signal"]["risk_reward"] == pytest.approx(2.0)
+    assert last["signal"]["risk_reward"] == pytest.approx(5 / 3)
     assert [model["model"] for model in last["models"]] == ["a/noon", "a/b", "c/d"]
     await db.claim_signals([signal("deep", entry_price=2.0, stop_loss=1.0, target_price=4.0)],
                            worker_id="w", lease_seconds=LEASE)  # fmt: skip
