@@ -150,7 +150,7 @@ class TradingSystem:
         self._ledger: PostgresLedger | MemoryLedger | None = None
         self._simulator: OpenRouterSimulator | None = None
         self._embedded: EmbeddedPostgres | None = None
-        self._resumed = False
+        self._earlier: list[tuple[Signal, LLMAnalysis]] = []
         self._resume_after: datetime | None = None
         self._answered: set[str] = set()
         self._history: deque[Bar] = deque(maxlen=llm.lookback_periods + 30)
@@ -212,9 +212,16 @@ class TradingSystem:
             folder, self.database, target=target, worker_id=f"outbox:{self._worker_id}",
             lease_seconds=self.settings.llm.lease_seconds,
         )  # fmt: skip
+        settled = None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LEFTOVERS_SECONDS):
-                await self._leftovers.settle()
+                settled = await self._leftovers.settle()
+        if self.settings.resume and (settled is None or settled.waiting):
+            # Answers that lie there are paid for; without them the session would ask for them again.
+            raise UsageError(
+                f"--resume needs what earlier runs left in {self._leftovers.folder}, and PostgreSQL does not"
+                " take it now; try again when it does"
+            )
 
     async def _setup_session(self) -> None:
         if self.database is None:
@@ -248,8 +255,9 @@ class TradingSystem:
         if self.settings.resume:
             unfinished = await database.find_unfinished_session(symbol=symbol, source=source)
         if unfinished is not None:
-            self.session_id, self._resumed = unfinished["session_id"], True
+            self.session_id = unfinished["session_id"]
             self._resume_after = await database.last_bar_time(self.session_id, symbol)
+            self._earlier = await database.session_analyses(self.session_id)
             logger.info("session %s goes on after the bar of %s", self.session_id, self._resume_after)
         elif self.settings.resume:
             logger.info("no unfinished session of %s to resume; a new one starts", symbol)
@@ -344,7 +352,7 @@ class TradingSystem:
             self._start(self.recorder.run(), "recorder")
         if self._leftovers is not None:
             self._start(self._leftovers.run(), "leftovers")
-        await self._restore_answers()
+        self._restore_answers()
         with self._display():
             start = await self._replay()
             async for bar in feed_bars(
@@ -439,18 +447,13 @@ class TradingSystem:
                 del self._asked[next(iter(self._asked))]
             self.memory_store.add_signal({"signal_id": signal.signal_id, "signal_data": _as_data(signal)})
 
-    async def _restore_answers(self) -> None:
-        """On a resumed session: the answers PostgreSQL has go to the files, if they are not there yet."""
-        if not self._resumed or self.database is None or self.exporter is None:
-            return
-        try:
-            answers = await self.database.session_analyses(self.session_id)
-        except DatabaseError as error:
-            logger.warning("earlier answers are not in the files yet (%s); export brings them", error)
-            return
-        for signal, analysis in answers:
-            self.exporter.write_analysis(signal, analysis)
+    def _restore_answers(self) -> None:
+        """On a resumed session: the answers that PostgreSQL had go to the files and are not asked for."""
+        for signal, analysis in self._earlier:
+            if self.exporter is not None:
+                self.exporter.write_analysis(signal, analysis)
             self._answered.add(signal.signal_id)
+        self._earlier = []
 
     async def _drain(self) -> None:
         """Wait for outstanding answers; a stop makes the wait short."""

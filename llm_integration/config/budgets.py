@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from datetime import tzinfo
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainSerializer,
     field_validator,
     model_validator,
 )
 
-from llm_integration.config.names import suggestion
-from llm_integration.config.routes import ModelId, time_span, zone_of
+from llm_integration.config.names import Block, ModelId
+from llm_integration.config.routes import time_span, zone_of
 
 __all__ = ["Budget"]
 
@@ -35,17 +33,13 @@ Usd = Annotated[
 ]
 
 
-class Budget(BaseModel):
+class Budget(Block):
     """One bound on spending: so much per hour, day or month, for all requests or some symbols and models.
 
     A request counts with its highest possible cost from the moment it is sent until its bill is known, and
     with the bill after that. Spent and put aside together never exceed the budget, unless ``on_exceeded``
     is ``warn``.
     """
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, protected_namespaces=(), allow_inf_nan=False
-    )
 
     name: str | None = Field(
         None, min_length=1, max_length=64, description="Shown in messages; made from the rest if left out."
@@ -84,15 +78,6 @@ class Budget(BaseModel):
         "that it is not gone before they begin; `18:00-17:00` runs over midnight.",
     )
     timezone: str = Field("UTC", max_length=64, description="Where hour, day and month begin.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keys(cls, values: Any) -> Any:
-        if isinstance(values, dict):
-            for key in values:
-                if key not in cls.model_fields:
-                    raise ValueError(f"unknown key {key!r}{suggestion(str(key), cls.model_fields)}")
-        return values
 
     @field_validator("symbol", "model")
     @classmethod

@@ -1,15 +1,15 @@
-"""Names in settings: the nearest known one, model ids, and lists written as text."""
+"""Names in settings: the nearest known one, model ids, lists as text, and blocks of named settings."""
 
 from __future__ import annotations
 
 import difflib
 import json
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-__all__ = ["Names", "names_of", "normalise_model_id", "suggestion"]
+__all__ = ["Block", "ModelId", "Names", "names_of", "normalise_model_id", "suggestion"]
 
 
 def normalise_model_id(model: str) -> str:
@@ -43,4 +43,28 @@ def names_of(value: object) -> object:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
+def _model_id(value: str) -> str:
+    if not value.strip():
+        raise ValueError("should be a model id such as google/gemini-3.5-flash-lite")
+    return normalise_model_id(value)
+
+
+ModelId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_model_id)]
 Names = Annotated[list[str], BeforeValidator(names_of)]
+
+
+class Block(BaseModel):
+    """A block of settings whose unknown keys are errors that name the nearest known one."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, protected_namespaces=(), allow_inf_nan=False
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, values: Any) -> Any:
+        if isinstance(values, dict):
+            for key in values:
+                if key not in cls.model_fields:
+                    raise ValueError(f"unknown key {key!r}{suggestion(str(key), cls.model_fields)}")
+        return values

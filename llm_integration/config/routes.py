@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, time, tzinfo
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from llm_integration.config.names import Names, normalise_model_id, suggestion
+from llm_integration.config.names import Block, ModelId, Names
 
 __all__ = ["WEEKDAYS", "Bounds", "Route", "Shadow", "When", "quorum_of", "time_span", "zone_of"]
 
@@ -22,34 +22,10 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _SPAN = re.compile(r"\s*(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})\s*")
 
 
-def _model_id(value: str) -> str:
-    if not value.strip():
-        raise ValueError("should be a model id such as google/gemini-3.5-flash-lite")
-    return normalise_model_id(value)
-
-
-ModelId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_model_id)]
 PromptName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class _Block(BaseModel):
-    """A block of settings whose unknown keys are errors that name the nearest known one."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, protected_namespaces=(), allow_inf_nan=False
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keys(cls, values: Any) -> Any:
-        if isinstance(values, dict):
-            for key in values:
-                if key not in cls.model_fields:
-                    raise ValueError(f"unknown key {key!r}{suggestion(str(key), cls.model_fields)}")
-        return values
-
-
-class Bounds(_Block):
+class Bounds(Block):
     """A range of numbers, both ends included; one of them may be left out."""
 
     min: float | None = Field(None, description="Smallest value that matches.")
@@ -64,7 +40,7 @@ class Bounds(_Block):
         return self
 
 
-class When(_Block):
+class When(Block):
     """The conditions of a route; all that are given must hold. A value the signal lacks matches no bound."""
 
     symbol: str | None = Field(
@@ -126,7 +102,7 @@ class When(_Block):
         return self
 
 
-class Route(_Block):
+class Route(Block):
     """One routing rule. The first whose conditions hold decides; the general settings fill the rest."""
 
     name: str | None = Field(None, min_length=1, max_length=64, description="Stored with each result.")
@@ -150,7 +126,7 @@ class Route(_Block):
         return self
 
 
-class Shadow(_Block):
+class Shadow(Block):
     """A model or prompt asked about a sample of the signals, stored for comparison, never delivered."""
 
     model: ModelId | None = Field(None, description="Model to compare; without it the signal's own.")

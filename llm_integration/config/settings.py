@@ -28,8 +28,8 @@ from pydantic import (
 )
 
 from llm_integration.config.budgets import Budget
-from llm_integration.config.names import Names, names_of, normalise_model_id, suggestion
-from llm_integration.config.routes import ModelId, Route, Shadow
+from llm_integration.config.names import ModelId, Names, names_of, normalise_model_id, suggestion
+from llm_integration.config.routes import Route, Shadow
 from llm_integration.errors import ConfigError
 
 __all__ = [

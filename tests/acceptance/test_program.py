@@ -17,6 +17,10 @@ from typing import Any
 import asyncpg
 import pytest
 
+from database import DatabaseManager, Outbox
+from tests.integration.database_helpers import answer
+from tests.integration.database_helpers import signal as leftover
+
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "main_with_database.py"
 SAMPLE = ROOT / "data" / "EURUSD_1h.csv"
@@ -192,3 +196,23 @@ def test_other_bad_input_is_one_line_and_status_2(tmp_path: Path) -> None:
         assert done.returncode == 2, (arguments, done.stderr)
         assert re.search(expected, done.stderr)
         assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+
+
+async def test_a_resumed_run_does_not_start_without_the_answers_of_the_last_one(
+    database_url: str, tmp_path: Path
+) -> None:
+    """Paid answers wait in an outbox and PostgreSQL takes no writes: one line, status 2, nothing asked."""
+    outbox = Outbox(tmp_path / "outbox", target=DatabaseManager(database_url).address)
+    outbox.keep_outcome(leftover("s-1"), answer("s-1"))
+    outbox.close(10)
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"database": {"outbox_directory": str(tmp_path / "outbox")}}))
+    async with DatabaseManager(database_url):  # the tables are there
+        name = (await fetch(database_url, "SELECT current_database() AS name"))[0]["name"]
+        await fetch(database_url, f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    done = run(
+        "--demo", "--resume", "--config", str(config), "--database-url", database_url, "--no-dashboard"
+    )
+    assert done.returncode == 2
+    assert "--resume needs what earlier runs left" in done.stderr.splitlines()[-1]
+    assert outbox.path.exists()
