@@ -59,6 +59,16 @@ async def test_a_signal_being_asked_about_is_not_asked_again() -> None:
     assert set(database.results) == {NAME}
 
 
+async def test_a_signal_in_hand_twice_is_pending_in_memory_again_after_a_stop() -> None:
+    """What was not answered is given back to the host's memory too."""
+    database, processor = abandoned(), ScriptedProcessor(asyncio.Event())
+    async with working(database, processor) as worker:
+        worker.memory_store.add_signal(signal_mapping(NAME))
+        await soon(lambda: taken(worker))
+        await worker.stop(0.2)
+        assert worker.memory_store.get_statistics()["pending"] == 1
+
+
 async def test_a_signal_whose_answer_waits_for_postgresql_is_not_asked_again() -> None:
     """PostgreSQL went away before it took the answer, then the host finds the signal once more."""
     answer = asyncio.Event()

@@ -564,6 +564,9 @@ def test_an_outage_is_over_when_what_failed_works_again(caplog: pytest.LogCaptur
     """A full disk takes heartbeats and no claims: that is one outage, not one per heartbeat."""
     clock = SteppedClock()
     outage = Outage(clock)
+    outage.over()
+    outage.over("beat")
+    assert caplog.records == []
     for _ in range(5):
         outage.failed(OSError("no space left on device"))
         outage.over("beat")

@@ -13,7 +13,13 @@ import pytest
 
 from llm_integration.config import LLMConfig
 from llm_integration.domain import Claim, LLMAnalysis, Signal, TaskStatus
-from llm_integration.errors import BudgetExceededError, ContentFilteredError, KeyRefusedError, ServerError
+from llm_integration.errors import (
+    BudgetExceededError,
+    ContentFilteredError,
+    KeyRefusedError,
+    ModelUnavailableError,
+    ServerError,
+)
 from llm_integration.llm_processor import Completion
 from llm_integration.memory_store import SignalMemoryStore
 from llm_integration.model_catalogue import ModelCatalogue, ModelInfo
@@ -417,3 +423,20 @@ async def test_a_request_stays_within_what_the_model_can_read() -> None:
         assert await worker.drain(10)
     assert len(model.prompts) > 2
     assert worker.get_statistics()["rated"] == 20
+
+
+async def test_a_route_whose_model_is_down_waits_and_holds_nobody_up() -> None:
+    """Its signals are not tried again and again; those of other routes are rated meanwhile."""
+    model = RuleModel()
+    model.by_model["down/model"] = ModelUnavailableError("down/model is down", retry_after=30.0)
+    worker, store, sink = build(
+        model, routes=[{"when": {"symbol": "DOWN"}, "model": "down/model"}], model="well/model"
+    )
+    store.add_signal(signal_mapping("s1", symbol="DOWN"))
+    store.add_signal(signal_mapping("s2"))
+    async with running(worker):
+        await asyncio.wait_for(sink.arrived.wait(), 5)
+        assert not await worker.drain(0.1)
+        assert worker.get_statistics()["waiting_for_budget"] == 1
+    assert [signal.signal_id for signal, _ in sink.rows] == ["s2"]
+    assert sum(plan.model == "down/model" for plan in model.plans if plan) == 1
