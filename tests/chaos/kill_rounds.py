@@ -206,8 +206,8 @@ class Round:
         for task in (moment, gone):
             task.cancel()
         await asyncio.wait({moment, gone})
-        if not moment.cancelled():
-            moment.result()
+        if not moment.cancelled() and (fault := moment.exception()) and self.program.running:
+            raise fault  # that it ended meanwhile is no fault: `_has_refused` looks at how
 
     async def _wait_for(self, kill: KillPlan) -> None:
         program, count = self.program, kill.count
