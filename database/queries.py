@@ -67,19 +67,25 @@ filled AS (
 
 _N = len(SIGNAL_COLUMNS)
 
-# Always returns the task, also when it was there before: DO NOTHING would return no row. A stored reservation
-# is not touched.
-RECORD_SIGNAL = f"""
-WITH incoming AS MATERIALIZED ({_one(SIGNAL_COLUMNS)}), {_STORE_SIGNALS}
+
+def _record(incoming: str) -> str:
+    return f"""
+WITH incoming AS MATERIALIZED ({incoming}), {_STORE_SIGNALS}
 INSERT INTO llm_enhancement_tasks AS t (signal_id, context, claimed_by, claimed_at, lease_expires_at)
 SELECT signal_id, context::jsonb, ${_N + 1}::text,
        CASE WHEN ${_N + 1}::text IS NOT NULL THEN clock_timestamp() END,
        CASE WHEN ${_N + 1}::text IS NOT NULL
             THEN clock_timestamp() + make_interval(secs => ${_N + 2}::float8) END
-FROM incoming
+FROM incoming ORDER BY signal_id
 ON CONFLICT (signal_id) DO UPDATE SET context = COALESCE(t.context, EXCLUDED.context)
 RETURNING t.task_id
 """  # noqa: S608  fragments of this module
+
+
+# These always return the task, also when it was there before: DO NOTHING would return no row. A stored
+# reservation is not touched.
+RECORD_SIGNAL = _record(_one(SIGNAL_COLUMNS))
+RECORD_SIGNALS = _record(_unnest(SIGNAL_COLUMNS, "s"))
 
 # ON CONFLICT DO UPDATE locks the row it meets and then looks at its newest version, so of two workers that
 # claim the same task at once the second sees the first one's claim, and its WHERE turns it away.

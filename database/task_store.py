@@ -59,6 +59,33 @@ class TaskStore:
         )
         return int(rows[0]["task_id"])
 
+    async def record_signals(
+        self, signals: Sequence[Signal], *, worker_id: str | None = None, lease_seconds: float = 15.0
+    ) -> int:
+        """``record_signal`` for many, one round trip for up to 32 of them; how many are settled.
+
+        A signal that PostgreSQL refuses for what is in it is logged and does not hold up the others.
+        """
+        self._meet(worker_id)
+        for batch in _rounds(signals, lambda signal: signal.signal_id):
+            await self._record_batch(batch, worker_id, lease_seconds)
+        return len(signals)
+
+    async def _record_batch(
+        self, batch: Sequence[Signal], worker_id: str | None, lease_seconds: float
+    ) -> None:
+        columns = _columns([signal_columns(signal) for signal in batch], len(SIGNAL_COLUMNS))
+        try:
+            await self._connections.fetch(
+                "storing signals", queries.RECORD_SIGNALS, *columns, worker_id, lease_seconds
+            )
+        except BadRowError as error:
+            if len(batch) == 1:
+                self._bad_row("signal", batch[0].signal_id, error)
+                return
+            for signal in batch:
+                await self._record_batch([signal], worker_id, lease_seconds)
+
     async def create_llm_enhancement_task(self, signal_id: str) -> int:
         """The id of the signal's task, which is created if it has none. Raises UnknownSignalError."""
         rows = await self._connections.fetch("creating a task", queries.CREATE_TASK, clean_key(signal_id))

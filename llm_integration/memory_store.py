@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from bisect import bisect_left, bisect_right, insort
-from collections import OrderedDict
+from bisect import bisect_left, insort
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import islice, takewhile
+from itertools import islice
 from typing import Any
 
 from llm_integration.domain import TaskStatus
@@ -122,6 +122,8 @@ class SignalMemoryStore:
         self._returned: list[QueuedSignal] = []
         self._processing: dict[str, QueuedSignal] = {}
         self._finished: OrderedDict[str, QueuedSignal] = OrderedDict()
+        self._followed: deque[str] | None = None
+        """Ids in the order of addition that ``arrivals`` has not told of yet; None while nobody asks."""
         self._added = self._rejected = self._duplicates = self._evicted = self._removed = 0
 
     # The trading loop's side
@@ -148,6 +150,8 @@ class SignalMemoryStore:
             fresh.added_at[signal_id] = self._clock()
             fresh.numbers[signal_id] = self._added
             fresh.data[signal_id] = data
+            if self._followed is not None:
+                self._followed.append(signal_id)
             waker = self._waker
         if waker is not None:  # outside the lock: it may take locks of its own
             self._wake(waker)
@@ -281,16 +285,36 @@ class SignalMemoryStore:
             raise ValueError(f"{status} is not the end of a signal")
         return self.update_signal(signal_id, status)
 
-    def waiting_after(self, number: int, limit: int) -> list[QueuedSignal]:
-        """Up to ``limit`` signals nobody has taken yet, of those added after the ``number``-th, oldest first.
-
-        Takes time in proportion to the signals added since.
-        """
+    def follow_arrivals(self) -> None:
+        """Have ``arrivals`` tell of what waits now and of what comes from now on."""
         with self._lock:
-            newer = takewhile(lambda each: self._fresh.numbers[each] > number, reversed(self._fresh.data))
-            fresh = [self._fresh.entry(signal_id) for signal_id in list(newer)[::-1][:limit]]
-            returned = self._returned[bisect_right(self._returned, number, key=_number) :][:limit]
-            return sorted([*returned, *fresh], key=_number)[:limit]
+            if self._followed is None:
+                waiting = [*(entry.signal_id for entry in self._returned), *self._fresh.data]
+                self._followed = deque(waiting, maxlen=self._capacity)
+
+    def arrivals(self, limit: int, age: float = 0.0) -> list[QueuedSignal]:
+        """Up to ``limit`` signals that have waited for ``age`` seconds or longer, oldest first, each once.
+
+        What was taken before it was told is passed over. More than ``max_signals`` of them are never kept
+        in mind: beyond that the oldest are passed over, too.
+        """
+        told: list[QueuedSignal] = []
+        with self._lock:
+            last = self._clock() - age
+            while self._followed and len(told) < limit:
+                signal_id = self._followed[0]
+                entry = self._waiting_entry(signal_id)
+                if entry is not None:
+                    if entry.added_at > last:
+                        break
+                    told.append(entry)
+                self._followed.popleft()
+        return told
+
+    @property
+    def untold(self) -> bool:
+        """Whether ``arrivals`` may have something to tell, now or later."""
+        return bool(self._followed)
 
     def room(self) -> int:
         """How many new signals would be accepted now."""
@@ -304,6 +328,12 @@ class SignalMemoryStore:
             return [*self._processing, *returned, *self._fresh.data]
 
     # Moving between the containers, under the lock
+
+    def _waiting_entry(self, signal_id: str) -> QueuedSignal | None:
+        if signal_id in self._fresh.data:
+            return self._fresh.entry(signal_id)
+        entry = self._entries.get(signal_id)
+        return entry if entry is not None and entry.status is TaskStatus.PENDING else None
 
     def _oldest_pending(self) -> QueuedSignal | None:
         fresh = self._fresh.first()

@@ -83,17 +83,20 @@ class Router:
             _Rule(rule.name or f"route {number}", tests_of(rule.when), _merged(rule, default))
             for number, rule in enumerate(rules, start=1)
         ]
+        self._usual = _choice(None, default, lambda: ("default: there are no rules",))
 
     def choose(self, signal: Signal, *, backlog: int = 0, now: datetime | None = None) -> RouteChoice:
         """The first rule that ``signal`` meets. ``backlog`` is the number of signals waiting.
 
         Conditions on the time look at ``now``, else at the signal's own time.
         """
+        if not self._rules:
+            return self._usual
         case = Case(signal, backlog, now)
         for count, rule in enumerate(self._rules, start=1):
             if rule.matches(case):
                 return _choice(rule.name, rule.route, partial(_lines, self._rules[:count], case))
-        last = "default: no rule matches" if self._rules else "default: there are no rules"
+        last = "default: no rule matches"
         return _choice(None, self._default, lambda: (*_lines(self._rules, case), last))
 
     def explain(

@@ -41,6 +41,7 @@ from llm_integration.worker.jobs import (
 )
 from llm_integration.worker.loads import Load
 from llm_integration.worker.ports import Processor
+from llm_integration.worker.turnstile import Turnstile
 
 __all__ = ["Asker", "Voice", "opinion_of"]
 
@@ -95,10 +96,12 @@ class Asker:
         self._finish = finish
         self._again = again
         self._most_tokens = most_tokens
+        self._turnstile = Turnstile()
         self.in_flight = 0
 
     async def ask(self, load: Load) -> None:
         """Have every signal of ``load`` finished or asked again."""
+        await self._turnstile.turn()
         started = self._clock()
         jobs = [job for job in load.jobs if not self._too_old(job, started)]
         if not jobs:
@@ -199,9 +202,11 @@ class Asker:
         symbols = Counter(signal.symbol for signal in signals)
         self.in_flight += 1
         try:
-            return await self._processor.complete(
+            completion = await self._processor.complete(
                 text, system=system, deadline=deadline, plan=plan, symbols=symbols
             )
+            await self._turnstile.turn_with_reply()
+            return completion
         finally:
             self.in_flight -= 1
 

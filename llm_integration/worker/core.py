@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import socket
 import threading
@@ -115,14 +116,15 @@ class LLMWorker:
             clock=clock, wall_clock=wall_clock, finish=self._finish, again=self._again,
             most_tokens=self._most_tokens,
         )  # fmt: skip
+        self._registry = Registry(
+            self.memory_store, db_manager if stores_signals else None, outbox, self._outage, self.worker_id
+        )
         self._intake = Intake(
             self.config, self.memory_store, db_manager, self._processor, router=router,
             formatters=formatters, worker_id=self.worker_id, outage=self._outage, clock=clock,
             elsewhere=self._taken_elsewhere, expire=self._asker.expire, holds=self._writer.holds,
+            unclaimed=self._registry.keep,
         )  # fmt: skip
-        self._registry = Registry(
-            self.memory_store, db_manager if stores_signals else None, outbox, self._outage, self.worker_id
-        )
         self._shadows = Shadows(
             self.config.shadow, self._asker, db_manager, formatters, self._writer.wait_until_written
         )
@@ -289,7 +291,7 @@ class LLMWorker:
                 await self._ready.put(load)
             more = await self._registry.store_waiting()
             if not loads and not more:
-                await self._wait(self._wake, self._intake.pause())
+                await self._wait(self._wake, min(self._intake.pause(), self._registry.pause() or math.inf))
 
     async def _next_loads(self) -> list[Load]:
         lanes = self.config.max_concurrency - self._ready.qsize()
@@ -348,7 +350,8 @@ class LLMWorker:
         self.memory_store.finish(job.signal_id, status)  # a host may have found it once more meanwhile
         if self._is_idle():
             self._idle.set()
-        self._wake.set()
+        if self._ready.qsize() <= self.config.max_concurrency // 2:  # else the lanes have their next ones
+            self._wake.set()
 
     def _again(self, job: Job) -> None:
         self._intake.again(job)

@@ -7,7 +7,7 @@ import heapq
 import itertools
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from llm_integration.config import LLMConfig
@@ -26,6 +26,10 @@ logger = logging.getLogger(__name__)
 
 MOST_REMEMBERED = 20_000
 """Signals that have ended and are still known by their ids."""
+CLAIMED_TOGETHER = 32
+"""While the rate limit has room, so many signals are claimed with one statement; the rest of them is next."""
+READ_AT_ONCE = 8
+"""Signals read from the host's mappings before its loop gets its turn."""
 EXPIRED_AT_ONCE = 20
 """Signals ended before the host's loop gets its turn: a fraction of a millisecond."""
 
@@ -33,7 +37,8 @@ EXPIRED_AT_ONCE = 20
 class Intake:
     """Takes signals from memory, PostgreSQL and the worker's own hands, claims them, and makes loads of them.
 
-    ``elsewhere`` is told of a signal that another worker has; ``expire`` ends one that is too old.
+    ``elsewhere`` is told of a signal that another worker has; ``expire`` ends one that is too old;
+    ``unclaimed`` is told of those that are asked about though PostgreSQL may not know them.
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class Intake:
         elsewhere: Callable[[Job], None],
         expire: Callable[[Job, str], None],
         holds: Callable[[], Mapping[str, Job]],
+        unclaimed: Callable[[Iterable[Signal]], None],
     ) -> None:
         self._config = config
         self._store = memory_store
@@ -64,6 +70,7 @@ class Intake:
         self._elsewhere = elsewhere
         self._expire = expire
         self._holds = holds
+        self._unclaimed = unclaimed
         self._parked: list[tuple[float, int, Job]] = []
         self._numbers = itertools.count()
         self._given_up: list[Claim] = []
@@ -89,8 +96,11 @@ class Intake:
 
     async def next_loads(self, lanes: int) -> list[Load]:
         """Loads for at most ``lanes`` lanes; none while no request may be sent."""
+        stopped = self._processor.ready_in() > 0
+        if stopped:
+            self._hand_back()
         await self._release_given_up()
-        if self._processor.ready_in() > 0:
+        if stopped:
             await self._expire_waiting()
             return []
         size, requests = self._how_many(lanes)
@@ -159,12 +169,13 @@ class Intake:
         return jobs
 
     async def _from_memory(self, room: int) -> list[Job]:
+        """Up to ``room`` signals of the host's. A few more are claimed with them, and come next."""
         if room <= 0:
             return []
-        jobs = []
-        entries = self._store.take_pending(room)
+        jobs: list[Job] = []
+        entries = self._store.take_pending(max(room, self._claimable()))
         answered = self._holds() if entries else {}
-        for entry in entries:
+        for number, entry in enumerate(entries, 1):
             if self._in_hand(entry.signal_id, answered):
                 continue
             job = Job(
@@ -174,7 +185,15 @@ class Intake:
             )
             self.unfinished[job.signal_id] = job
             jobs.append(job)
-        return await self._claimed(jobs)
+            if number % READ_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        jobs = await self._claimed(jobs)
+        self.recovered.extend(jobs[room:])
+        return jobs[:room]
+
+    def _claimable(self) -> int:
+        """How many signals may be claimed together: not more than may be asked about at once."""
+        return 0 if self._database is None else min(CLAIMED_TOGETHER, self._processor.room()[0])
 
     def _in_hand(self, signal_id: str, answered: Container[str]) -> bool:
         """A host found a signal once more that came from PostgreSQL before: it is in hand, or answered."""
@@ -194,7 +213,10 @@ class Intake:
             self._ended.popitem(last=False)
 
     async def _claimed(self, jobs: list[Job]) -> list[Job]:
-        if self._database is None or not jobs or not self._outage.worth_asking:
+        if self._database is None or not jobs:
+            return jobs
+        if not self._outage.worth_asking:
+            self._unclaimed(job.signal for job in jobs)
             return jobs
         try:
             claims = await self._database.claim_signals(
@@ -203,6 +225,7 @@ class Intake:
             )  # fmt: skip
         except Exception as error:
             self._outage.failed(error)
+            self._unclaimed(job.signal for job in jobs)
             return jobs
         self._outage.over()
         granted = []
@@ -269,6 +292,12 @@ class Intake:
             self._store.requeue([job.signal_id])
         else:
             self.recovered.appendleft(job)  # to be claimed anew, or to grow too old here
+
+    def _hand_back(self) -> None:
+        """Nothing can be sent for now: what was claimed ahead is pending again."""
+        for job in [job for job in self.recovered if job.from_memory and job.claim and not job.alone]:
+            self.recovered.remove(job)
+            self.put_back(job)
 
     def park(self, job: Job, seconds: float, reason: str) -> None:
         """A budget has no room for this signal for ``seconds``; meanwhile it is pending in PostgreSQL."""

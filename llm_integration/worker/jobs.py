@@ -231,5 +231,7 @@ def log_line(analysis: LLMAnalysis) -> str:
 
 def one_line(text: str, limit: int = 100) -> str:
     """``text`` without line breaks or control characters, so that it can forge no log line."""
+    if len(text) <= limit and text.isprintable():
+        return text
     shown = "".join(char if char.isprintable() else "?" for char in text[: limit + 1])
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"

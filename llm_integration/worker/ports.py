@@ -19,8 +19,11 @@ class TaskDatabase(Protocol):
     that repeating the same call cannot help.
     """
 
-    async def record_signal(self, signal: Signal, *, worker_id: str | None = None) -> int:
-        """Store a signal and its task, reserved for the worker; repeating it changes nothing."""
+    async def record_signals(self, signals: Sequence[Signal], *, worker_id: str | None = None) -> int:
+        """Store signals and their tasks, reserved for the worker; repeating it changes nothing.
+
+        Returns how many are settled: stored, or refused for good with a message.
+        """
         ...
 
     async def claim_signals(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from llm_integration.domain import Signal
 from llm_integration.memory_store import SignalMemoryStore
@@ -15,7 +17,9 @@ __all__ = ["Registry"]
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 32
-"""Signals stored before the intake looks again for something to ask."""
+"""Signals stored, with one statement, before the intake looks again for something to ask."""
+WAITED_SECONDS = 0.25
+"""How long a signal may wait in memory alone. What is asked about sooner is stored by its claim."""
 
 
 class Registry:
@@ -37,8 +41,13 @@ class Registry:
         self._outbox = outbox
         self._outage = outage
         self._worker_id = worker_id
-        self._through = 0
         self._kept: dict[str, Signal] = {}
+        if database is not None:
+            memory_store.follow_arrivals()
+
+    def pause(self) -> float | None:
+        """Seconds until it is worth looking again, None if nothing waits to be stored."""
+        return WAITED_SECONDS if self._database is not None and self._store.untold else None
 
     async def store_waiting(self) -> bool:
         """Store some of the signals that wait and are not stored yet, in order; True if there are more."""
@@ -46,41 +55,47 @@ class Registry:
             return False
         if self._kept and self._outage.worth_asking:
             await self._store_kept(self._database)
-        found = self._store.waiting_after(self._through, AT_ONCE)
-        for entry in found:
-            self._through = entry.number
-            await self._store_one(self._database, Signal.from_mapping(entry.signal_id, entry.signal_data))
+        found = [
+            Signal.from_mapping(entry.signal_id, entry.signal_data)
+            for entry in self._store.arrivals(AT_ONCE, WAITED_SECONDS)
+        ]
+        if found and not await self._record(self._database, found):
+            self.keep(found)
         return len(found) == AT_ONCE or (bool(self._kept) and self._outage.worth_asking)
 
-    async def _store_one(self, database: TaskDatabase, signal: Signal) -> bool:
+    def keep(self, signals: Iterable[Signal]) -> None:
+        """The database is away: these are to be in the outbox until it has them."""
+        if self._database is None or self._outbox is None:
+            return
+        for signal in signals:
+            if signal.signal_id not in self._kept:
+                self._outbox.keep_signal(signal)
+                self._kept[signal.signal_id] = signal
+
+    async def _record(self, database: TaskDatabase, signals: Sequence[Signal]) -> bool:
+        """True once the database has them, or refuses them for good; False while it is away."""
         if not self._outage.worth_asking:
-            self._keep(signal)
             return False
         try:
-            await database.record_signal(signal, worker_id=self._worker_id)
+            await database.record_signals(signals, worker_id=self._worker_id)
         except Exception as error:
-            if not getattr(error, "retryable", True):
-                logger.error(
-                    "signal %s is refused by PostgreSQL: %s",
-                    one_line(signal.signal_id), one_line(str(error), 300),
-                )  # fmt: skip
-                return True
-            self._outage.failed(error)
-            self._keep(signal)
-            return False
+            if getattr(error, "retryable", True):
+                self._outage.failed(error)
+                return False
+            logger.error(
+                "%d signal(s) from %s on are refused by PostgreSQL: %s",
+                len(signals), one_line(signals[0].signal_id), one_line(str(error), 300),
+            )  # fmt: skip
+            return True
         self._outage.over()
         return True
 
-    def _keep(self, signal: Signal) -> None:
-        if self._outbox is not None and signal.signal_id not in self._kept:
-            self._outbox.keep_signal(signal)
-            self._kept[signal.signal_id] = signal
-
     async def _store_kept(self, database: TaskDatabase) -> None:
         """PostgreSQL may be back: store what was kept, in order."""
-        for signal in list(self._kept.values())[:AT_ONCE]:
-            if not await self._store_one(database, signal):
-                return
+        signals = list(islice(self._kept.values(), AT_ONCE))
+        if not await self._record(database, signals):
+            return
+        for signal in signals:
             del self._kept[signal.signal_id]
             if self._outbox is not None:
                 self._outbox.forget_signal(signal)

@@ -25,6 +25,10 @@ CANCEL_SECONDS = 0.2
 CONTESTED_LEASES = 1.5
 """For how many leases a result waits for the lease of another worker on its task to run out."""
 CONTESTED_PAUSE_SECONDS = 1.0
+LARGEST_BATCH = 32
+"""Results stored and handed on before the host's loop gets its turn."""
+SPACING_SECONDS = 0.01
+"""Statements follow one another no faster: under load, the results that come meanwhile share the next."""
 KEPT_AT_ONCE = 200
 """Results handed to the outbox in one go: a fraction of a millisecond."""
 
@@ -71,7 +75,7 @@ class ResultWriter:
         self._clock = clock
         self._sink = sink
         self._deliver_to_callbacks = deliver
-        self._batch_size = batch_size
+        self._batch_size = min(batch_size, LARGEST_BATCH)
         self._waiting: deque[_Outcome] = deque()
         self._contested: deque[tuple[float, _Outcome]] = deque()
         self._arrived = asyncio.Event()
@@ -80,6 +84,7 @@ class ResultWriter:
         self._moved = asyncio.Event()
         self._taken = 0
         self._gone = 0
+        self._next_at = 0.0
         self.database_error: str | None = None
         self.refused = 0
         self.lost = 0
@@ -120,6 +125,7 @@ class ResultWriter:
         pause = FIRST_RETRY_SECONDS
         while True:
             await self._wait_for_work()
+            await self._gather()
             if await self.write_batch():
                 pause = FIRST_RETRY_SECONDS
                 await asyncio.sleep(0)
@@ -134,6 +140,14 @@ class ResultWriter:
                 await self._arrived.wait()
         while self._contested and self._contested[0][0] <= self._clock():
             self._waiting.append(self._contested.popleft()[1])
+
+    async def _gather(self) -> None:
+        """Let a statement that follows close upon another bring more than one result along."""
+        loop = asyncio.get_running_loop()
+        wait = self._next_at - loop.time()
+        if 0 < wait <= SPACING_SECONDS and len(self._waiting) < self._batch_size:
+            await asyncio.sleep(wait)
+        self._next_at = loop.time() + SPACING_SECONDS
 
     def _contested_in(self) -> float | None:
         return max(0.0, self._contested[0][0] - self._clock()) if self._contested else None
@@ -254,7 +268,8 @@ class ResultWriter:
         if outcome.delivered:
             return
         outcome.delivered = True
-        logger.info("%s", log_line(outcome.analysis))
+        if logger.isEnabledFor(logging.INFO):
+            logger.info("%s", log_line(outcome.analysis))
         if self._sink is not None:
             self._sink.write_analysis(outcome.job.signal, outcome.analysis)
         self._deliver_to_callbacks(outcome.analysis)

@@ -174,6 +174,7 @@ async def test_queries_read_few_rows_of_large_tables(database_url: str) -> None:
         "claim_waiting": (queries.CLAIM_WAITING, "'w', 10, 30, '{a,b}', true"),
         "claim_signals": (queries.CLAIM_SIGNALS, many),
         "record_signal": (queries.RECORD_SIGNAL, one),
+        "record_signals": (queries.RECORD_SIGNALS, many),
         "save_outcomes": (queries.SAVE_OUTCOMES, outcomes),
         "release": (queries.RELEASE, "'{5}', '{00000000-0000-0000-0000-000000000001}'"),
         "retire": (queries.RETIRE_WORKER, "'w'"),

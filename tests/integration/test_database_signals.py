@@ -183,3 +183,40 @@ async def test_signals_recorded_at_the_same_moment_do_not_disturb_each_other(db:
     tasks = await asyncio.gather(*(db.record_signal(signal(f"s-{number % 3}")) for number in range(30)))
     assert len(set(tasks)) == 3
     assert len({tasks[number] for number in range(0, 30, 3)}) == 1
+
+
+async def test_many_signals_are_recorded_as_one_would_be(db: DatabaseManager) -> None:
+    """Hostile and repeated ones among them: each is reserved for the worker, and stays as it was first."""
+    await db.record_signal(signal("s-1", entry_price=9.9), worker_id="w")
+    many = [*HOSTILE, *(signal(f"s-{number}") for number in range(40)), signal("s-3", entry_price=9.9)]
+    assert await db.record_signals(many, worker_id="w") == len(many)
+    assert await db.record_signals(many[:3], worker_id="w") == 3
+    assert db.refused_rows == 0
+    assert len(await db.get_pending_llm_tasks(100)) == len(HOSTILE) + 40
+    prices = [(await db.get_enhanced_signal_data(f"s-{number}"))["entry_price"] for number in (1, 3)]
+    assert prices == [9.9, 1.1]
+    assert await db.claim_signals(many, worker_id="v", lease_seconds=LEASE) == {}  # reserved for w
+    assert len(await db.claim_signals(many, worker_id="w", lease_seconds=LEASE)) == len(HOSTILE) + 40
+
+
+async def test_recording_finished_or_claimed_signals_again_changes_nothing(db: DatabaseManager) -> None:
+    """A worker that finds a signal waiting in memory cannot undo what became of it."""
+    claims = await db.claim_signals([signal("s-1"), signal("s-2")], worker_id="w", lease_seconds=LEASE)
+    assert await db.save_outcomes([(answer("s-1"), claims["s-1"])]) == {"s-1"}
+    assert await db.record_signals([signal("s-1"), signal("s-2")], worker_id="v") == 2
+    states = [(await db.get_enhanced_signal_data(name))["status"] for name in ("s-1", "s-2")]
+    assert states == ["completed", "processing"]
+    assert await db.save_outcomes([(answer("s-2"), claims["s-2"])]) == {"s-2"}
+    assert await db.record_signals([]) == 0
+
+
+async def test_a_signal_that_cannot_be_stored_does_not_hold_up_the_others(
+    db: DatabaseManager, database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One row of a statement is refused for what is in it: it is named, the rest is stored."""
+    async with plain(database_url) as connection:
+        await connection.execute("ALTER TABLE trading_signals ADD CHECK (symbol <> 'BAD')")
+    assert await db.record_signals([signal("s-1"), signal("s-2", symbol="BAD"), signal("s-3")]) == 3
+    assert db.refused_rows == 1
+    assert "'s-2' cannot be stored" in caplog.text
+    assert [task["signal_id"] for task in await db.get_pending_llm_tasks(9)] == ["s-1", "s-3"]

@@ -405,14 +405,44 @@ def test_many_threads_lose_and_double_nothing() -> None:
     assert statistics["finished"] + statistics["cleaned_up"] + statistics["evicted"] == len(everything_ended)
 
 
-def test_what_was_added_later_and_still_waits_is_found_in_order() -> None:
-    """Whoever stores waiting signals elsewhere sees each once, those put back included."""
+def test_what_was_added_and_still_waits_is_told_once_in_order() -> None:
+    """Whoever stores waiting signals elsewhere hears of each once, those put back included."""
     store = SignalMemoryStore()
-    for number in range(6):
+    store.add_signal({"signal_id": "s0", "signal_data": {}})
+    store.follow_arrivals()
+    for number in range(1, 6):
         store.add_signal({"signal_id": f"s{number}", "signal_data": {}})
     store.take_pending(3)
     store.requeue(["s1"])
-    assert [entry.signal_id for entry in store.waiting_after(0, 10)] == ["s1", "s3", "s4", "s5"]
-    assert [entry.signal_id for entry in store.waiting_after(0, 2)] == ["s1", "s3"]
-    assert [entry.signal_id for entry in store.waiting_after(4, 10)] == ["s4", "s5"]
-    assert store.waiting_after(6, 10) == []
+    assert store.untold
+    assert [entry.signal_id for entry in store.arrivals(2)] == ["s1", "s3"]
+    assert [entry.signal_id for entry in store.arrivals(10)] == ["s4", "s5"]
+    assert store.arrivals(10) == []
+    assert not store.untold
+
+
+def test_an_arrival_is_told_when_it_has_waited_long_enough() -> None:
+    """A signal that is too young is told later, and so are all behind it."""
+    now = [100.0]
+    store = SignalMemoryStore(clock=lambda: now[0])
+    store.follow_arrivals()
+    store.add_signal({"signal_id": "old", "signal_data": {}})
+    now[0] += 1.0
+    store.add_signal({"signal_id": "young", "signal_data": {}})
+    assert [entry.signal_id for entry in store.arrivals(10, age=1.0)] == ["old"]
+    assert store.arrivals(10, age=1.0) == []
+    now[0] += 1.0
+    assert [entry.signal_id for entry in store.arrivals(10, age=1.0)] == ["young"]
+
+
+def test_arrivals_are_kept_in_mind_only_while_somebody_follows() -> None:
+    """Nobody follows, nothing is noted; and never more than the store may hold."""
+    store = SignalMemoryStore(2)
+    store.add_signal({"signal_id": "before", "signal_data": {}})
+    assert store.arrivals(10) == []
+    store.finish("before", TaskStatus.COMPLETED)
+    store.follow_arrivals()
+    for number in range(5):
+        assert store.add_signal({"signal_id": f"s{number}", "signal_data": {}})
+        store.finish(f"s{number}", TaskStatus.COMPLETED) if number < 3 else None
+    assert [entry.signal_id for entry in store.arrivals(10)] == ["s3", "s4"]

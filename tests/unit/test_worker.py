@@ -453,6 +453,7 @@ async def test_a_host_that_stores_its_signals_itself_is_left_to_it() -> None:
     async with running(worker):
         store.add_signal(signal_mapping("s1"))
         assert not await worker.drain(0.05)
+        assert not store.untold  # so none of them can ever be stored from here
     assert database.recorded == []
 
 

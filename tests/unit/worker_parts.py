@@ -97,6 +97,7 @@ class MemoryDatabase:
         self.elsewhere: set[str] = set()
         self.claims_shown: dict[str, Claim | None] = {}
         self.released: list[str] = []
+        self.given_back = asyncio.Event()
         self.recorded: list[str] = []
         self.stored = asyncio.Event()
         self.opinions: dict[str, list[Opinion]] = {}
@@ -113,11 +114,11 @@ class MemoryDatabase:
         if self.fault is not None:
             raise self.fault
 
-    async def record_signal(self, signal: Signal, *, worker_id: str | None = None) -> int:
+    async def record_signals(self, signals: Sequence[Signal], *, worker_id: str | None = None) -> int:
         self._check()
-        self.recorded.append(signal.signal_id)
+        self.recorded += [signal.signal_id for signal in signals]
         self.stored.set()
-        return len(self.recorded)
+        return len(signals)
 
     async def claim_signals(
         self, signals: Sequence[Signal], *, worker_id: str, lease_seconds: float
@@ -159,6 +160,7 @@ class MemoryDatabase:
     async def release(self, claims: Sequence[Claim]) -> None:
         self._check()
         self.released += [claim.signal_id for claim in claims]
+        self.given_back.set()
 
     async def heartbeat(self, worker_id: str, *, lease_seconds: float) -> None:
         self._check()

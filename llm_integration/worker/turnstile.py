@@ -1,0 +1,78 @@
+"""Keeps the lanes from computing all in one turn of the host's event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+
+__all__ = ["Turnstile"]
+
+SHARE_SECONDS = 0.0004
+"""How much of one turn of the loop the lanes may use before the next of them has to wait."""
+
+
+class Turnstile:
+    """When many replies come together, a timer of the host waits for a few of them instead of for all.
+
+    Whoever computes for more than some microseconds awaits ``turn()`` first. It returns at once until the
+    lanes have used their share of this turn of the loop; after that, one at a time in each of the next.
+    """
+
+    def __init__(self, share: float = SHARE_SECONDS, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._share = share
+        self._clock = clock
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._used_up_at: float | None = None
+
+    async def turn(self) -> None:
+        """Wait until computing is fair."""
+        turn = self._ask_for_turn()
+        if turn is not None:
+            await turn
+
+    async def turn_with_reply(self) -> None:
+        """The same for a task with a reply in hand, which was paid for.
+
+        If the task is cancelled meanwhile, that happens at the next point where it waits.
+        """
+        turn = self._ask_for_turn()
+        if turn is None:
+            return
+        try:
+            await turn
+        except asyncio.CancelledError:
+            _cancel_later()
+
+    def _ask_for_turn(self) -> asyncio.Future[None] | None:
+        """None for who need not wait."""
+        now = self._clock()
+        if self._used_up_at is None:
+            self._begin(now)
+            return None
+        if now < self._used_up_at and not self._waiting:
+            return None
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        return turn
+
+    def _begin(self, now: float) -> None:
+        self._used_up_at = now + self._share
+        asyncio.get_running_loop().call_soon(self._next_turn)
+
+    def _next_turn(self) -> None:
+        self._used_up_at = None
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():  # cancelled meanwhile
+                self._begin(self._clock())
+                turn.set_result(None)
+                return
+
+
+def _cancel_later() -> None:
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()
+        asyncio.get_running_loop().call_soon(task.cancel)
