@@ -78,6 +78,8 @@ class Bar(NamedTuple):
 
 def to_price(value: object) -> float | None:
     """``value`` as a finite float; None for missing, NaN, infinite or not a number."""
+    if type(value) is float:
+        return value if math.isfinite(value) else None
     if value is None or isinstance(value, bool):
         return None
     try:
@@ -93,6 +95,8 @@ def parse_time(value: object) -> datetime | None:
     Accepts datetimes (pandas' too), dates, ISO 8601 text and epoch seconds or milliseconds. A naive
     time is taken as UTC. None for anything else.
     """
+    if type(value) is datetime and value.tzinfo is UTC:
+        return value
     moment: datetime | None = None
     try:
         if isinstance(value, datetime):
@@ -166,6 +170,8 @@ class Signal:
 
 
 def _text(value: object, limit: int) -> str:
+    if type(value) is str:
+        return value[:limit]
     try:
         return "" if value is None else str(value)[:limit]
     except Exception:  # a number too long to print, an object that cannot be shown
@@ -189,6 +195,8 @@ def _indicators(value: object) -> dict[str, float | None]:
 def _bars(value: object) -> tuple[Bar, ...]:
     if not isinstance(value, Iterable) or isinstance(value, (str, bytes, Mapping)):
         return ()
+    if type(value) is tuple and len(value) <= MAX_BARS and set(map(type, value)) == {Bar}:
+        return value
     newest = value[-MAX_BARS:] if isinstance(value, (list, tuple)) else deque(value, maxlen=MAX_BARS)
     bars = (_bar(item) for item in newest)
     return tuple(bar for bar in bars if bar is not None)

@@ -6,7 +6,8 @@ import bisect
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
-from itertools import pairwise
+from itertools import islice
+from operator import lt
 from typing import Any, Protocol
 
 from llm_integration.domain import Bar, parse_time
@@ -119,6 +120,12 @@ class BarReader:
         return known
 
 
+    def shown_all(self, items: Sequence[object]) -> list[ShownBar]:
+        """``shown`` for each, with one look at the memory for those that were read before."""
+        known = self._known
+        return [(known.get(id(item)) if type(item) is Bar else None) or self.shown(item) for item in items]
+
+
 class _ListRows:
     in_order = False
 
@@ -133,7 +140,7 @@ class _ListRows:
         return self._reader.shown(self._items[index]).moment
 
     def read(self, start: int, stop: int) -> list[ShownBar]:
-        return [self._reader.shown(item) for item in self._items[start:stop]]
+        return self._reader.shown_all(self._items[start:stop])
 
 
 class _FrameRows:
@@ -189,11 +196,12 @@ def _after(rows: _Rows, index: int, until: datetime) -> bool:
 
 
 def _last(bars: list[ShownBar], until: datetime, wanted: int) -> list[ShownBar]:
-    closed = [(bar.moment, bar) for bar in bars if bar.moment is not None and bar.moment <= until]
-    if any(later[0] <= earlier[0] for earlier, later in pairwise(closed)):
-        by_time = dict(closed)
-        closed = [(moment, by_time[moment]) for moment in sorted(by_time)]
-    return [bar for _, bar in closed[-wanted:]]
+    closed = [bar for bar in bars if bar.moment is not None and bar.moment <= until]
+    moments = [bar.moment for bar in closed if bar.moment is not None]
+    if not all(map(lt, moments, islice(moments, 1, None))):
+        by_time = dict(zip(moments, closed, strict=True))
+        closed = [by_time[moment] for moment in sorted(by_time)]
+    return closed[-wanted:]
 
 
 def _read_row(item: object) -> ShownBar:

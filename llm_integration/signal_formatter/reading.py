@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 SIGNAL_FIELDS: Final = tuple(field.name for field in fields(Signal))
 BARS_FOR_MEASURES: Final = max(CHOPPINESS_PERIODS, EFFICIENCY_PERIODS) + 1
 
+MOST_SETS_OF_NAMES: Final = 64
+MOST_NAMES: Final = 64
+"""Sets of indicator names that are remembered, and how large one may be."""
 MAX_ID_CHARS: Final = 256
 MAX_NAME_CHARS: Final = 64
 MAX_NOTE_CHARS: Final = 500
@@ -60,6 +63,7 @@ class Reader:
         self._indicators = [
             (name, name.lower(), clean(name, MAX_NAME_CHARS)) for name in config.indicators_to_include
         ]
+        self._names: dict[tuple[object, ...], list[tuple[str, str | None]]] = {}
         self.bars = BarReader()
 
     def read(self, source: Mapping[str, Any] | Signal, market: object = None) -> Reading:
@@ -107,11 +111,20 @@ class Reader:
     def _chosen(self, given: object) -> dict[str, float | None]:
         """The indicators to show, by the name to show them under."""
         known = given if isinstance(given, Mapping) else {}
-        folded = {name.lower(): value for name, value in known.items() if isinstance(name, str)}
-        return {
-            shown: finite(known[name] if name in known else folded.get(lower))
-            for name, lower, shown in self._indicators
-        }
+        names = tuple(known)
+        chosen = self._names.get(names) or self._choose(known, names)
+        return {shown: None if name is None else finite(known[name]) for shown, name in chosen}
+
+    def _choose(self, known: Mapping[Any, Any], names: tuple[Any, ...]) -> list[tuple[str, str | None]]:
+        """Which name stands for which indicator; remembered, as a strategy gives the same ones every time."""
+        folded = {name.lower(): name for name in names if isinstance(name, str)}
+        chosen = [
+            (shown, name if name in known else folded.get(lower)) for name, lower, shown in self._indicators
+        ]
+        plain = len(names) <= MOST_NAMES and all(type(name) is str and len(name) <= 64 for name in names)
+        if plain and len(self._names) < MOST_SETS_OF_NAMES:
+            self._names[names] = chosen
+        return chosen
 
 
 def _fields(source: Mapping[str, Any] | Signal) -> tuple[Mapping[str, Any], object]:
