@@ -107,15 +107,16 @@ RETURNING t.task_id, t.signal_id, t.claim_id, t.attempts,
 """  # noqa: S608  fragments of this module
 
 # SKIP LOCKED: a task that another worker is claiming at this moment is passed over, not waited for.
-# The worker's own reservations are left alone for a moment: the host is just handing them over in memory.
+# The worker's own reservations and claims are left alone for a moment: the host is just handing the signal
+# over in memory, or it came after this statement was made. A claim on top of another voids that one, and if
+# the reply to this statement is lost, the worker finishes the task by a claim that is good no more.
 # $5 keeps a simulated model away from the tasks of real sessions, and the other way round.
 CLAIM_WAITING = f"""
 WITH picked AS MATERIALIZED (
     SELECT t.task_id FROM llm_enhancement_tasks t
     WHERE t.status IN {OPEN}
       AND NOT {_live_elsewhere("ARRAY[$1::text]")}
-      AND (t.status = 'pending' AND t.claimed_by = $1::text
-           AND t.claimed_at > clock_timestamp() - interval '2 seconds') IS NOT TRUE
+      AND (t.claimed_by = $1::text AND t.claimed_at > clock_timestamp() - interval '2 seconds') IS NOT TRUE
       AND t.signal_id <> ALL ($4::text[])
       AND ($5::boolean IS NULL OR $5::boolean = EXISTS (
             SELECT FROM trading_signals s JOIN trading_sessions x ON x.session_id = s.session_id

@@ -185,6 +185,18 @@ async def test_a_fresh_reservation_is_left_for_the_hand_over_in_memory(
     assert [one.signal_id for one in await waiting(db, "w")] == ["s-1"]
 
 
+async def test_a_worker_does_not_take_from_itself_what_it_has_just_claimed(
+    db: DatabaseManager, database_url: str
+) -> None:
+    """Looking for waiting tasks voids no fresh claim of its own: were the reply lost, it would not know."""
+    fresh = (await claim(db, "w", "s-1"))["s-1"]
+    assert await waiting(db, "w") == []
+    assert await db.save_outcomes([(answer(), fresh)]) == {"s-1"}
+    await claim(db, "w", "s-2")  # and its reply never came
+    await age_reservations(database_url)
+    assert [one.signal_id for one in await waiting(db, "w")] == ["s-2"]
+
+
 async def test_a_signal_repeated_within_a_batch_is_claimed_once(db: DatabaseManager) -> None:
     """The last claim of a repeated id is the valid one."""
     claims = await claim(db, "w", "a", "b", "a")
