@@ -119,7 +119,6 @@ class BarReader:
                 self._known.popitem(last=False)
         return known
 
-
     def shown_all(self, items: Sequence[object]) -> list[ShownBar]:
         """``shown`` for each, with one look at the memory for those that were read before."""
         known = self._known
