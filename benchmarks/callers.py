@@ -117,7 +117,9 @@ class Sidecar:
             await asyncio.to_thread(self._exporter.flush, 30)
 
     async def one(self) -> None:
-        self._store.add_signal(next(self._signals))
+        if not self._prepared:
+            self.prepare(1)
+        self._store.add_signal(self._prepared.pop(0))
 
     def backlog(self) -> int:
         counts = self._store.get_statistics()

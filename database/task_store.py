@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +15,7 @@ from database.errors import BadRowError, DatabaseError, UnknownSignalError, Unkn
 from database.opinion_rows import OPINION_COLUMNS, opinion_columns
 from database.outcome_rows import OUTCOME_COLUMNS, analysis_from_mapping, outcome_columns
 from database.rows import SIGNAL_COLUMNS, Row, signal_columns, signal_from_row
-from database.storable import clean_key, clean_text
+from database.storable import clean_key, clean_text, json_rows
 from llm_integration.domain import Claim, LLMAnalysis, Signal, TaskStatus
 
 __all__ = ["TaskStore"]
@@ -24,7 +25,10 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 LARGEST_BATCH = 32
-"""Rows per statement: turning more into parameters would hold the host's loop for about a millisecond."""
+LARGEST_TEXT = 100_000
+"""Rows, and characters of prompts and replies, per statement: more would hold up the host's loop."""
+AT_ONCE = 8
+"""Rows that are made ready before the host's loop gets its turn."""
 
 Outcome = tuple[LLMAnalysis, Claim | None]
 
@@ -74,10 +78,9 @@ class TaskStore:
     async def _record_batch(
         self, batch: Sequence[Signal], worker_id: str | None, lease_seconds: float
     ) -> None:
-        columns = _columns([signal_columns(signal) for signal in batch], len(SIGNAL_COLUMNS))
         try:
             await self._connections.fetch(
-                "storing signals", queries.RECORD_SIGNALS, *columns, worker_id, lease_seconds
+                "storing signals", queries.RECORD_SIGNALS, await _signal_rows(batch), worker_id, lease_seconds
             )
         except BadRowError as error:
             if len(batch) == 1:
@@ -155,10 +158,9 @@ class TaskStore:
         return claims
 
     async def _claim_batch(self, batch: Sequence[Signal], worker_id: str, lease_seconds: float) -> list[Any]:
-        columns = _columns([signal_columns(signal) for signal in batch], len(SIGNAL_COLUMNS))
         try:
             return await self._connections.fetch(
-                "claiming signals", queries.CLAIM_SIGNALS, *columns, worker_id, lease_seconds
+                "claiming signals", queries.CLAIM_SIGNALS, await _signal_rows(batch), worker_id, lease_seconds
             )
         except BadRowError as error:
             if len(batch) == 1:
@@ -194,7 +196,7 @@ class TaskStore:
         the reason, the error is logged, and the id counts as accepted, because the task is settled.
         """
         accepted: set[str] = set()
-        for batch in _rounds(outcomes, lambda outcome: outcome[0].signal_id, _rows_of):
+        for batch in _rounds(outcomes, lambda outcome: outcome[0].signal_id, _rows_of, _text_of):
             ids = {clean_key(analysis.signal_id): analysis.signal_id for analysis, _ in batch}
             accepted |= {ids[key] for key in await self._save(batch)}
         return accepted
@@ -202,7 +204,7 @@ class TaskStore:
     async def _save(self, batch: Sequence[Outcome]) -> set[str]:
         try:
             rows = await self._connections.fetch(
-                "storing results", queries.SAVE_OUTCOMES, *_outcome_arguments(batch, self._workers)
+                "storing results", queries.SAVE_OUTCOMES, *await _outcome_arguments(batch, self._workers)
             )
         except BadRowError as error:
             if len(batch) == 1:
@@ -224,7 +226,7 @@ class TaskStore:
             rows = await self._connections.fetch(
                 "storing a failure",
                 queries.SAVE_OUTCOMES,
-                *_outcome_arguments([(bare, claim)], self._workers),
+                *await _outcome_arguments([(bare, claim)], self._workers),
             )
         except BadRowError:
             return set()  # nothing about this signal can be stored; its neighbours must not suffer
@@ -238,7 +240,9 @@ class TaskStore:
         """Make claimed tasks ``pending`` again, free for anybody; claims that are void are passed over."""
         good = [(claim.task_id, key) for claim in claims if (key := _as_uuid(claim.claim_id)) is not None]
         if good:
-            await self._connections.fetch("releasing tasks", queries.RELEASE, *_columns(good, 2))
+            await self._connections.fetch(
+                "releasing tasks", queries.RELEASE, *map(list, zip(*good, strict=True))
+            )
 
     async def heartbeat(self, worker_id: str, *, lease_seconds: float) -> None:
         """Renew everything the worker holds: it counts as alive for ``lease_seconds`` from now."""
@@ -257,18 +261,23 @@ class TaskStore:
 
 
 def _rounds(
-    items: Sequence[T], key: Callable[[T], str], rows: Callable[[T], int] = lambda _item: 1
+    items: Sequence[T],
+    key: Callable[[T], str],
+    rows: Callable[[T], int] = lambda _item: 1,
+    text: Callable[[T], int] = lambda _item: 0,
 ) -> Iterator[list[T]]:
-    """``items`` in batches for one statement each: bounded in rows, and without a repeated key."""
+    """``items`` in batches for one statement each: bounded in rows and text, and without a repeated key."""
     batch: dict[str, T] = {}
-    size = 0
+    size = length = 0
     for item in items:
-        name, count = clean_key(key(item)), rows(item)
-        if batch and (name in batch or size + count > LARGEST_BATCH):
+        name, count, more = clean_key(key(item)), rows(item), text(item)
+        full = size + count > LARGEST_BATCH or length + more > LARGEST_TEXT
+        if batch and (name in batch or full):
             yield list(batch.values())
-            batch, size = {}, 0
+            batch, size, length = {}, 0, 0
         batch[name] = item
         size += count
+        length += more
     if batch:
         yield list(batch.values())
 
@@ -277,23 +286,46 @@ def _rows_of(outcome: Outcome) -> int:
     return 1 + len(outcome[0].opinions)
 
 
-def _outcome_arguments(batch: Sequence[Outcome], workers: Iterable[str]) -> list[object]:
+def _text_of(outcome: Outcome) -> int:
+    analysis = outcome[0]
+    texts = (analysis.prompt_text, analysis.raw_reply, *(one.raw_reply for one in analysis.opinions))
+    return sum(len(text) for text in texts if text)
+
+
+async def _outcome_arguments(batch: Sequence[Outcome], workers: Iterable[str]) -> list[object]:
     """The parameters of SAVE_OUTCOMES."""
     texts: dict[bytes, str] = {}
-    rows = [outcome_columns(analysis, claim, texts) for analysis, claim in batch]
+    rows = await _each(batch, lambda outcome: outcome_columns(*outcome, texts))
     opinions = [row for analysis, _ in batch for row in opinion_columns(analysis)]
     return [
-        *_columns(rows, len(OUTCOME_COLUMNS)),
+        _json_rows(OUTCOME_COLUMNS, rows),
         sorted(workers),
-        list(texts),
-        list(texts.values()),
-        *_columns(opinions, len(OPINION_COLUMNS)),
+        _json_rows(queries.TEXT_COLUMNS, list(texts.items())),
+        _json_rows(OPINION_COLUMNS, opinions),
     ]
 
 
-def _columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
-    """Rows turned into one list per column."""
-    return [[row[index] for row in rows] for index in range(width)]
+async def _signal_rows(signals: Sequence[Signal]) -> str:
+    return _json_rows(SIGNAL_COLUMNS, await _each(signals, signal_columns))
+
+
+async def _each(items: Sequence[T], row: Callable[[T], Sequence[Any]]) -> list[Sequence[Any]]:
+    """The row of each item, made in slices that the host's loop does not feel."""
+    rows: list[Sequence[Any]] = []
+    for start in range(0, len(items), AT_ONCE):
+        if start:
+            await asyncio.sleep(0)
+        rows += map(row, items[start : start + AT_ONCE])
+    return rows
+
+
+def _json_rows(columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> str:
+    if not rows:
+        return "[]"
+    try:
+        return json_rows(columns, rows)
+    except TypeError as error:
+        raise BadRowError(str(error)) from error
 
 
 def _claim(row: Row, signal_id: str) -> Claim:

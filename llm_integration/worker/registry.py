@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 from itertools import islice
@@ -18,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 AT_ONCE = 32
 """Signals stored, with one statement, before the intake looks again for something to ask."""
+READ_AT_ONCE = 8
+"""Signals read from the host's mappings before its loop gets its turn."""
 WAITED_SECONDS = 0.25
 """How long a signal may wait in memory alone. What is asked about sooner is stored by its claim."""
 
@@ -55,10 +58,11 @@ class Registry:
             return False
         if self._kept and self._outage.worth_asking:
             await self._store_kept(self._database)
-        found = [
-            Signal.from_mapping(entry.signal_id, entry.signal_data)
-            for entry in self._store.arrivals(AT_ONCE, WAITED_SECONDS)
-        ]
+        found: list[Signal] = []
+        for number, entry in enumerate(self._store.arrivals(AT_ONCE, WAITED_SECONDS), 1):
+            found.append(Signal.from_mapping(entry.signal_id, entry.signal_data))
+            if number % READ_AT_ONCE == 0:
+                await asyncio.sleep(0)
         if found and not await self._record(self._database, found):
             self.keep(found)
         return len(found) == AT_ONCE or (bool(self._kept) and self._outage.worth_asking)

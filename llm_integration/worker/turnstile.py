@@ -9,8 +9,11 @@ from collections.abc import Callable
 
 __all__ = ["Turnstile"]
 
-SHARE_SECONDS = 0.0004
-"""How much of one turn of the loop the lanes may use before the next of them has to wait."""
+SHARE_SECONDS = 0.0001
+"""How much of one turn of the loop the lanes may use before the next of them has to wait.
+
+Less than it takes to write a prompt, so that at saturation each turn brings one piece of computing.
+"""
 
 
 class Turnstile:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import asyncpg
+import orjson
 import pytest
 
 from database import queries
@@ -173,22 +174,26 @@ async def test_a_mapping_may_carry_the_new_fields(db: DatabaseManager) -> None:
     assert analysis.system_text == "You rate signals."
 
 
-@pytest.mark.parametrize(("opinions", "statements"), [(0, [32, 32, 16]), (3, [8] * 10)])
-async def test_a_batch_is_one_statement_of_at_most_32_rows(
-    db: DatabaseManager, opinions: int, statements: list[int], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("opinions", "reply", "statements"),
+    [(0, 100, [32, 32, 16]), (3, 100, [8] * 10), (0, 30_000, [3] * 26 + [2]), (0, 150_000, [1] * 80)],
+)
+async def test_a_batch_is_one_statement_of_bounded_size(
+    db: DatabaseManager, opinions: int, reply: int, statements: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Texts cost no statement of their own; opinions count as rows, so that no statement grows too large."""
+    """At most 32 rows, opinions counted as rows, and no more text than one reply or 100,000 characters."""
     claims = await claimed(db, *(f"s-{number}" for number in range(80)))
     saved: list[int] = []
     fetch = db._connections.fetch
 
     async def counted(doing: str, sql: str, *arguments: Any) -> list[asyncpg.Record]:
-        saved.extend([len(arguments[0])] if sql == queries.SAVE_OUTCOMES else [])
+        saved.extend([len(orjson.loads(arguments[0]))] if sql == queries.SAVE_OUTCOMES else [])
         return await fetch(doing, sql, *arguments)
 
     monkeypatch.setattr(db._connections, "fetch", counted)
     outcomes = [
-        (answer(name, **NEW_FIELDS, opinions=(OPINION,) * opinions), claim) for name, claim in claims.items()
+        (answer(name, **{**NEW_FIELDS, "raw_reply": "r" * reply}, opinions=(OPINION,) * opinions), claim)
+        for name, claim in claims.items()
     ]
     assert len(await db.save_outcomes(outcomes)) == 80
     assert saved == statements

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import asyncpg
 import pytest
@@ -167,9 +168,8 @@ ANALYZE;
 async def test_queries_read_few_rows_of_large_tables(database_url: str) -> None:
     """With 100,000 signals no everyday statement walks through a table; only reports of everything may."""
     one = ", ".join([*map(_value, SIGNAL_COLUMNS.values()), "'w'", "30"])
-    many = ", ".join([*map(_array, SIGNAL_COLUMNS.values()), "'w'", "30"])
-    texts = [r"'{\\x00}'", "'{text}'", *map(_array, OPINION_COLUMNS.values())]
-    outcomes = ", ".join([*map(_array, OUTCOME_COLUMNS.values()), "'{w}'", *texts])
+    many = f"{_rows(SIGNAL_COLUMNS)}, 'w', 30"
+    outcomes = f"{_rows(OUTCOME_COLUMNS)}, '{{w}}', {_rows(queries.TEXT_COLUMNS)}, {_rows(OPINION_COLUMNS)}"
     prepared = {
         "claim_waiting": (queries.CLAIM_WAITING, "'w', 10, 30, '{a,b}', true"),
         "claim_signals": (queries.CLAIM_SIGNALS, many),
@@ -209,8 +209,10 @@ def _value(kind: str) -> str:
     return "'s-5'" if kind == "text" else "NULL"
 
 
-def _array(kind: str) -> str:
-    return "'{s-5,s-6}'" if kind == "text" else "'{NULL,NULL}'"
+def _rows(columns: Mapping[str, str]) -> str:
+    """Two rows as the one text that a statement takes them by."""
+    texts = [name for name, kind in columns.items() if kind == "text"]
+    return "'" + json.dumps([dict.fromkeys(texts, key) for key in ("s-5", "s-6")]) + "'"
 
 
 async def test_nothing_is_logged_above_debug_on_a_quiet_connect(
