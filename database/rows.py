@@ -61,7 +61,25 @@ def signal_columns(signal: Signal) -> tuple[Any, ...]:
 def _context(bars: Sequence[Bar]) -> str | None:
     if not bars:
         return None
-    return json_text({"bars": [tuple(bar) for bar in bars]})  # times as ISO 8601, by orjson itself
+    known = _written.get
+    texts = [
+        found[1] if (found := known(id(bar))) is not None and found[0] is bar else _write(bar) for bar in bars
+    ]
+    return f'{{"bars":[{",".join(texts)}]}}'
+
+
+_written: dict[int, tuple[Bar, str]] = {}
+"""Bars that were put into JSON lately, with their text: most return with the next signal."""
+MOST_WRITTEN = 2_048
+
+
+def _write(bar: Bar) -> str:
+    text = json_text(tuple(bar))  # times as ISO 8601, by orjson itself
+    if type(bar) is Bar:  # a list, if somebody made a signal of such, may change
+        if len(_written) >= MOST_WRITTEN:
+            _written.clear()
+        _written[id(bar)] = (bar, text)
+    return text
 
 
 def signal_from_row(row: Row) -> Signal:

@@ -21,7 +21,7 @@ __all__ = ["LLMCSVExporter"]
 
 logger = logging.getLogger(__name__)
 
-GATHER_SECONDS = 0.01
+GATHER_SECONDS = 0.025
 """After the first row of a lull the thread waits this long for more: fewer, larger writes."""
 CLOSING_POLL_SECONDS = 0.05
 CLOSE_MARGIN_SECONDS = 0.5

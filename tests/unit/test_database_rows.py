@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from database.outcome_rows import OUTCOME_COLUMNS, analysis_from_mapping, analysis_from_row, outcome_columns
-from database.rows import SIGNAL_COLUMNS, bar_columns, signal_columns, signal_from_row
+from database.rows import MOST_WRITTEN, SIGNAL_COLUMNS, bar_columns, signal_columns, signal_from_row
 from llm_integration.domain import Bar, Claim, LLMAnalysis, ParseMethod, Signal, TaskStatus
 
 T0 = datetime(2024, 3, 1, 12, tzinfo=UTC)
@@ -38,6 +38,19 @@ def test_bars_and_indicators_survive_the_way_through_json(
     clean = {name.replace("\0", "\ufffd"): value for name, value in indicators.items()}
     signal = Signal("s", T0, "ES", "BUY", 1.0, None, 2.0, clean, tuple(bars), "sess", "cross", "note")
     assert signal_from_row(stored(signal)) == signal
+
+
+def test_bars_that_return_are_written_as_the_first_time() -> None:
+    """However many bars come by, each signal gets its own ones, and a bar that can change is read anew."""
+    bars = [Bar(T0 + timedelta(hours=at), 1.0, 2.0, 0.5, 1.5, float(at)) for at in range(MOST_WRITTEN + 50)]
+    for start in (0, 30, MOST_WRITTEN, 0):
+        signal = Signal("s", T0, "ES", "BUY", 1.0, None, 2.0, {}, tuple(bars[start : start + 50]))
+        assert signal_from_row(stored(signal)).bars == signal.bars
+    changing: Any = [T0, 1.0, 2.0, 0.5, 1.5, 0.0]
+    signal = Signal("s", T0, "ES", "BUY", 1.0, None, 2.0, {}, (changing,))
+    for volume in (1.0, 2.0):
+        changing[5] = volume
+        assert signal_from_row(stored(signal)).bars[0].volume == volume
 
 
 def test_a_row_that_an_outsider_wrote_is_read_leniently() -> None:
