@@ -36,6 +36,7 @@ class Statements:
 
     def __init__(self) -> None:
         self.seen: list[str] = []
+        self.noted = asyncio.Event()
 
     async def setup(self, link: Any) -> None:
         """For asyncpg's pool: called with each connection that is taken from it."""
@@ -43,6 +44,7 @@ class Statements:
 
     def _note(self, record: Any) -> None:
         self.seen.append(record.query)
+        self.noted.set()
 
     def naming(self, *words: str) -> list[str]:
         """Those that contain every one of ``words``."""
@@ -80,6 +82,25 @@ async def test_results_that_come_together_share_their_statements(database_url: s
         assert worker.get_statistics()["rated"] == count
     assert statements.naming("INSERT INTO llm_analysis_results")
     assert len(statements.seen) <= count // 2
+
+
+async def test_a_backlog_is_stored_and_claimed_with_few_statements(database_url: str) -> None:
+    """96 signals that wait for the line take three statements to be stored, and four to be claimed."""
+    count = 96
+    statements, processor = Statements(), ScriptedProcessor(ready_in=30.0)
+    async with working(database_url, statements, processor, 8) as worker:
+        for number in range(count):
+            worker.memory_store.add_signal(signal_mapping(f"s-{number}", bars=BARS))
+        async with asyncio.timeout(20):
+            while len(statements.naming("INSERT INTO trading_signals")) < 3:
+                statements.noted.clear()
+                await statements.noted.wait()
+            assert not worker.memory_store.untold
+        processor.wait = 0.0
+        worker.memory_store.add_signal(signal_mapping("wakes the worker", bars=BARS))
+        assert await worker.drain(20)
+        assert worker.get_statistics()["rated"] == count + 1
+    assert len(statements.naming("INSERT INTO trading_signals", "gen_random_uuid()")) <= 4
 
 
 async def test_one_signal_at_a_time_takes_two_statements_each(database_url: str) -> None:
