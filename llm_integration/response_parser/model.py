@@ -23,7 +23,7 @@ __all__ = [
 BLANK: Final = " \t\r\n\ufeff\u200b\x00"
 """What may stand around a reply without meaning anything."""
 
-MAX_STEPS: Final = 1_000
+MAX_STEPS: Final = 600
 """Work one reply may cost, in steps of about two microseconds; a broken reply of normal size needs 60."""
 
 _SHOWN_CHARS: Final = 40

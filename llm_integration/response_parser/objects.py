@@ -24,7 +24,7 @@ __all__ = ["Search", "gaps", "has_lost_keys", "has_words", "is_quoted", "opens_f
 
 _COST: Final = 10
 """Steps for decoding, reading and placing one object, beside those of the scanner."""
-_RESERVE: Final = 400
+_RESERVE: Final = 250
 """Steps that scanning leaves for this, so that an object before an endless loop can still be read."""
 
 _FENCE: Final = re.compile(r"(?:```|~~~)[ \t]*[A-Za-z0-9_-]{0,12}[ \t]*\n?\s*\Z")

@@ -40,8 +40,10 @@ def _text(value: object) -> str:
 
 
 def _visible(char: str) -> bool:
-    # Variation selectors count as printable, but carry nothing a reader sees.
-    return char.isprintable() and not ("\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef")
+    # Variation selectors count as printable, but carry nothing a reader sees. U+FFFD stands in PostgreSQL for
+    # what it cannot store: a signal taken back from there gives the prompt that it gave before.
+    hidden = char == "\ufffd" or "\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef"
+    return char.isprintable() and not hidden
 
 
 def finite(value: object) -> float | None:

@@ -11,6 +11,7 @@ import pytest
 from database.db_manager import DatabaseManager
 from database.errors import BadRowError, UnknownSignalError, UnknownTaskError
 from llm_integration.domain import Signal, TaskStatus
+from llm_integration.signal_formatter import SignalFormatter
 from tests.integration.database_helpers import LEASE, answer, lapse, plain, signal
 
 
@@ -34,6 +35,15 @@ async def test_a_signal_comes_back_as_it_was_handed_in(db: DatabaseManager) -> N
     assert back == signal()
     assert (claim.signal_id, claim.attempts) == ("s-1", 1)
     assert 0 <= claim.age_seconds < 60
+
+
+async def test_a_signal_taken_back_gives_the_same_prompt(db: DatabaseManager) -> None:
+    """What PostgreSQL cannot store of a hostile signal is not shown to the model in the first place."""
+    prompt = SignalFormatter().format_signal_data
+    for hostile in (*HOSTILE, signal("replaced", notes="before \ufffd after", strategy="\0")):
+        await db.record_signal(hostile)
+        ((_, back),) = await db.claim_waiting(worker_id="w", limit=5, lease_seconds=LEASE)
+        assert prompt(back) == prompt(hostile)
 
 
 async def test_sessions_are_made_as_needed(db: DatabaseManager, database_url: str) -> None:
