@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
@@ -24,12 +24,12 @@ __all__ = ["Connections"]
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
 GRACE_SECONDS = 0.25
 """The client waits this much longer than the server's statement_timeout, so that the server speaks first."""
 MIGRATE_SECONDS = 60.0
 CLOSE_SECONDS = 1.0
+KEEP_SECONDS = 1.0
+"""A connection stays at hand, outside the pool, no longer than this."""
 
 
 class Connections:
@@ -59,6 +59,9 @@ class Connections:
         self._secrets = _secrets(dsn, connect_options)
         self._pool: Pool | None = None
         self._opening: asyncio.Task[Pool] | None = None
+        self._kept: list[Link] = []
+        self._tidying: asyncio.Task[None] | None = None
+        self._awaited = 0
         self._closed = False
         self.address = _address(dsn, connect_options)
 
@@ -85,6 +88,11 @@ class Connections:
         pool, self._pool = self._pool, None
         if pool is None:
             return
+        if self._tidying is not None:
+            self._tidying.cancel()
+            await asyncio.wait({self._tidying})
+        while self._kept:
+            await self._give_back(pool, self._kept.pop())
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await pool.close()
@@ -93,35 +101,30 @@ class Connections:
             pool.terminate()
 
     async def fetch(self, doing: str, sql: str, *arguments: object) -> list[asyncpg.Record]:
-        """All rows of one statement, which is a transaction of its own."""
-
-        def work(link: Link) -> Awaitable[list[asyncpg.Record]]:
-            return link.fetch(sql, *arguments, timeout=self._statement_timeout + GRACE_SECONDS)
-
-        return await self.run(doing, work)
-
-    async def run(self, doing: str, work: Callable[[Link], Awaitable[T]]) -> T:
-        """The result of ``work`` on one connection; every error comes out as a DatabaseError."""
+        """All rows of one statement, which is a transaction of its own; every error is a DatabaseError."""
         pool = self._pool or await self._opened_late(doing)
-        link = await self._acquire(pool, doing)
+        link = self._kept_link() or await self._acquire(pool, doing)
         try:
-            return await work(link)
-        except (TimeoutError, asyncio.CancelledError) as error:
-            _cut(link)  # whatever is still under way must not hold up the return of the connection
-            if isinstance(error, asyncio.CancelledError):
-                raise
-            raise self._translated(error, doing) from error
-        except Exception as error:
-            raise self._translated(error, doing) from error
-        finally:
+            rows = await link.fetch(sql, *arguments, timeout=self._statement_timeout + GRACE_SECONDS)
+        except BaseException as error:
+            if isinstance(error, (TimeoutError, asyncio.CancelledError)):
+                _cut(link)  # whatever is still under way must not hold up the return of the connection
             await self._give_back(pool, link)
+            if isinstance(error, Exception):
+                raise self._translated(error, doing) from error
+            raise
+        if self._awaited or pool is not self._pool:
+            await self._give_back(pool, link)
+        else:
+            self._keep(pool, link)
+        return rows
 
     async def stream(
         self, doing: str, sql: str, *arguments: object, chunk: int
     ) -> AsyncGenerator[asyncpg.Record, None]:
         """The rows of one query through a cursor of the server, ``chunk`` rows at a time."""
         pool = self._pool or await self._opened_late(doing)
-        link = await self._acquire(pool, doing)
+        link = self._kept_link() or await self._acquire(pool, doing)
         try:
             async with link.transaction(readonly=True):
                 rows = link.cursor(
@@ -136,11 +139,40 @@ class Connections:
             await self._give_back(pool, link)
 
     async def _acquire(self, pool: Pool, doing: str) -> Link:
+        self._awaited += 1
         try:
             return await pool.acquire(timeout=self._acquire_timeout)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, EOFError) as error:
             # Being refused in mid-run (a failover, a changed password) is an outage: it may pass.
             raise DatabaseUnavailableError(f"{doing}: no connection: {self._explain(error)}") from error
+        finally:
+            self._awaited -= 1
+
+    # The way through the pool costs as much as a statement: three turns of the loop and a task. So a
+    # connection that is done is kept for the next call, unless somebody waits at the pool. Within a second it
+    # is given back to the pool, which looks after old and idle ones.
+
+    def _kept_link(self) -> Link | None:
+        """The connection that was used last, None if there is none that is alive."""
+        while self._kept:
+            link = self._kept.pop()
+            try:
+                if not link.is_closed():
+                    return link
+            except asyncpg.InterfaceError:
+                continue  # the pool has noticed its loss, and has taken it back
+            _cut(link)  # lost a moment ago: the pool is told
+        return None
+
+    def _keep(self, pool: Pool, link: Link) -> None:
+        self._kept.append(link)
+        if self._tidying is None or self._tidying.done():
+            self._tidying = asyncio.create_task(self._tidy(pool), name="database idle connections")
+
+    async def _tidy(self, pool: Pool) -> None:
+        await asyncio.sleep(KEEP_SECONDS)
+        while self._kept:
+            await self._give_back(pool, self._kept.pop(0))
 
     async def _give_back(self, pool: Pool, link: Link) -> None:
         with contextlib.suppress(Exception):  # it is closed or cut by then

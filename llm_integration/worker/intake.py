@@ -172,10 +172,24 @@ class Intake:
         """Up to ``room`` signals of the host's. A few more are claimed with them, and come next."""
         if room <= 0:
             return []
+        wanted = max(room, self._claimable())
+        jobs = self._read(min(wanted, READ_AT_ONCE))
+        while jobs and len(jobs) < wanted:
+            await asyncio.sleep(0)
+            more = self._read(min(wanted - len(jobs), READ_AT_ONCE))
+            if not more:
+                break
+            jobs += more
+        jobs = await self._claimed(jobs)
+        self.recovered.extend(jobs[room:])
+        return jobs[:room]
+
+    def _read(self, count: int) -> list[Job]:
+        """Up to ``count`` signals of the host's, from now on in hand."""
         jobs: list[Job] = []
-        entries = self._store.take_pending(max(room, self._claimable()))
+        entries = self._store.take_pending(count)
         answered = self._holds() if entries else {}
-        for number, entry in enumerate(entries, 1):
+        for entry in entries:
             if self._in_hand(entry.signal_id, answered):
                 continue
             job = Job(
@@ -185,11 +199,7 @@ class Intake:
             )
             self.unfinished[job.signal_id] = job
             jobs.append(job)
-            if number % READ_AT_ONCE == 0:
-                await asyncio.sleep(0)
-        jobs = await self._claimed(jobs)
-        self.recovered.extend(jobs[room:])
-        return jobs[:room]
+        return jobs
 
     def _claimable(self) -> int:
         """How many signals may be claimed together: not more than may be asked about at once."""

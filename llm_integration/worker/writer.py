@@ -7,7 +7,7 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -78,6 +78,7 @@ class ResultWriter:
         self._batch_size = min(batch_size, LARGEST_BATCH)
         self._waiting: deque[_Outcome] = deque()
         self._contested: deque[tuple[float, _Outcome]] = deque()
+        self._held: dict[str, Job] = {}
         self._arrived = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -94,15 +95,15 @@ class ResultWriter:
         """Results that PostgreSQL does not have yet."""
         return len(self._waiting) + len(self._contested)
 
-    def holds(self) -> dict[str, Job]:
+    def holds(self) -> Mapping[str, Job]:
         """The signals whose results are still waiting, by id."""
-        waiting = [*self._waiting, *(outcome for _, outcome in self._contested)]
-        return {outcome.job.signal_id: outcome.job for outcome in waiting}
+        return self._held
 
     def put(self, job: Job, analysis: LLMAnalysis) -> None:
         """Take one result; O(1)."""
         outcome = _Outcome(job, analysis)
         self._waiting.append(outcome)
+        self._held[job.signal_id] = job
         self._taken += 1
         if self.database_error is not None:
             self._keep(outcome)
@@ -165,6 +166,8 @@ class ResultWriter:
             if outcome.job.signal_id not in accepted and self._contest(outcome):
                 continue
             self._gone += 1
+            if self._held.get(outcome.job.signal_id) is outcome.job:
+                del self._held[outcome.job.signal_id]
             if outcome.kept and self._outbox is not None:
                 self._outbox.forget_outcome(outcome.job.signal)
             if outcome.job.signal_id in accepted:
