@@ -381,6 +381,7 @@ class LLMWorker:
         self._wake.set()
 
     def _crashed_on(self, load: Load) -> None:
+        self._wake.set()
         for job in load.jobs:
             if job.signal_id not in self._intake.unfinished:
                 continue
