@@ -79,6 +79,14 @@ WHERE ($1::text IS NULL OR s.session_id = $1) AND t.status NOT IN ('pending', 'p
 ORDER BY s."timestamp", s.signal_id
 """  # noqa: S608  fragments of this module
 
+FINISHED_OF_THESE = f"""
+SELECT {SIGNAL_FIELDS}, {OUTCOME_FIELDS}
+FROM trading_signals s
+JOIN llm_enhancement_tasks t ON t.signal_id = s.signal_id
+LEFT JOIN {RESULT}
+WHERE s.signal_id = ANY ($1::text[]) AND t.status NOT IN ('pending', 'processing')
+"""  # noqa: S608  fragments of this module
+
 BARS_WITH_SIGNALS = f"""
 SELECT b.symbol AS bar_symbol, b."timestamp" AS bar_timestamp, b.open, b.high, b.low, b.close, b.volume,
        {SIGNAL_FIELDS}, {OUTCOME_FIELDS}

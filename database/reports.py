@@ -79,6 +79,15 @@ class Reports(LedgerReports):
             for signal, analysis in pairs
         ]
 
+    async def finished_analyses(self, signal_ids: Sequence[str]) -> list[LLMAnalysis]:
+        """How those of these signals ended that have their end, in no order."""
+        found: list[LLMAnalysis] = []
+        for start in range(0, len(signal_ids), CHUNK):
+            keys = {clean_key(name): name for name in signal_ids[start : start + CHUNK]}
+            rows = await self._connections.fetch("reading results", queries.FINISHED_OF_THESE, list(keys))
+            found += [replace(analysis_from_row(row), signal_id=keys[row["signal_id"]]) for row in rows]
+        return found
+
     async def get_opinions(self, signal_ids: Sequence[str]) -> dict[str, tuple[Opinion, ...]]:
         """The single readings behind the answers to these signals; a signal without any is missing."""
         found: dict[str, list[Opinion]] = {}

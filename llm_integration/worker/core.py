@@ -20,7 +20,7 @@ from typing import Any
 
 from llm_integration.budget import MemoryLedger
 from llm_integration.config import DEFAULT_BASE_URL, KEY_VARIABLE, LLMConfig
-from llm_integration.domain import LLMAnalysis, TaskStatus
+from llm_integration.domain import LLMAnalysis, Signal, TaskStatus
 from llm_integration.errors import BudgetExceededError, CallError, LineStoppedError
 from llm_integration.llm_processor import LLMProcessor
 from llm_integration.memory_store import SignalMemoryStore
@@ -34,6 +34,7 @@ from llm_integration.worker.asking import Asker
 from llm_integration.worker.intake import Intake
 from llm_integration.worker.jobs import Job, failed
 from llm_integration.worker.loads import Load
+from llm_integration.worker.others import Others
 from llm_integration.worker.outage import Outage
 from llm_integration.worker.ports import AnalysisSink, Processor, TaskDatabase, WorkerOutbox
 from llm_integration.worker.registry import Registry
@@ -106,7 +107,7 @@ class LLMWorker:
         self._writer = ResultWriter(
             db_manager, csv_exporter, self._subscribers.deliver, batch_size=self.config.write_batch_size,
             worker_id=self.worker_id, lease_seconds=self.config.lease_seconds, outbox=outbox,
-            on_written=self._wake.set, clock=clock,
+            on_written=self._wake.set, refused=self._answered_elsewhere, clock=clock,
         )  # fmt: skip
         router = router_for(self.config)
         formatters = _formatters(self.config, router, formatter)
@@ -125,6 +126,7 @@ class LLMWorker:
             elsewhere=self._taken_elsewhere, expire=self._asker.expire, holds=self._writer.holds,
             unclaimed=self._registry.keep,
         )  # fmt: skip
+        self._others = Others(db_manager, self._outage, self._hand_on)
         self._shadows = Shadows(
             self.config.shadow, self._asker, db_manager, formatters, self._writer.wait_until_written
         )
@@ -236,6 +238,7 @@ class LLMWorker:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(0.1, timeout - (self._clock() - started))):
                 await self._writer.wait_until_empty()
+                await self._others.look()
         await self._cancel(self._tasks)  # the writer too, now
         await self._shadows.stop(0.1)
         if self._tasks:
@@ -343,7 +346,19 @@ class LLMWorker:
     def _taken_elsewhere(self, job: Job) -> None:
         """The task is finished, or a live worker holds it: not ours to ask."""
         self._counts["elsewhere"] += 1
+        self._answered_elsewhere(job)
         self._forget(job, TaskStatus.COMPLETED)
+
+    def _answered_elsewhere(self, job: Job) -> None:
+        if job.from_memory:  # else the host never asked for it
+            self._others.wait_for(job.signal)
+
+    def _hand_on(self, signal: Signal, analysis: LLMAnalysis) -> None:
+        """Another worker's answer to a signal of this host."""
+        self._recent.append(analysis)
+        if self._sink is not None:
+            self._sink.write_analysis(signal, analysis)
+        self._subscribers.deliver(analysis)
 
     def _forget(self, job: Job, status: TaskStatus) -> None:
         self._intake.unfinished.pop(job.signal_id, None)
@@ -409,6 +424,7 @@ class LLMWorker:
                 next_look = now + self.config.poll_interval
                 if self._accepting:
                     await self._intake.look_for_waiting()
+                    await self._others.look()
                 self._wake.set()
             if now >= next_cleanup:
                 next_cleanup = now + self.config.cleanup_interval_minutes * 60

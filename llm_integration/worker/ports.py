@@ -42,6 +42,10 @@ class TaskDatabase(Protocol):
         """Store results and end their tasks; the ids that were accepted, not refused by the fence."""
         ...
 
+    async def finished_analyses(self, signal_ids: Sequence[str]) -> list[LLMAnalysis]:
+        """How those of these signals ended that have their end."""
+        ...
+
     async def save_opinions(self, signal_id: str, opinions: Sequence[Opinion]) -> None:
         """Store what shadows said about a signal."""
         ...

@@ -64,6 +64,7 @@ class ResultWriter:
         outbox: WorkerOutbox | None = None,
         patience: float = 0.25,
         on_written: Callable[[], None] = lambda: None,
+        refused: Callable[[Job], None] = lambda _job: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
@@ -72,6 +73,7 @@ class ResultWriter:
         self._outbox = outbox
         self._patience = patience
         self._on_written = on_written
+        self._tell_refused = refused
         self._clock = clock
         self._sink = sink
         self._deliver_to_callbacks = deliver
@@ -283,3 +285,5 @@ class ResultWriter:
             "signal %s: another worker has finished or holds this task; this answer is not stored",
             one_line(outcome.job.signal_id),
         )
+        if not outcome.delivered:
+            self._tell_refused(outcome.job)

@@ -241,3 +241,16 @@ async def test_analyses_come_in_the_order_of_their_signals(db: DatabaseManager) 
     for name in ("a", "b"):
         await db.save_outcomes([(answer(name), claims[name])])
     assert [found.signal_id for found, _ in await db.session_analyses("session-1")] == ["b", "a"]
+
+
+async def test_how_signals_ended_is_told_by_the_ids_that_were_asked_for(db: DatabaseManager) -> None:
+    """Answered, failed and open ones among more than one statement takes; a hostile id stays itself."""
+    names = ["nul\0id", *(f"s-{number}" for number in range(60))]
+    claims = await claim(db, "w", *names)
+    await db.save_outcomes([(answer(name), claims[name]) for name in names[:40]])
+    await db.save_outcomes([(failure("s-50"), claims["s-50"])])
+    found = {analysis.signal_id: analysis for analysis in await db.finished_analyses([*names, "unknown"])}
+    assert set(found) == {*names[:40], "s-50"}
+    assert found["nul\0id"].rating == 4
+    assert (found["s-50"].status, found["s-50"].rating) == (TaskStatus.FAILED, None)
+    assert await db.finished_analyses([]) == []

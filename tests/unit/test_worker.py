@@ -180,6 +180,30 @@ async def test_a_task_held_elsewhere_is_not_asked() -> None:
     assert sink.rows == []
 
 
+async def test_what_another_worker_answers_reaches_this_host_too() -> None:
+    """Its files and callbacks get the answer once, at the latest when the worker stops."""
+    database, delivered = MemoryDatabase(), asyncio.Queue[LLMAnalysis]()
+    database.elsewhere |= {"soon", "late"}
+    worker, store, sink = build(ScriptedProcessor(), database, poll_interval=0.02)
+    worker.subscribe(delivered.put)
+    async with running(worker):
+        store.add_signal(signal_mapping("soon"))
+        store.add_signal(signal_mapping("late"))
+        assert await worker.drain(5)
+        database.results["soon"] = LLMAnalysis("soon", TaskStatus.COMPLETED, rating=2)
+        assert (await asyncio.wait_for(delivered.get(), 5)).rating == 2
+        database.looks = 0
+        async with asyncio.timeout(5):
+            while database.looks < 3:
+                database.looked.clear()
+                await database.looked.wait()
+        database.results["late"] = LLMAnalysis("late", TaskStatus.FAILED, error="why")
+    assert [(signal.signal_id, analysis.signal_id) for signal, analysis in sink.rows] == [
+        ("soon", "soon"), ("late", "late"),
+    ]  # fmt: skip
+    assert worker.get_statistics()["completed"] == 0  # asked by nobody here
+
+
 async def test_results_wait_while_postgresql_is_away_and_are_delivered_once() -> None:
     """An outage delays the row in PostgreSQL, not CSV or callbacks, and doubles nothing."""
     database = MemoryDatabase()

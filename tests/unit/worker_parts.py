@@ -152,6 +152,10 @@ class MemoryDatabase:
         self.results |= fresh
         return set(fresh)
 
+    async def finished_analyses(self, signal_ids: Sequence[str]) -> list[LLMAnalysis]:
+        self._check()
+        return [self.results[name] for name in signal_ids if name in self.results]
+
     async def save_opinions(self, signal_id: str, opinions: Sequence[Opinion]) -> None:
         self._check()
         self.opinions.setdefault(signal_id, []).extend(opinions)
