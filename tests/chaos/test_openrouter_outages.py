@@ -14,7 +14,7 @@ import pytest
 from llm_integration import LLMConfig
 from llm_integration.domain import TaskStatus
 from llm_integration.llm_processor.judge import line_breaker
-from tests.chaos.llm_parts import Rig, names, rig, rows
+from tests.chaos.llm_parts import Rig, names, rig, rows, wait_until
 from tests.chaos.proxy import Direction
 
 HOUR = 3600.0
@@ -281,6 +281,7 @@ async def test_a_server_that_accepts_and_never_answers_is_one_outage_at_default_
         loop_follows(bench, monkeypatch)
         bench.proxy.black_hole()
         bench.add(*names(20))
+        await wait_until(lambda: bench.proxy.counts["connections"] == lanes)  # before time begins to fly
         await bench.time.until(lambda: bench.state == "waiting", step=2, real=ENDLESS_SECONDS)
         found_out = bench.proxy.counts["connections"]
         assert found_out == max(lanes, 5)
@@ -303,6 +304,7 @@ async def test_silence_with_a_fallback_is_told_as_it_is_found_out(
         loop_follows(bench, monkeypatch)
         bench.proxy.black_hole()
         bench.add(*names(20))
+        await wait_until(lambda: bench.proxy.counts["connections"] == DEFAULTS.max_concurrency)
         await bench.time.until(lambda: bench.state == "waiting", step=2, real=ENDLESS_SECONDS)
         found_out = bench.proxy.counts["connections"]
         assert found_out <= 2 * DEFAULTS.max_concurrency
@@ -326,6 +328,8 @@ async def test_silence_is_an_outage_also_for_signals_that_live_shorter_than_a_re
         bench.proxy.black_hole()
         for batch in range(6):
             bench.add(*names(8, f"b{batch}-"))
+            if batch == 0:
+                await wait_until(lambda: bench.proxy.counts["connections"] == 8)
             await bench.time.until(
                 lambda batch=batch: len(bench.ended) == 8 * (batch + 1),  # type: ignore[misc]  # bound now
                 step=1, real=ENDLESS_SECONDS,
