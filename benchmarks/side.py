@@ -50,6 +50,7 @@ class Side:
     async def _burst(self, count: int) -> dict[str, Any]:
         self._caller.prepare(count)
         gc.collect()
+        gc.freeze()
         wall, cpu, loop_cpu = time.perf_counter(), time.process_time(), time.thread_time()
         await self._caller.burst(count)
         return {

@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks import loops
 from benchmarks.figures import compact, median, spread
+from benchmarks.in_place import in_place_table
 from benchmarks.outcome import Chart, Options, Outcome, Table, Verdict
 from benchmarks.sides import instant_server, postgres, scratch
 from benchmarks.stages import stage_table
@@ -44,12 +45,14 @@ async def _run(options: Options) -> Outcome:
                     }  # fmt: skip
                     pairs[loop] = await take_turns(sides, counts, options.pick(5, 2))
         hidden = await _hidden_latency(server, database, options)
+        steps, step_raw = await in_place_table(server, database, options, CONCURRENCY)
         stages, stage_raw = await stage_table(server, database, options)
     tables = [_table(pairs[loop], loop) for loop in pairs]
     raw = {loop: {name: one.as_dict() for name, one in sides.items()} for loop, sides in pairs.items()}
     return Outcome(
-        "throughput", TITLE, [*tables, stages, _hidden_table(hidden)], _verdicts(pairs),
-        [_hidden_chart(hidden)], skipped, {"bursts": raw, "one_second": hidden, "stages_us": stage_raw},
+        "throughput", TITLE, [*tables, steps, stages, _hidden_table(hidden)], _verdicts(pairs),
+        [_hidden_chart(hidden)], skipped,
+        {"bursts": raw, "one_second": hidden, "steps": step_raw, "stages_us": stage_raw},
     )  # fmt: skip
 
 
@@ -103,7 +106,7 @@ def _verdicts(pairs: Pairs) -> list[Verdict]:
         verdicts += [
             Verdict(
                 f"host CPU per signal ({loop})", "<= 2x a bare POST", f"{compact(cpu)}x", cpu <= 2,
-                "" if cpu <= 2 else "see the table of stages for where it goes",
+                "" if cpu <= 2 else "see the tables of steps and stages for where it goes",
             ),
             Verdict(
                 f"signals per second ({loop})", ">= 0.5x bare aiohttp", f"{compact(rate)}x", rate >= 0.5,
