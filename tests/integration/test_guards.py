@@ -123,9 +123,11 @@ async def test_a_host_stores_a_signal_and_its_task_in_one_statement(database_url
     statements = Statements()
     async with DatabaseManager(database_url, setup=statements.setup) as database:
         worker = LLMWorker(LLMConfig(base_url="http://127.0.0.1:1/v1"), SignalMemoryStore(), database)
+        await asyncio.sleep(0)  # asyncpg tells of a statement a turn of the loop later
         before = len(statements.seen)
         signal = Signal.from_mapping("s-1", signal_mapping("s-1", bars=BARS)["signal_data"])
         await database.record_signal(signal, worker_id=worker.worker_id)
+        await asyncio.sleep(0)
         assert len(statements.seen) - before == 1
 
 
