@@ -10,7 +10,7 @@ from database.rows import Row
 from database.storable import LONGEST_ANSWER, LONGEST_NAME, LONGEST_REPLY, clean_key, clean_text
 from llm_integration.domain import LLMAnalysis, Opinion, to_price
 
-__all__ = ["OPINION_COLUMNS", "opinion_columns", "opinion_from_row"]
+__all__ = ["OPINION_COLUMNS", "opinion_from_row", "opinion_rows"]
 
 OPINION_COLUMNS: Mapping[str, str] = {
     "signal_id": "text",
@@ -36,40 +36,42 @@ OPINION_COLUMNS: Mapping[str, str] = {
     "prompt_hash": "text",
     "raw_reply": "text",
 }
-"""What ``opinion_columns`` gives, in order, with the type it is sent as."""
+"""What ``opinion_rows`` gives, with the type that PostgreSQL reads it as."""
 
 
-def opinion_columns(analysis: LLMAnalysis) -> list[tuple[Any, ...]]:
-    """The values of OPINION_COLUMNS for each of its opinions."""
+def opinion_rows(analysis: LLMAnalysis) -> list[dict[str, Any]]:
+    """The values of OPINION_COLUMNS for each of its opinions, storable."""
+    if not analysis.opinions:
+        return []
     key = clean_key(analysis.signal_id)
     return [_opinion(key, position, item) for position, item in enumerate(analysis.opinions)]
 
 
-def _opinion(key: str, position: int, opinion: Opinion) -> tuple[Any, ...]:
-    return (
-        key,
-        position,
-        "ensemble" if opinion.role == "ensemble" else "shadow",
-        clean_text(opinion.model_requested, LONGEST_NAME),
-        rating_of(opinion.rating),
-        choppiness_of(opinion.choppiness),
-        clean_text(opinion.analysis, LONGEST_ANSWER),
-        clean_text(opinion.recommendations, LONGEST_ANSWER),
-        str(opinion.parse_method),
-        clean_text(opinion.error),
-        clean_text(opinion.model_served, LONGEST_NAME),
-        clean_text(opinion.provider, LONGEST_NAME),
-        clean_text(opinion.generation_id, LONGEST_NAME),
-        count_of(opinion.prompt_tokens),
-        count_of(opinion.completion_tokens),
-        cost_of(opinion.cost_usd),
-        to_price(opinion.api_ms),
-        count_of(opinion.attempts) or 0,
-        clean_text(opinion.prompt_name, LONGEST_NAME),
-        clean_text(opinion.prompt_version, LONGEST_NAME),
-        clean_text(opinion.prompt_hash, LONGEST_NAME),
-        clean_text(opinion.raw_reply, LONGEST_REPLY),
-    )
+def _opinion(key: str, position: int, opinion: Opinion) -> dict[str, Any]:
+    return {
+        "signal_id": key,
+        "position": position,
+        "role": "ensemble" if opinion.role == "ensemble" else "shadow",
+        "model_requested": clean_text(opinion.model_requested, LONGEST_NAME),
+        "rating": rating_of(opinion.rating),
+        "choppiness": choppiness_of(opinion.choppiness),
+        "analysis": clean_text(opinion.analysis, LONGEST_ANSWER),
+        "recommendations": clean_text(opinion.recommendations, LONGEST_ANSWER),
+        "parse_method": str(opinion.parse_method),
+        "error": clean_text(opinion.error),
+        "model_served": clean_text(opinion.model_served, LONGEST_NAME),
+        "provider": clean_text(opinion.provider, LONGEST_NAME),
+        "generation_id": clean_text(opinion.generation_id, LONGEST_NAME),
+        "prompt_tokens": count_of(opinion.prompt_tokens),
+        "completion_tokens": count_of(opinion.completion_tokens),
+        "cost_usd": cost_of(opinion.cost_usd),
+        "api_ms": to_price(opinion.api_ms),
+        "attempts": count_of(opinion.attempts) or 0,
+        "prompt_name": clean_text(opinion.prompt_name, LONGEST_NAME),
+        "prompt_version": clean_text(opinion.prompt_version, LONGEST_NAME),
+        "prompt_hash": clean_text(opinion.prompt_hash, LONGEST_NAME),
+        "raw_reply": clean_text(opinion.raw_reply, LONGEST_REPLY),
+    }
 
 
 def opinion_from_row(row: Row) -> Opinion:

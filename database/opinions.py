@@ -6,15 +6,14 @@ from collections.abc import Sequence
 
 from database.connections import Connections
 from database.errors import UnknownSignalError
-from database.opinion_rows import OPINION_COLUMNS, opinion_columns
-from database.storable import clean_key
+from database.opinion_rows import OPINION_COLUMNS, opinion_rows
+from database.queries import rows_of
+from database.storable import clean_key, json_rows
 from llm_integration.domain import LLMAnalysis, Opinion, TaskStatus
 
 __all__ = ["OpinionStore"]
 
-_NAMES = tuple(OPINION_COLUMNS)
-_ROWS = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(OPINION_COLUMNS.values(), 1))
-_OTHERS = [name for name in _NAMES if name not in ("signal_id", "position")]
+_OTHERS = [name for name in OPINION_COLUMNS if name not in ("signal_id", "position")]
 _REST, _GIVEN = ", ".join(_OTHERS), ", ".join(f"p.{name}" for name in _OTHERS)
 
 # Positions go on after what is stored, so that opinions of one signal keep the order in which they came.
@@ -22,7 +21,7 @@ SAVE_OPINIONS = f"""
 INSERT INTO llm_opinions (task_id, position, {_REST})
 SELECT t.task_id, p.position + COALESCE((SELECT max(o.position) + 1 FROM llm_opinions o
                                          WHERE o.task_id = t.task_id), 0), {_GIVEN}
-FROM unnest({_ROWS}) AS p({", ".join(_NAMES)})
+FROM ({rows_of(OPINION_COLUMNS, "x")}) AS p
 JOIN llm_enhancement_tasks t ON t.signal_id = p.signal_id
 RETURNING task_id
 """  # noqa: S608  constants of this package
@@ -39,7 +38,8 @@ class OpinionStore:
         if not opinions:
             return
         carrier = LLMAnalysis(signal_id, TaskStatus.COMPLETED, opinions=tuple(opinions))
-        columns = [list(column) for column in zip(*opinion_columns(carrier), strict=True)]
-        rows = await self._connections.fetch("storing opinions", SAVE_OPINIONS, *columns)
+        rows = await self._connections.fetch(
+            "storing opinions", SAVE_OPINIONS, json_rows(opinion_rows(carrier))
+        )
         if not rows:
             raise UnknownSignalError(f"there is no task of signal {clean_key(signal_id)!r}")

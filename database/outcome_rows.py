@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, cast
 
-from database.opinion_rows import OPINION_COLUMNS, opinion_columns, opinion_from_row
+from database.opinion_rows import OPINION_COLUMNS, opinion_from_row, opinion_rows
 from database.reading_values import choppiness_of, cost_of, count_of, method_of, rating_of
 from database.rows import Row
 from database.storable import (
@@ -19,7 +20,6 @@ from database.storable import (
     LONGEST_REPLY,
     clean_key,
     clean_text,
-    json_text,
     shown,
 )
 from llm_integration.domain import (
@@ -35,9 +35,9 @@ __all__ = [
     "OUTCOME_COLUMNS",
     "analysis_from_mapping",
     "analysis_from_row",
-    "opinion_columns",
     "opinion_from_row",
-    "outcome_columns",
+    "opinion_rows",
+    "outcome_row",
 ]
 
 UNCLAIMED = uuid.UUID("6f0f2c4e-3b1d-4d7c-9a53-0c9d6f1f7a11")
@@ -55,7 +55,7 @@ OUTCOME_COLUMNS: Mapping[str, str] = {
     "analysis": "text",
     "recommendations": "text",
     "parse_method": "text",
-    "warnings": "text",  # JSON
+    "warnings": "jsonb",
     "unrated_reason": "text",
     "model_requested": "text",
     "model_served": "text",
@@ -81,59 +81,70 @@ OUTCOME_COLUMNS: Mapping[str, str] = {
     "system_text_id": "bytea",
     "prompt_text_id": "bytea",
 }
-"""What ``outcome_columns`` gives, in order, with the type it is sent as."""
+"""What ``outcome_row`` gives, with the type that PostgreSQL reads it as."""
 
 
-def outcome_columns(analysis: LLMAnalysis, claim: Claim | None, texts: dict[bytes, str]) -> tuple[Any, ...]:
-    """The values of OUTCOME_COLUMNS. What they refer to by a text id is put into ``texts``."""
-    status = TaskStatus(analysis.status)
+def outcome_row(analysis: LLMAnalysis, claim: Claim | None, texts: dict[str, str]) -> dict[str, Any]:
+    """The values of OUTCOME_COLUMNS, storable. What they refer to by a text id is put into ``texts``."""
+    status = analysis.status if type(analysis.status) is TaskStatus else TaskStatus(analysis.status)
     completed = status is TaskStatus.COMPLETED
     batch_size = max(1, count_of(analysis.batch_size) or 1)
     prompt = clean_text(analysis.prompt_text, LONGEST_REPLY)
     shared = texts if completed else {}  # without a result nothing refers to them
     reason = clean_text(analysis.error)
-    cost = cost_of(analysis.cost_usd)
-    return (
-        clean_key(analysis.signal_id),
-        _stand_in(analysis) if claim is None else _uuid(claim.claim_id),
-        claim is not None,
-        status.value,
-        None if completed else reason or "no reason given",
-        cost,
-        rating_of(analysis.rating),
-        choppiness_of(analysis.choppiness),
-        clean_text(analysis.analysis, LONGEST_ANSWER),
-        clean_text(analysis.recommendations, LONGEST_ANSWER),
-        str(analysis.parse_method),
-        json_text([clean_text(warning) for warning in analysis.warnings]),
-        reason if completed and analysis.rating is None else None,
-        clean_text(analysis.model_requested, LONGEST_NAME),
-        clean_text(analysis.model_served, LONGEST_NAME),
-        clean_text(analysis.provider, LONGEST_NAME),
-        clean_text(analysis.generation_id, LONGEST_NAME),
-        clean_text(analysis.finish_reason, LONGEST_NAME),
-        count_of(analysis.prompt_tokens),
-        count_of(analysis.completion_tokens),
-        cost,
-        to_price(analysis.queue_ms),
-        to_price(analysis.api_ms),
-        to_price(analysis.total_ms),
-        count_of(analysis.attempts) or 0,
-        prompt if batch_size == 1 else None,
-        clean_text(analysis.prompt_version, LONGEST_NAME),
-        clean_text(analysis.raw_reply, LONGEST_REPLY),
-        parse_time(analysis.processed_at),
-        clean_text(analysis.prompt_name, LONGEST_NAME),
-        clean_text(analysis.prompt_hash, LONGEST_NAME),
-        batch_size,
-        clean_text(analysis.route, LONGEST_NAME),
-        _spread(analysis.rating_spread),
-        _text_id(clean_text(analysis.system_text, LONGEST_REPLY), shared),
-        None if batch_size == 1 else _text_id(prompt, shared),
-    )
+    cost = _amount(analysis.cost_usd)
+    return {
+        "signal_id": clean_key(analysis.signal_id),
+        "claim_id": _stand_in(analysis) if claim is None else _claim_id(claim.claim_id),
+        "claimed": claim is not None,
+        "status": status.value,
+        "error": None if completed else reason or "no reason given",
+        "spent_usd": cost,
+        "rating": rating_of(analysis.rating),
+        "choppiness": choppiness_of(analysis.choppiness),
+        "analysis": clean_text(analysis.analysis, LONGEST_ANSWER),
+        "recommendations": clean_text(analysis.recommendations, LONGEST_ANSWER),
+        "parse_method": str(analysis.parse_method),
+        "warnings": [clean_text(warning) for warning in analysis.warnings],
+        "unrated_reason": reason if completed and analysis.rating is None else None,
+        "model_requested": clean_text(analysis.model_requested, LONGEST_NAME),
+        "model_served": clean_text(analysis.model_served, LONGEST_NAME),
+        "provider": clean_text(analysis.provider, LONGEST_NAME),
+        "generation_id": clean_text(analysis.generation_id, LONGEST_NAME),
+        "finish_reason": clean_text(analysis.finish_reason, LONGEST_NAME),
+        "prompt_tokens": count_of(analysis.prompt_tokens),
+        "completion_tokens": count_of(analysis.completion_tokens),
+        "cost_usd": cost,
+        "queue_ms": to_price(analysis.queue_ms),
+        "api_ms": to_price(analysis.api_ms),
+        "total_ms": to_price(analysis.total_ms),
+        "attempts": count_of(analysis.attempts) or 0,
+        "prompt_text": prompt if batch_size == 1 else None,
+        "prompt_version": clean_text(analysis.prompt_version, LONGEST_NAME),
+        "raw_reply": clean_text(analysis.raw_reply, LONGEST_REPLY),
+        "processed_at": parse_time(analysis.processed_at),
+        "prompt_name": clean_text(analysis.prompt_name, LONGEST_NAME),
+        "prompt_hash": clean_text(analysis.prompt_hash, LONGEST_NAME),
+        "batch_size": batch_size,
+        "route": clean_text(analysis.route, LONGEST_NAME),
+        "rating_spread": _spread(analysis.rating_spread),
+        "system_text_id": _text_id(clean_text(analysis.system_text, LONGEST_REPLY), shared),
+        "prompt_text_id": None if batch_size == 1 else _text_id(prompt, shared),
+    }
 
 
-def _text_id(text: str | None, texts: dict[bytes, str]) -> bytes | None:
+def _amount(cost: object) -> str | None:
+    """What ``cost_of`` says, in digits. Plain ones need only be looked at."""
+    if type(cost) is Decimal and _PLAIN_AMOUNT(text := str(cost)):
+        return text
+    amount = cost_of(cost)
+    return None if amount is None else str(amount)
+
+
+_PLAIN_AMOUNT = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,15})?").fullmatch
+
+
+def _text_id(text: str | None, texts: dict[str, str]) -> str | None:
     if text is None:
         return None
     key = _digest(text)
@@ -142,25 +153,31 @@ def _text_id(text: str | None, texts: dict[bytes, str]) -> bytes | None:
 
 
 @lru_cache(maxsize=8)  # the results of a batch share their texts
-def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode()).digest()
+def _digest(text: str) -> str:
+    return f"\\x{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def _spread(value: object) -> int | None:
     return value if type(value) is int and 0 <= value <= 4 else None
 
 
-def _stand_in(analysis: LLMAnalysis) -> uuid.UUID:
+def _stand_in(analysis: LLMAnalysis) -> str:
     """The same for the same outcome, so that sending it twice is recognised."""
     name = f"{analysis.signal_id}|{analysis.status}|{analysis.processed_at}|{analysis.generation_id}"
-    return uuid.UUID(bytes=hashlib.sha256(UNCLAIMED.bytes + name.encode("utf-8", "replace")).digest()[:16])
+    digest = hashlib.sha256(UNCLAIMED.bytes + name.encode("utf-8", "replace")).digest()
+    return str(uuid.UUID(bytes=digest[:16]))
 
 
-def _uuid(text: str) -> uuid.UUID:
+def _claim_id(text: str) -> str:
+    if type(text) is str and _PLAIN_UUID(text):
+        return text
     try:
-        return uuid.UUID(text)
+        return str(uuid.UUID(text))
     except (ValueError, AttributeError, TypeError):
-        return uuid.UUID(int=0)  # nobody's claim
+        return str(uuid.UUID(int=0))  # nobody's claim
+
+
+_PLAIN_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
 
 
 def analysis_from_row(row: Row) -> LLMAnalysis:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, cast
 
-from database.storable import LONGEST_NAME, clean_key, clean_text, json_text
+import orjson
+
+from database.bar_texts import BarTexts
+from database.storable import LONGEST_NAME, clean_key, clean_text, json_bytes
 from llm_integration.domain import Bar, Signal, parse_time, to_price
 
-__all__ = ["SIGNAL_COLUMNS", "Row", "bar_columns", "signal_columns", "signal_from_row"]
+__all__ = ["SIGNAL_COLUMNS", "Row", "bar_columns", "signal_from_row", "signal_row"]
 
 
 class Row(Protocol):
@@ -32,54 +35,43 @@ SIGNAL_COLUMNS: Mapping[str, str] = {
     "entry_price": "float8",
     "stop_loss": "float8",
     "target_price": "float8",
-    "indicators": "text",  # JSON
+    "indicators": "jsonb",
     "strategy": "text",
     "notes": "text",
-    "context": "text",  # JSON
+    "context": "jsonb",
 }
-"""What ``signal_columns`` gives, in order, with the type it is sent as."""
+"""What ``signal_row`` gives, with the type that PostgreSQL reads it as."""
 
 
-def signal_columns(signal: Signal) -> tuple[Any, ...]:
-    """The values of SIGNAL_COLUMNS."""
-    return (
-        clean_key(signal.signal_id),
-        None if signal.session_id is None else clean_key(signal.session_id),
-        clean_text(signal.symbol, LONGEST_NAME),
-        parse_time(signal.timestamp),
-        clean_text(signal.signal_type, LONGEST_NAME),
-        to_price(signal.entry_price),
-        to_price(signal.stop_loss),
-        to_price(signal.target_price),
-        json_text(dict(signal.indicators)),
-        clean_text(signal.strategy, LONGEST_NAME),
-        clean_text(signal.notes),
-        _context(signal.bars),
-    )
+def signal_row(signal: Signal) -> dict[str, Any]:
+    """The values of SIGNAL_COLUMNS, storable."""
+    return {
+        "signal_id": clean_key(signal.signal_id),
+        "session_id": None if signal.session_id is None else clean_key(signal.session_id),
+        "symbol": clean_text(signal.symbol, LONGEST_NAME),
+        "timestamp": parse_time(signal.timestamp),
+        "signal_type": clean_text(signal.signal_type, LONGEST_NAME),
+        "entry_price": to_price(signal.entry_price),
+        "stop_loss": to_price(signal.stop_loss),
+        "target_price": to_price(signal.target_price),
+        "indicators": orjson.Fragment(json_bytes(_plain(signal.indicators))),
+        "strategy": clean_text(signal.strategy, LONGEST_NAME),
+        "notes": clean_text(signal.notes),
+        "context": _context(signal.bars),
+    }
 
 
-def _context(bars: Sequence[Bar]) -> str | None:
+def _plain(values: Mapping[str, float | None]) -> dict[str, float | None]:
+    return values if type(values) is dict else dict(values)
+
+
+def _context(bars: Sequence[Bar]) -> orjson.Fragment | None:
     if not bars:
         return None
-    known = _written.get
-    texts = [
-        found[1] if (found := known(id(bar))) is not None and found[0] is bar else _write(bar) for bar in bars
-    ]
-    return f'{{"bars":[{",".join(texts)}]}}'
+    return orjson.Fragment(b'{"bars":%b}' % _bar_texts.join(bars))
 
 
-_written: dict[int, tuple[Bar, str]] = {}
-"""Bars that were put into JSON lately, with their text: most return with the next signal."""
-MOST_WRITTEN = 2_048
-
-
-def _write(bar: Bar) -> str:
-    text = json_text(tuple(bar))  # times as ISO 8601, by orjson itself
-    if type(bar) is Bar:  # a list, if somebody made a signal of such, may change
-        if len(_written) >= MOST_WRITTEN:
-            _written.clear()
-        _written[id(bar)] = (bar, text)
-    return text
+_bar_texts = BarTexts(most=2_048)
 
 
 def signal_from_row(row: Row) -> Signal:

@@ -7,12 +7,13 @@ text must be short. Whatever comes in here comes out storable.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
 import orjson
 
+from database.errors import BadRowError
 from llm_integration.domain import to_price
 
 __all__ = [
@@ -22,8 +23,10 @@ __all__ = [
     "LONGEST_REPLY",
     "clean_key",
     "clean_text",
+    "json_bytes",
     "json_rows",
     "json_text",
+    "one_array",
     "shown",
 ]
 
@@ -43,6 +46,8 @@ def clean_text(value: object, limit: int = LONGEST_NOTE) -> str | None:
     """
     if value is None:
         return None
+    if type(value) is str and value.isascii() and len(value) <= limit and "\0" not in value:
+        return value  # most of what comes, after one look at it
     text = value if type(value) is str else shown(value)
     if len(text) > limit:
         note = f"… [cut: {len(text)} characters]"
@@ -76,23 +81,41 @@ def clean_key(key: str) -> str:
 
 def json_text(value: object) -> str:
     """``value`` as JSON for a JSONB column; NaN and infinities become null, unknown objects their text."""
+    return json_bytes(value).decode()
+
+
+def json_bytes(value: object) -> bytes:
+    """``json_text`` in UTF-8."""
     try:
         encoded = orjson.dumps(value)
     except (TypeError, ValueError, RecursionError):
         encoded = orjson.dumps(_json_safe(value, 0))
     if b"\\u0000" in encoded:  # the one escape that JSONB refuses
         encoded = orjson.dumps(_json_safe(value, 0))
-    return encoded.decode()
+    return encoded
 
 
-def json_rows(names: Iterable[str], rows: Iterable[Sequence[object]]) -> str:
-    """Rows of storable values as one JSON text, for ``json_to_recordset``.
+def json_rows(rows: Sequence[Mapping[str, object]]) -> bytes:
+    """Rows of storable values as a JSON array in UTF-8, for ``json_to_recordset``.
 
     What JSON has no word for goes as the text that PostgreSQL reads it from: decimals and times exactly as
-    they are, bytes as hexadecimal digits. Raises TypeError for an integer of more than 64 bits.
+    they are, bytes as hexadecimal digits. Raises BadRowError for what has no such text and for an integer
+    of more than 64 bits.
     """
-    names = tuple(names)
-    return orjson.dumps([dict(zip(names, row, strict=True)) for row in rows], default=_as_text).decode()
+    try:
+        return orjson.dumps(rows, default=_as_text)
+    except TypeError as error:
+        raise BadRowError(str(error)) from error
+
+
+def one_array(arrays: Sequence[bytes]) -> bytes:
+    """JSON arrays, none of them empty, put together into one."""
+    if len(arrays) == 1:
+        return arrays[0]
+    parts: list[bytes | memoryview] = []
+    for array in arrays:
+        parts += (b",", memoryview(array)[1:-1])
+    return b"".join((b"[", *parts[1:], b"]"))
 
 
 def _as_text(value: object) -> str:

@@ -12,10 +12,10 @@ from uuid import UUID
 from database import queries
 from database.connections import Connections
 from database.errors import BadRowError, DatabaseError, UnknownSignalError, UnknownTaskError
-from database.opinion_rows import OPINION_COLUMNS, opinion_columns
-from database.outcome_rows import OUTCOME_COLUMNS, analysis_from_mapping, outcome_columns
-from database.rows import SIGNAL_COLUMNS, Row, signal_columns, signal_from_row
-from database.storable import clean_key, clean_text, json_rows
+from database.opinion_rows import opinion_rows
+from database.outcome_rows import analysis_from_mapping, outcome_row
+from database.rows import Row, signal_from_row, signal_row
+from database.storable import clean_key, clean_text, json_rows, one_array
 from llm_integration.domain import Claim, LLMAnalysis, Signal, TaskStatus
 
 __all__ = ["TaskStore"]
@@ -29,6 +29,7 @@ LARGEST_TEXT = 100_000
 """Rows, and characters of prompts and replies, per statement: more would hold up the host's loop."""
 AT_ONCE = 8
 """Rows that are made ready before the host's loop gets its turn."""
+CHARS_OF_A_BAR = 80
 
 Outcome = tuple[LLMAnalysis, Claim | None]
 
@@ -59,8 +60,9 @@ class TaskStore:
         """
         self._meet(worker_id)
         rows = await self._connections.fetch(
-            "storing a signal", queries.RECORD_SIGNAL, *signal_columns(signal), worker_id, lease_seconds
-        )
+            "storing a signal", queries.RECORD_SIGNALS, await _json([signal], signal_row), worker_id,
+            lease_seconds,
+        )  # fmt: skip
         return int(rows[0]["task_id"])
 
     async def record_signals(
@@ -71,8 +73,8 @@ class TaskStore:
         A signal that PostgreSQL refuses for what is in it is logged and does not hold up the others.
         """
         self._meet(worker_id)
-        for batch in _rounds(signals, lambda signal: signal.signal_id):
-            await self._record_batch(batch, worker_id, lease_seconds)
+        for batch in _rounds(signals, _signal_id, _one, _text_of_signal):
+            await self._record_batch(list(batch.values()), worker_id, lease_seconds)
         return len(signals)
 
     async def _record_batch(
@@ -80,8 +82,9 @@ class TaskStore:
     ) -> None:
         try:
             await self._connections.fetch(
-                "storing signals", queries.RECORD_SIGNALS, await _signal_rows(batch), worker_id, lease_seconds
-            )
+                "storing signals", queries.RECORD_SIGNALS, await _json(batch, signal_row), worker_id,
+                lease_seconds,
+            )  # fmt: skip
         except BadRowError as error:
             if len(batch) == 1:
                 self._bad_row("signal", batch[0].signal_id, error)
@@ -151,17 +154,19 @@ class TaskStore:
         """
         self._meet(worker_id)
         claims: dict[str, Claim] = {}
-        for batch in _rounds(signals, lambda signal: signal.signal_id):
-            ids = {clean_key(signal.signal_id): signal.signal_id for signal in batch}
-            rows = await self._claim_batch(batch, worker_id, lease_seconds)
-            claims.update((ids[row["signal_id"]], _claim(row, ids[row["signal_id"]])) for row in rows)
+        for batch in _rounds(signals, _signal_id, _one, _text_of_signal):
+            for row in await self._claim_batch(list(batch.values()), worker_id, lease_seconds):
+                task_id, key, claim_id, attempts, age = row
+                name = batch[key].signal_id
+                claims[name] = Claim(task_id, name, claim_id, attempts, age)
         return claims
 
     async def _claim_batch(self, batch: Sequence[Signal], worker_id: str, lease_seconds: float) -> list[Any]:
         try:
             return await self._connections.fetch(
-                "claiming signals", queries.CLAIM_SIGNALS, await _signal_rows(batch), worker_id, lease_seconds
-            )
+                "claiming signals", queries.CLAIM_SIGNALS, await _json(batch, signal_row), worker_id,
+                lease_seconds,
+            )  # fmt: skip
         except BadRowError as error:
             if len(batch) == 1:
                 self._bad_row("signal", batch[0].signal_id, error)
@@ -196,9 +201,8 @@ class TaskStore:
         the reason, the error is logged, and the id counts as accepted, because the task is settled.
         """
         accepted: set[str] = set()
-        for batch in _rounds(outcomes, lambda outcome: outcome[0].signal_id, _rows_of, _text_of):
-            ids = {clean_key(analysis.signal_id): analysis.signal_id for analysis, _ in batch}
-            accepted |= {ids[key] for key in await self._save(batch)}
+        for batch in _rounds(outcomes, _outcome_id, _rows_of, _text_of):
+            accepted |= {batch[key][0].signal_id for key in await self._save(list(batch.values()))}
         return accepted
 
     async def _save(self, batch: Sequence[Outcome]) -> set[str]:
@@ -261,25 +265,38 @@ class TaskStore:
 
 
 def _rounds(
-    items: Sequence[T],
-    key: Callable[[T], str],
-    rows: Callable[[T], int] = lambda _item: 1,
-    text: Callable[[T], int] = lambda _item: 0,
-) -> Iterator[list[T]]:
-    """``items`` in batches for one statement each: bounded in rows and text, and without a repeated key."""
+    items: Sequence[T], key: Callable[[T], str], rows: Callable[[T], int], text: Callable[[T], int]
+) -> Iterator[dict[str, T]]:
+    """``items`` in batches for one statement each: bounded in rows and text, by their storable keys."""
     batch: dict[str, T] = {}
     size = length = 0
     for item in items:
         name, count, more = clean_key(key(item)), rows(item), text(item)
         full = size + count > LARGEST_BATCH or length + more > LARGEST_TEXT
-        if batch and (name in batch or full):
-            yield list(batch.values())
+        if batch and (full or name in batch):
+            yield batch
             batch, size, length = {}, 0, 0
         batch[name] = item
         size += count
         length += more
     if batch:
-        yield list(batch.values())
+        yield batch
+
+
+def _signal_id(signal: Signal) -> str:
+    return signal.signal_id
+
+
+def _one(_signal: Signal) -> int:
+    return 1
+
+
+def _text_of_signal(signal: Signal) -> int:
+    return CHARS_OF_A_BAR * len(signal.bars)
+
+
+def _outcome_id(outcome: Outcome) -> str:
+    return outcome[0].signal_id
 
 
 def _rows_of(outcome: Outcome) -> int:
@@ -288,44 +305,29 @@ def _rows_of(outcome: Outcome) -> int:
 
 def _text_of(outcome: Outcome) -> int:
     analysis = outcome[0]
-    texts = (analysis.prompt_text, analysis.raw_reply, *(one.raw_reply for one in analysis.opinions))
-    return sum(len(text) for text in texts if text)
+    length = len(analysis.prompt_text or "") + len(analysis.raw_reply or "")
+    for opinion in analysis.opinions:
+        length += len(opinion.raw_reply or "")
+    return length
 
 
 async def _outcome_arguments(batch: Sequence[Outcome], workers: Iterable[str]) -> list[object]:
     """The parameters of SAVE_OUTCOMES."""
-    texts: dict[bytes, str] = {}
-    rows = await _each(batch, lambda outcome: outcome_columns(*outcome, texts))
-    opinions = [row for analysis, _ in batch for row in opinion_columns(analysis)]
-    return [
-        _json_rows(OUTCOME_COLUMNS, rows),
-        sorted(workers),
-        _json_rows(queries.TEXT_COLUMNS, list(texts.items())),
-        _json_rows(OPINION_COLUMNS, opinions),
-    ]
+    texts: dict[str, str] = {}
+    rows = await _json(batch, lambda outcome: outcome_row(*outcome, texts))
+    opinions = [row for analysis, _ in batch for row in opinion_rows(analysis)]
+    shared = [{"text_id": key, "content": text} for key, text in texts.items()]
+    return [rows, sorted(workers), json_rows(shared), json_rows(opinions)]
 
 
-async def _signal_rows(signals: Sequence[Signal]) -> str:
-    return _json_rows(SIGNAL_COLUMNS, await _each(signals, signal_columns))
-
-
-async def _each(items: Sequence[T], row: Callable[[T], Sequence[Any]]) -> list[Sequence[Any]]:
-    """The row of each item, made in slices that the host's loop does not feel."""
-    rows: list[Sequence[Any]] = []
+async def _json(items: Sequence[T], row: Callable[[T], Mapping[str, Any]]) -> bytes:
+    """The rows of all items for one parameter, made in slices that the host's loop does not feel."""
+    arrays: list[bytes] = []
     for start in range(0, len(items), AT_ONCE):
-        if start:
+        arrays.append(json_rows([row(item) for item in items[start : start + AT_ONCE]]))
+        if len(items) > AT_ONCE:
             await asyncio.sleep(0)
-        rows += map(row, items[start : start + AT_ONCE])
-    return rows
-
-
-def _json_rows(columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> str:
-    if not rows:
-        return "[]"
-    try:
-        return json_rows(columns, rows)
-    except TypeError as error:
-        raise BadRowError(str(error)) from error
+    return one_array(arrays)
 
 
 def _claim(row: Row, signal_id: str) -> Claim:

@@ -154,6 +154,51 @@ async def test_cut_connections_are_replaced(proxy: Proxy) -> None:
         assert (await db.get_enhanced_signal_data("s-1"))["status"] == "pending"
 
 
+async def test_a_connection_lost_while_it_was_at_hand_takes_no_room(proxy: Proxy) -> None:
+    """Between two calls a connection may go, again and again, and the only place in the pool is free."""
+    async with impatient(await proxy.start(), pool_max=1, statement_timeout=5) as db:
+        for _ in range(4):
+            await db.record_signal(signal())
+            proxy.cut()
+            with contextlib.suppress(DatabaseUnavailableError):  # the loss may be news to it
+                await db.heartbeat("w", lease_seconds=LEASE)
+        assert await db.record_signal(signal()) > 0
+
+
+async def test_a_loss_that_was_noticed_fails_no_call(proxy: Proxy) -> None:
+    """A connection that went while nobody used it is passed over."""
+    async with impatient(await proxy.start(), pool_max=1, statement_timeout=5) as db, asyncio.timeout(5):
+        await db.record_signal(signal())
+        noticed = asyncio.Event()
+        db.connections._kept[0].add_termination_listener(lambda _link: noticed.set())
+        proxy.cut()
+        await noticed.wait()
+        assert await db.record_signal(signal()) > 0
+
+
+async def test_calls_share_few_connections_in_turn(database_url: str) -> None:
+    """A connection that is done goes to who waits for one; nobody waits in vain."""
+    async with impatient(database_url, acquire_timeout=5, statement_timeout=5) as db:
+        names = [f"s-{number}" for number in range(60)]
+        tasks = await asyncio.gather(*(db.record_signal(signal(name)) for name in names))
+        assert len(set(tasks)) == 60
+
+
+async def test_connections_at_hand_go_back_to_the_pool(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pool closes idle connections and replaces old ones; it can do so with those that it has."""
+    monkeypatch.setattr("database.connections.KEEP_SECONDS", 0.01)
+    async with impatient(database_url, statement_timeout=5) as db:
+        for _ in range(2):
+            await asyncio.gather(*(db.heartbeat("w", lease_seconds=LEASE) for _ in range(2)))
+            connections = db.connections
+            assert connections._tidying is not None
+            await connections._tidying
+            assert connections._pool is not None
+            assert connections._pool.get_idle_size() == connections._pool.get_size()
+
+
 async def test_a_cancelled_call_gives_its_connection_back_at_once(proxy: Proxy) -> None:
     """A host that waits no longer than a moment does not starve the calls that follow."""
     db = impatient(await proxy.start(), pool_max=1, acquire_timeout=5, statement_timeout=5)

@@ -14,6 +14,7 @@ from database import host_queries, migrations, queries
 from database.db_manager import DatabaseManager
 from database.errors import DatabaseRefusedError
 from database.opinion_rows import OPINION_COLUMNS
+from database.opinions import SAVE_OPINIONS
 from database.outcome_rows import OUTCOME_COLUMNS
 from database.rows import SIGNAL_COLUMNS
 from tests.conftest import PostgresForTests
@@ -142,6 +143,12 @@ async def test_connecting_to_known_tables_writes_nothing(database_url: str) -> N
         assert await manager.get_pending_llm_tasks() == []
 
 
+def _rows(columns: Mapping[str, str]) -> str:
+    """Two rows as the one text that a statement takes them by."""
+    texts = [name for name, kind in columns.items() if kind == "text"]
+    return "'" + json.dumps([dict.fromkeys(texts, key) for key in ("s-5", "s-6")]) + "'"
+
+
 FILL = """
 SET session_replication_role = replica;
 INSERT INTO trading_sessions (session_id) SELECT 'session-' || n FROM generate_series(1, 100) n;
@@ -164,55 +171,63 @@ ANALYZE;
 """
 
 
+MANY = f"{_rows(SIGNAL_COLUMNS)}, 'w', 30"
+OUTCOMES = f"{_rows(OUTCOME_COLUMNS)}, '{{w}}', {_rows(queries.TEXT_COLUMNS)}, {_rows(OPINION_COLUMNS)}"
+HOT = {
+    "claim_signals": (queries.CLAIM_SIGNALS, MANY),
+    "record_signals": (queries.RECORD_SIGNALS, MANY),
+    "save_outcomes": (queries.SAVE_OUTCOMES, OUTCOMES),
+    "save_opinions": (SAVE_OPINIONS, _rows(OPINION_COLUMNS)),
+}
+EVERYDAY = {
+    **HOT,
+    "claim_waiting": (queries.CLAIM_WAITING, "'w', 10, 30, '{a,b}', true"),
+    "release": (queries.RELEASE, "'{5}', '{00000000-0000-0000-0000-000000000001}'"),
+    "retire": (queries.RETIRE_WORKER, "'w'"),
+    "pending": (queries.PENDING_TASKS, "10"),
+    "create_task": (queries.CREATE_TASK, "'s-5'"),
+    "enhanced": (host_queries.SIGNAL_WITH_OUTCOME, "'s-5'"),
+    "opinions": (host_queries.OPINIONS, "'{s-5,s-6}'"),
+    "messages": (host_queries.MESSAGES, "'s-5'"),
+    "finished": (host_queries.FINISHED_OF_THESE, "'{s-5,s-6}'"),
+    "last_bar": (host_queries.LAST_BAR_TIME, "'session-5', 'ES'"),
+}
+
+
+async def expect_no_walks(
+    connection: asyncpg.Connection[asyncpg.Record], mode: str, prepared: Mapping[str, tuple[str, str]]
+) -> None:
+    """Fail if a plan of one of the statements reads a whole table."""
+    await connection.execute(f"SET plan_cache_mode = {mode}")
+    for name, (sql, arguments) in prepared.items():
+        await connection.execute(f"PREPARE {name} AS {sql}")
+        plan = await connection.fetch(f"EXPLAIN EXECUTE {name} ({arguments})")
+        await connection.execute(f"DEALLOCATE {name}")
+        text = "\n".join(row[0] for row in plan)
+        for table in (
+            "llm_enhancement_tasks",
+            "llm_analysis_results",
+            "trading_signals",
+            "market_data",
+            "llm_opinions",
+            "llm_texts",
+        ):
+            assert f"Seq Scan on {table}" not in text, f"{name}, {mode}:\n{text}"
+
+
 @pytest.mark.slow
 async def test_queries_read_few_rows_of_large_tables(database_url: str) -> None:
     """With 100,000 signals no everyday statement walks through a table; only reports of everything may."""
-    one = ", ".join([*map(_value, SIGNAL_COLUMNS.values()), "'w'", "30"])
-    many = f"{_rows(SIGNAL_COLUMNS)}, 'w', 30"
-    outcomes = f"{_rows(OUTCOME_COLUMNS)}, '{{w}}', {_rows(queries.TEXT_COLUMNS)}, {_rows(OPINION_COLUMNS)}"
-    prepared = {
-        "claim_waiting": (queries.CLAIM_WAITING, "'w', 10, 30, '{a,b}', true"),
-        "claim_signals": (queries.CLAIM_SIGNALS, many),
-        "record_signal": (queries.RECORD_SIGNAL, one),
-        "record_signals": (queries.RECORD_SIGNALS, many),
-        "save_outcomes": (queries.SAVE_OUTCOMES, outcomes),
-        "release": (queries.RELEASE, "'{5}', '{00000000-0000-0000-0000-000000000001}'"),
-        "retire": (queries.RETIRE_WORKER, "'w'"),
-        "pending": (queries.PENDING_TASKS, "10"),
-        "create_task": (queries.CREATE_TASK, "'s-5'"),
-        "enhanced": (host_queries.SIGNAL_WITH_OUTCOME, "'s-5'"),
-        "opinions": (host_queries.OPINIONS, "'{s-5,s-6}'"),
-        "messages": (host_queries.MESSAGES, "'s-5'"),
-        "last_bar": (host_queries.LAST_BAR_TIME, "'session-5', 'ES'"),
-    }
     async with plain(database_url) as connection:
         await connection.execute(FILL, timeout=100)
         for mode in ("force_custom_plan", "force_generic_plan"):
-            await connection.execute(f"SET plan_cache_mode = {mode}")
-            for name, (sql, arguments) in prepared.items():
-                await connection.execute(f"PREPARE {name} AS {sql}")
-                plan = await connection.fetch(f"EXPLAIN EXECUTE {name} ({arguments})")
-                await connection.execute(f"DEALLOCATE {name}")
-                text = "\n".join(row[0] for row in plan)
-                for table in (
-                    "llm_enhancement_tasks",
-                    "llm_analysis_results",
-                    "trading_signals",
-                    "market_data",
-                    "llm_opinions",
-                    "llm_texts",
-                ):
-                    assert f"Seq Scan on {table}" not in text, f"{name}, {mode}:\n{text}"
+            await expect_no_walks(connection, mode, EVERYDAY)
 
 
-def _value(kind: str) -> str:
-    return "'s-5'" if kind == "text" else "NULL"
-
-
-def _rows(columns: Mapping[str, str]) -> str:
-    """Two rows as the one text that a statement takes them by."""
-    texts = [name for name, kind in columns.items() if kind == "text"]
-    return "'" + json.dumps([dict.fromkeys(texts, key) for key in ("s-5", "s-6")]) + "'"
+async def test_a_plan_made_in_an_empty_database_stays_good(database_url: str) -> None:
+    """A connection keeps its plans while the tables grow: what each signal needs reads by index at once."""
+    async with plain(database_url) as connection:
+        await expect_no_walks(connection, "force_generic_plan", HOT)
 
 
 async def test_nothing_is_logged_above_debug_on_a_quiet_connect(

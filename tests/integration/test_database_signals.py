@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+from typing import Any
 
+import asyncpg
+import orjson
 import pytest
 
 from database.db_manager import DatabaseManager
 from database.errors import BadRowError, UnknownSignalError, UnknownTaskError
 from llm_integration.domain import Signal, TaskStatus
 from llm_integration.signal_formatter import SignalFormatter
-from tests.integration.database_helpers import LEASE, answer, lapse, plain, signal
+from tests.integration.database_helpers import LEASE, answer, bars, lapse, plain, signal
 
 
 async def test_a_signal_and_its_task_are_stored_once(db: DatabaseManager) -> None:
@@ -207,6 +210,27 @@ async def test_many_signals_are_recorded_as_one_would_be(db: DatabaseManager) ->
     assert prices == [9.9, 1.1]
     assert await db.claim_signals(many, worker_id="v", lease_seconds=LEASE) == {}  # reserved for w
     assert len(await db.claim_signals(many, worker_id="w", lease_seconds=LEASE)) == len(HOSTILE) + 40
+
+
+@pytest.mark.parametrize(
+    ("bars_each", "statements"), [(20, [32, 8]), (100, [12, 12, 12, 4]), (1_000, [1] * 40)]
+)
+async def test_a_statement_takes_no_more_bars_than_the_loop_can_bear(
+    db: DatabaseManager, bars_each: int, statements: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At most 32 signals and 100,000 characters, whether they are stored or claimed."""
+    sent: list[int] = []
+    fetch = db._connections.fetch
+
+    async def counted(doing: str, sql: str, *arguments: Any) -> list[asyncpg.Record]:
+        sent.append(len(orjson.loads(arguments[0])))
+        return await fetch(doing, sql, *arguments)
+
+    monkeypatch.setattr(db._connections, "fetch", counted)
+    signals = [signal(f"s-{number}", bars=bars(bars_each)) for number in range(40)]
+    assert await db.record_signals(signals, worker_id="w") == 40
+    assert len(await db.claim_signals(signals, worker_id="w", lease_seconds=LEASE)) == 40
+    assert sent == statements * 2
 
 
 async def test_recording_finished_or_claimed_signals_again_changes_nothing(db: DatabaseManager) -> None:

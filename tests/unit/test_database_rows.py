@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,8 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from database.outcome_rows import OUTCOME_COLUMNS, analysis_from_mapping, analysis_from_row, outcome_columns
-from database.rows import MOST_WRITTEN, SIGNAL_COLUMNS, bar_columns, signal_columns, signal_from_row
+from database.bar_texts import BarTexts
+from database.outcome_rows import OUTCOME_COLUMNS, analysis_from_mapping, analysis_from_row, outcome_row
+from database.reading_values import cost_of
+from database.rows import SIGNAL_COLUMNS, bar_columns, signal_from_row, signal_row
+from database.storable import json_bytes, json_rows
 from llm_integration.domain import Bar, Claim, LLMAnalysis, ParseMethod, Signal, TaskStatus
 
 T0 = datetime(2024, 3, 1, 12, tzinfo=UTC)
@@ -24,10 +28,10 @@ BARS = st.builds(Bar, TIMES, FINITE, FINITE, FINITE, FINITE, FINITE)
 
 def stored(signal: Signal) -> dict[str, Any]:
     """The row that the tables give back for ``signal``."""
-    row = dict(zip(SIGNAL_COLUMNS, signal_columns(signal), strict=True))
-    for name in ("indicators", "context"):
-        row[name] = None if row[name] is None else json.loads(row[name])
-    return row
+    row = signal_row(signal)
+    assert set(row) == set(SIGNAL_COLUMNS)
+    (sent,) = json.loads(json_rows([row]))
+    return row | {name: sent[name] for name in ("indicators", "context")}
 
 
 @given(st.lists(BARS, max_size=5), st.dictionaries(st.text(max_size=5), st.none() | FINITE, max_size=5))
@@ -41,16 +45,41 @@ def test_bars_and_indicators_survive_the_way_through_json(
 
 
 def test_bars_that_return_are_written_as_the_first_time() -> None:
-    """However many bars come by, each signal gets its own ones, and a bar that can change is read anew."""
-    bars = [Bar(T0 + timedelta(hours=at), 1.0, 2.0, 0.5, 1.5, float(at)) for at in range(MOST_WRITTEN + 50)]
-    for start in (0, 30, MOST_WRITTEN, 0):
-        signal = Signal("s", T0, "ES", "BUY", 1.0, None, 2.0, {}, tuple(bars[start : start + 50]))
-        assert signal_from_row(stored(signal)).bars == signal.bars
+    """However many bars come by, each signal gets its own ones, and few are remembered."""
+    texts = BarTexts(most=100)
+    bars = [Bar(T0 + timedelta(hours=at), 1.0, 2.0, 0.5, 1.5, float(at)) for at in range(250)]
+    for start, count in ((0, 50), (30, 50), (90, 50), (0, 250), (200, 50), (0, 50), (0, 0)):
+        some = bars[start : start + count]
+        assert json.loads(texts.join(some)) == [[one[0].isoformat(), *one[1:]] for one in some]
+        assert len(texts) <= 100
+
+
+def test_bars_that_can_change_or_are_gone_are_written_anew() -> None:
+    """A text is remembered for one bar that cannot change, and never for what came to lie in its place."""
+    texts = BarTexts(most=20)
     changing: Any = [T0, 1.0, 2.0, 0.5, 1.5, 0.0]
-    signal = Signal("s", T0, "ES", "BUY", 1.0, None, 2.0, {}, (changing,))
     for volume in (1.0, 2.0):
         changing[5] = volume
-        assert signal_from_row(stored(signal)).bars[0].volume == volume
+        joined = texts.join([changing, Bar(T0, 1.0, 2.0, 0.5, 1.5, 9.0)])
+        assert json.loads(joined)[0][5] == volume
+    for volume in range(1_000):  # each may get the memory of one before
+        passing = Bar(T0, 1.0, 2.0, 0.5, 1.5, float(volume))
+        assert json.loads(texts.join([passing]))[0][5] == volume
+
+
+ODD = (
+    st.sampled_from(["\0", "],[", "\\u0000"])
+    | st.text()
+    | st.floats()
+    | st.lists(st.lists(st.none(), max_size=2), max_size=2)
+    | st.binary(max_size=2)
+)
+
+
+@given(st.lists(BARS | st.tuples(TIMES, ODD, ODD), max_size=5))
+def test_bars_written_at_once_are_what_they_are_one_by_one(bars: list[Any]) -> None:
+    """Also when they hold what no bar should."""
+    assert BarTexts(most=9).join(bars) == b"[%b]" % b",".join(json_bytes(tuple(bar)) for bar in bars)
 
 
 def test_a_row_that_an_outsider_wrote_is_read_leniently() -> None:
@@ -88,7 +117,9 @@ def outcome(**changes: Any) -> dict[str, Any]:
         "rating": 4,
         "processed_at": T0,
     }
-    return dict(zip(OUTCOME_COLUMNS, outcome_columns(LLMAnalysis(**values | changes), None, {}), strict=True))
+    row = outcome_row(LLMAnalysis(**values | changes), None, {})
+    assert set(row) == set(OUTCOME_COLUMNS)
+    return row
 
 
 @pytest.mark.parametrize("rating", [0, 6, True, 4.0, "4", float("nan")])
@@ -105,8 +136,15 @@ def test_a_cost_that_is_no_amount_is_unknown(cost: Any) -> None:
 
 def test_an_amount_keeps_its_value() -> None:
     """Costs are exact to 1e-15 dollars."""
-    assert outcome(cost_usd=Decimal("0.000123"))["cost_usd"] == Decimal("0.000123")
-    assert outcome(cost_usd=Decimal("0.1") ** 30)["cost_usd"] == 0
+    assert outcome(cost_usd=Decimal("0.000123"))["cost_usd"] == "0.000123"
+    assert Decimal(outcome(cost_usd=Decimal("0.1") ** 30)["cost_usd"]) == 0
+
+
+@given(st.decimals() | st.decimals(min_value=-(10**13), max_value=10**13, places=8))
+def test_an_amount_is_written_as_it_is_read(cost: Decimal) -> None:
+    """The quick way for plain amounts stores what the careful one would."""
+    wanted = cost_of(cost)
+    assert outcome(cost_usd=cost)["cost_usd"] == (None if wanted is None else str(wanted))
 
 
 def test_a_failed_outcome_always_has_a_reason() -> None:
@@ -126,8 +164,20 @@ def test_the_same_unclaimed_outcome_has_the_same_stand_in_claim() -> None:
 def test_a_claim_that_is_no_uuid_is_nobodys() -> None:
     """A damaged claim is refused by the fence instead of failing the batch."""
     analysis = LLMAnalysis("s", TaskStatus.COMPLETED)
-    columns = outcome_columns(analysis, Claim(1, "s", "not-a-uuid"), {})
-    assert dict(zip(OUTCOME_COLUMNS, columns, strict=True))["claim_id"] == UUID(int=0)
+    assert outcome_row(analysis, Claim(1, "s", "not-a-uuid"), {})["claim_id"] == str(UUID(int=0))
+
+
+@pytest.mark.parametrize("form", ["{}", "{{{}}}", "urn:uuid:{}", "  {}", "{}\n"])
+@pytest.mark.parametrize("change", [str, str.upper, lambda text: text.replace("-", "")])
+def test_a_claim_is_written_in_one_way(form: str, change: Callable[[str], str]) -> None:
+    """However its id came, and what is no id stays nobody's."""
+    given = form.format(change("6f0f2c4e-3b1d-4d7c-9a53-0c9d6f1f7a11"))
+    try:
+        wanted = UUID(given)
+    except ValueError:
+        wanted = UUID(int=0)
+    row = outcome_row(LLMAnalysis("s", TaskStatus.COMPLETED), Claim(1, "s", given), {})
+    assert row["claim_id"] == str(wanted)
 
 
 def test_a_callers_mapping_is_read_by_its_names() -> None:
