@@ -39,7 +39,7 @@ async def in_place_table(
                     setup["dsn"] = await postgres.database()
                 await one.ask("open", **setup)
                 sides[name] = one
-            found = await take_turns(sides, {"*": options.pick(1500, 60)}, options.pick(7, 2))
+            found = await take_turns(sides, {"*": options.pick(1500, 60)}, options.pick(5, 2))
             for one in sides.values():
                 await one.ask("close")
     return _table(found), {name: one.as_dict() for name, one in found.items()}
