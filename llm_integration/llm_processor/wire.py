@@ -1,15 +1,13 @@
-"""What goes over the wire: the request's body, and the reading of whatever comes back."""
+"""What goes over the wire: the request's body, and the reading of whatever comes back. Pure."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import re
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
@@ -25,14 +23,12 @@ from llm_integration.llm_processor.failures import Reader
 from llm_integration.tokens import estimated_tokens
 
 __all__ = [
-    "ONE_SLICE_BYTES",
     "Completion",
     "Failed",
     "Reply",
     "Usage",
     "estimate_tokens",
     "prompt_tokens",
-    "read_long_reply",
     "read_reply",
     "request_body",
 ]
@@ -50,13 +46,10 @@ PLAIN_BYTES = 98_304
 MOST_STRUCTURE = 50_000
 """A body longer than PLAIN_BYTES with more commas and brackets than this would hold up the event loop
 for milliseconds while it is read; no chat completion looks like that."""
-ONE_SLICE_BYTES = 16_384
-"""A longer body is read in several turns of the event loop."""
-UNREADABLE = object()
-_LONE_SURROGATE = re.compile("[\\ud800-\\udbff](?![\\udc00-\\udfff])|(?<![\\ud800-\\udbff])[\\udc00-\\udfff]")
 
 
-class Completion(NamedTuple):  # a frozen dataclass of as many fields costs ten times as much to make
+@dataclass(frozen=True, slots=True)
+class Completion:
     """One answered call.
 
     ``cost_usd`` sums what all attempts of this call reported; None when the answering attempt reported
@@ -83,7 +76,8 @@ class Completion(NamedTuple):  # a frozen dataclass of as many fields costs ten 
     response_format: str | None = None
 
 
-class Usage(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Usage:
     """What an attempt took, as far as the server says. Cost in USD; None is unknown, never zero."""
 
     prompt_tokens: int | None = None
@@ -92,10 +86,8 @@ class Usage(NamedTuple):
     cost: Decimal | None = None
 
 
-UNKNOWN = Usage()
-
-
-class Reply(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Reply:
     """A usable completion."""
 
     text: str
@@ -115,19 +107,14 @@ class Failed:
     """
 
     error: CallError
-    usage: Usage = UNKNOWN
+    usage: Usage = Usage()
     of_model: bool = False
     silent: bool = False
 
 
-@lru_cache(maxsize=32)
-def _system_tokens(system: str) -> int:
-    return estimated_tokens(system)  # the same few texts again and again
-
-
 def prompt_tokens(prompt: str, system: str | None) -> int:
     """The tokens of a prompt, at most, which both the rate limit and the budget put aside."""
-    return estimated_tokens(prompt) + _system_tokens(system or "") + MESSAGE_TOKENS
+    return estimated_tokens(prompt) + estimated_tokens(system or "") + MESSAGE_TOKENS
 
 
 def estimate_tokens(prompt: str, system: str | None, max_tokens: int) -> int:
@@ -142,13 +129,12 @@ def request_body(
     model: str,
     max_tokens: int,
     temperature: float,
-    response_format: Mapping[str, Any] | orjson.Fragment,
+    response_format: Mapping[str, Any],
     reasoning_effort: str | None,
 ) -> bytes:
     """The JSON of one chat completion request, not streamed."""
-    messages = [{"role": "user", "content": prompt}]
-    if system:
-        messages.insert(0, {"role": "system", "content": system})
+    messages = [{"role": "system", "content": system}] if system else []
+    messages.append({"role": "user", "content": prompt})
     body: dict[str, Any] = {
         "model": model,
         "messages": messages,
@@ -173,20 +159,7 @@ def read_reply(raw: RawReply, reader: Reader) -> Reply | Failed:
     OpenRouter commits HTTP 200 early and pads the body while it waits, so a 200 says nothing yet: the
     error may be in the body, in the choice, or the completion may be missing or empty.
     """
-    return _classify(raw, _decode(raw.body), reader)
-
-
-async def read_long_reply(raw: RawReply, reader: Reader) -> Reply | Failed:
-    """The same in several turns of the event loop: decoding and judging each take most of a millisecond."""
-    body = _decode_quickly(raw.body)
-    await asyncio.sleep(0)
-    if body is UNREADABLE:
-        body = _decode_tolerantly(raw.body)
-        await asyncio.sleep(0)
-    return _classify(raw, body, reader)
-
-
-def _classify(raw: RawReply, body: object, reader: Reader) -> Reply | Failed:
+    body = _decode(raw.body)
     if not 200 <= raw.status < 300:
         return _failed(raw, body, _usage(body), reader)
     if not isinstance(body, dict):
@@ -215,14 +188,18 @@ def _read_choice(
 ) -> Reply | Failed:
     message = choice.get("message")
     message = message if isinstance(message, dict) else {}
-    generation = body.get("id") or raw.headers.get("X-Generation-Id")
-    finish, model, provider, generation = reader.scrub.names(
-        [choice.get("finish_reason"), body.get("model"), body.get("provider"), generation]
-    )
+    finish = reader.scrub.name(choice.get("finish_reason"))
     text = reader.scrub.without_key(_text(message.get("content")))
     if error := _objection(finish, text, message, choice, reader):
         return Failed(error, usage, of_model=error.retryable)
-    return Reply(text, finish, model, provider, generation, usage)
+    return Reply(
+        text=text,
+        finish_reason=finish,
+        model=reader.scrub.name(body.get("model")),
+        provider=reader.scrub.name(body.get("provider")),
+        generation_id=reader.scrub.name(body.get("id") or raw.headers.get("X-Generation-Id")),
+        usage=usage,
+    )
 
 
 def _objection(
@@ -237,9 +214,9 @@ def _objection(
             f"the provider's filter stopped the reply ({native or finish})", status=200
         )
     refusal = message.get("refusal")
-    if isinstance(refusal, str) and refusal and not refusal.isspace():
+    if isinstance(refusal, str) and refusal.strip():
         return ContentFilteredError("the model refused to answer this prompt", status=200)
-    if text and not text.isspace():
+    if text.strip():
         return None
     if finish == "length":
         return TruncatedError(
@@ -253,76 +230,58 @@ def _objection(
 def _text(content: object) -> str:
     """The text of ``message.content``: a string, or a list of parts."""
     if isinstance(content, str):
-        return content if content.isascii() else _printable(content)
+        return _printable(content)
     if not isinstance(content, list):
         return ""
     parts = [part.get("text") if isinstance(part, dict) else part for part in content]
-    text = "".join(part for part in parts if isinstance(part, str))
-    return text if text.isascii() else _printable(text)
+    return _printable("".join(part for part in parts if isinstance(part, str)))
 
 
 def _printable(text: str) -> str:
-    """Lone surrogates become U+FFFD, which files, tables and sockets take; pairs what they stand for."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        paired = _LONE_SURROGATE.sub("\ufffd", text)  # much quicker than a codec's handling of errors
-        return paired.encode("utf-16", "surrogatepass").decode("utf-16")
-    return text
+    """Lone surrogates become U+FFFD: no file, table or socket takes them."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _usage(body: object) -> Usage:
     usage = body.get("usage") if isinstance(body, dict) else None
     if not isinstance(usage, dict):
-        return UNKNOWN
+        return Usage()
     prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
     total = _count(usage.get("total_tokens"))
     if total is None and prompt is not None and completion is not None:
         total = prompt + completion
+    return Usage(prompt, completion, total, _cost(usage))
+
+
+def _cost(usage: dict[str, Any]) -> Decimal | None:
+    """USD; with a key of one's own at the provider, what the provider takes is reported apart and added."""
     cost = _money(usage.get("cost"))
-    if cost is not None and usage.get("is_byok") is True:
-        cost = _with_provider(cost, usage)
-    return Usage(prompt, completion, total, cost)
-
-
-def _with_provider(cost: Decimal, usage: dict[str, Any]) -> Decimal:
-    """With a key of one's own at the provider, what the provider takes is reported apart and added."""
     details = usage.get("cost_details")
-    if isinstance(details, dict):
+    if cost is not None and usage.get("is_byok") is True and isinstance(details, dict):
         cost += _money(details.get("upstream_inference_cost")) or 0
     return cost
 
 
 def _money(value: object) -> Decimal | None:
-    if type(value) is not float and type(value) is not int:  # a bool is neither
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return Decimal(repr(value)) if 0 <= value <= MOST_COST else None  # and NaN is not between
+    return Decimal(repr(value)) if math.isfinite(value) and 0 <= value <= MOST_COST else None
 
 
 def _count(value: object) -> int | None:
-    if type(value) is not int and type(value) is not float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return int(value) if 0 <= value <= MOST_TOKENS else None
 
 
 def _decode(body: bytes) -> object:
     """The JSON value in ``body``; None if there is none."""
-    value = _decode_quickly(body)
-    return _decode_tolerantly(body) if value is UNREADABLE else value
-
-
-def _decode_quickly(body: bytes) -> object:
-    """The JSON value in ``body``; UNREADABLE if it is not quite JSON."""
     if len(body) > PLAIN_BYTES and sum(map(body.count, (b",", b"[", b"{"))) > MOST_STRUCTURE:
         return None
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
-        return UNREADABLE
-
-
-def _decode_tolerantly(body: bytes) -> object:
-    """The value in what is not quite JSON; None if there is none."""
+        pass
     if len(body) > SLOW_JSON_BYTES:
         return None
     try:  # NaN as a price, a lone surrogate in the text, a stray byte: no reason to lose a paid reply
