@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -265,7 +264,7 @@ def _cost(usage: dict[str, Any]) -> Decimal | None:
 def _money(value: object) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return Decimal(repr(value)) if math.isfinite(value) and 0 <= value <= MOST_COST else None
+    return Decimal(repr(value)) if 0 <= value <= MOST_COST else None  # NaN is in no range
 
 
 def _count(value: object) -> int | None:

@@ -210,6 +210,16 @@ def test_usage_is_believed_only_where_it_makes_sense(usage: object, expected: Us
     assert reply(answer(usage=usage)).usage == expected
 
 
+def test_numbers_of_hundreds_of_digits_are_unknown_and_lose_no_reply() -> None:
+    """The tolerant parser reads them as whole numbers that no float can hold."""
+    huge = "9" * 400
+    choices = '[{"message": {"content": "Fine.", "x": NaN}}]'
+    body = f'{{"choices": {choices}, "usage": {{"cost": {huge}, "total_tokens": {huge}}}}}'
+    outcome = read_reply(RawReply(200, CIMultiDict(), body.encode()), READER)
+    assert isinstance(outcome, Reply)
+    assert (outcome.text, outcome.usage.cost, outcome.usage.total_tokens) == ("Fine.", None, None)
+
+
 def test_padding_before_the_json_is_ignored() -> None:
     """The keep-alive units OpenRouter drips in front of a slow reply."""
     data = b"\n         \n" * 50 + json.dumps(answer("late")).encode()
