@@ -455,6 +455,17 @@ class TradingSystem:
             self._answered.add(signal.signal_id)
         self._earlier = []
 
+    async def _restore_late_answers(self) -> None:
+        """What another process answered of the session's earlier part after this one had looked."""
+        if self.database is None:
+            return
+        try:
+            async with asyncio.timeout(END_SESSION_SECONDS):
+                self._earlier = await self.database.session_analyses(self.session_id)
+        except (DatabaseError, TimeoutError) as error:
+            logger.warning("answers of other processes are not in the files: %s", error or "no answer")
+        self._restore_answers()
+
     async def _drain(self) -> None:
         """Wait for outstanding answers; a stop makes the wait short."""
         if self.worker is None or self.off_reason:
@@ -495,6 +506,8 @@ class TradingSystem:
             await self.worker.stop(3.0)
         if self.recorder is not None and not await self.recorder.flush(3.0):
             self._report_unstored(self.recorder)
+        if self.finished and self._resume_after is not None:
+            await self._restore_late_answers()
         if self.exporter is not None:
             await asyncio.to_thread(self.exporter.close, 5.0, flush_held=self.finished)
         for task in self._background:
