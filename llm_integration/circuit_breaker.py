@@ -124,11 +124,11 @@ class CircuitBreaker:
 
     def enter(self) -> Entry | None:
         """Let one call in; None if none may be made now. In the half-open state only one is."""
+        if not self._open:
+            return Entry(self._era, self._answers)
         if self.ready_in() > 0:
             return None
-        entry = Entry(self._era, self._answers)
-        if self._open:
-            self._probe = entry
+        self._probe = entry = Entry(self._era, self._answers)
         return entry
 
     def refusal(self) -> LineStoppedError:
@@ -172,6 +172,7 @@ class CircuitBreaker:
             return self._trip(
                 CircuitOpenError, f"{self._silent} calls in a row met with silence, last: {reason}"
             )
+        self._forget(self._now())
         calls = sum(each.calls for each in self._buckets)
         failures = sum(each.failures for each in self._buckets)
         if calls < self._minimum_calls or failures < self._failure_rate * calls:
@@ -217,10 +218,14 @@ class CircuitBreaker:
         return change
 
     def _bucket(self) -> _Bucket:
-        """The bucket of this moment; those that have left the window go."""
-        now = self._now()
+        """The bucket of this moment; with a new one, those that have left the window go."""
+        now, buckets = self._now(), self._buckets
+        if buckets and now < buckets[-1].start + self._bucket_seconds:
+            return buckets[-1]
+        self._forget(now)
+        buckets.append(_Bucket(now))
+        return buckets[-1]
+
+    def _forget(self, now: float) -> None:
         while self._buckets and self._buckets[0].start <= now - self._bucket_seconds * BUCKETS:
             self._buckets.popleft()
-        if not self._buckets or now >= self._buckets[-1].start + self._bucket_seconds:
-            self._buckets.append(_Bucket(now))
-        return self._buckets[-1]

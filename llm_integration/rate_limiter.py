@@ -129,6 +129,22 @@ class RateLimiter:
         self._waiting[permit] = None
         return permit
 
+    def take(self, tokens: int) -> Permit | None:
+        """A permit at once, when nobody waits and the limits have room; None when one has to ``join``."""
+        if self._waiting:
+            return None
+        now = self._advance()
+        tokens = max(0, tokens)
+        if (
+            now < self._frozen_until
+            or self._requests >= self.request_limit
+            or self._tokens + tokens > self.token_limit
+        ):
+            return None
+        self._requests += 1
+        self._tokens += tokens
+        return Permit(tokens, _State.HELD)
+
     def grant(self) -> list[Permit]:
         """Grant from the head of the line what the limits allow now, in order."""
         now = self._advance()
@@ -166,11 +182,12 @@ class RateLimiter:
 
     def settle(self, permit: Permit, tokens: int) -> None:
         """Replace the estimate by the ``tokens`` the request took, more or fewer."""
-        self.sent(permit)
-        self._advance()
-        if permit._state is _State.SENT:
-            self._tokens += max(0, tokens) - permit.tokens
-            permit.tokens = max(0, tokens)
+        if permit._state is _State.HELD:
+            self.sent(permit)
+        if permit._state is _State.SENT:  # one whose time is over, unnoticed yet, gives back what it then has
+            tokens = max(0, tokens)
+            self._tokens += tokens - permit.tokens
+            permit.tokens = tokens
 
     def release(self, permit: Permit) -> None:
         """Leave the line, or give back a permit that was granted and not used. A sent one stays taken."""
@@ -250,11 +267,17 @@ class AsyncRateLimiter:
         Raises OversizeRequestError, or TimeoutError when ``timeout`` seconds are not enough (at once if a
         freeze already outlasts them). Cancellation leaves the line and gives a granted permit back.
         """
-        permit = self.core.join(tokens)
-        self._pump()
-        if not permit.granted:
-            await self._wait_for(permit, timeout)
+        permit = self.core.take(tokens)
+        if permit is None:
+            permit = self.core.join(tokens)
+            self._pump()
+            if not permit.granted:
+                await self._wait_for(permit, timeout)
         return permit
+
+    def take(self, tokens: int) -> Permit | None:
+        """See ``RateLimiter.take``; what ``acquire`` would give without waiting."""
+        return self.core.take(tokens)
 
     async def _wait_for(self, permit: Permit, timeout: float | None) -> None:
         hopeless = timeout is not None and self.core.usage().frozen_for > timeout

@@ -11,13 +11,14 @@ from typing import Any
 import backoff
 
 from llm_integration.errors import CallError, DeadlineError
+from llm_integration.llm_processor.formats import Form
 from llm_integration.llm_processor.models import Seat
-from llm_integration.llm_processor.wire import Completion, Reply, Usage, prompt_tokens
+from llm_integration.llm_processor.wire import UNKNOWN, Completion, Reply, Usage, prompt_tokens
+from llm_integration.rate_limiter import AsyncRateLimiter, Permit
 from llm_integration.routing import CallPlan
 
 __all__ = ["Attempt", "Books", "Call", "Next"]
 
-UNKNOWN = Usage()
 LARGEST_REPLY_TOKENS = 65_536
 LONGEST_PAUSE_SECONDS = 30.0
 """Upper end of the pauses between attempts, which double from one second and are drawn at random below."""
@@ -106,36 +107,29 @@ class Call:
 
     def completion(self, reply: Reply, attempt: Attempt, now: float) -> Completion:
         """The call, answered by ``attempt``."""
+        text, finish_reason, model, provider, generation_id, usage = reply
         return Completion(
-            text=reply.text,
-            finish_reason=reply.finish_reason,
-            model_requested=self.plan.model,
-            model_sent=attempt.model,
-            downgraded=attempt.downgraded,
-            response_format=attempt.format,
-            model_served=reply.model,
-            provider=reply.provider,
-            generation_id=reply.generation_id,
-            prompt_tokens=reply.usage.prompt_tokens,
-            completion_tokens=reply.usage.completion_tokens,
-            cost_usd=None if reply.usage.cost is None else self.cost,
-            attempts=self.attempts,
-            api_ms=self.api_seconds * 1000,
-            wait_ms=max(0.0, now - self.started - self.api_seconds) * 1000,
-        )
+            text, finish_reason, self.plan.model, model, provider, generation_id,
+            usage.prompt_tokens, usage.completion_tokens, None if usage.cost is None else self.cost,
+            self.attempts, self.api_seconds * 1000, max(0.0, now - self.started - self.api_seconds) * 1000,
+            attempt.model, attempt.downgraded, attempt.form.name,
+        )  # fmt: skip
 
 
 @dataclass(slots=True, eq=False)
 class Attempt:
     """One request: to whom and in which form, whether it left, and what it is known to have taken.
 
-    ``asked`` is the model of the plan, which a budget may replace. ``refused``: the server turned the
-    request away unread, so it cost nothing. ``heard``: the head of a response came.
+    ``model`` is asked; ``asked`` is the model of the plan, which a budget may replace. ``refused``: the
+    server turned the request away unread, so it cost nothing. ``heard``: the head of a response came.
     """
 
     seat: Seat
+    model: str
     asked: str
-    format: str
+    form: Form
+    permit: Permit
+    limiter: AsyncRateLimiter
     downgraded: bool = False
     sent: bool = False
     refused: bool = False
@@ -143,9 +137,14 @@ class Attempt:
     usage: Usage = UNKNOWN
 
     @property
-    def model(self) -> str:
-        """The model that is asked."""
-        return self.seat.model
+    def format(self) -> str:
+        """The name of the response format."""
+        return self.form.name
+
+    def on_send(self) -> None:
+        """The request leaves now, which is when its permit starts to count."""
+        self.sent = True
+        self.limiter.sent(self.permit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from llm_integration.errors import (
 )
 from llm_integration.llm_processor.call import Attempt, Books, Call, Next
 from llm_integration.llm_processor.failures import Reader
-from llm_integration.llm_processor.formats import Listings, choose_format, response_format
+from llm_integration.llm_processor.formats import Form, Listings, choose_form
 from llm_integration.llm_processor.guard import SpendGuard
 from llm_integration.llm_processor.judge import Judge, line_breaker, without_response
 from llm_integration.llm_processor.models import ModelBoard, Seat
@@ -32,10 +32,12 @@ from llm_integration.llm_processor.scrub import Scrubber
 from llm_integration.llm_processor.spending import Spending
 from llm_integration.llm_processor.transport import Transport
 from llm_integration.llm_processor.wire import (
+    ONE_SLICE_BYTES,
     Completion,
     Failed,
     Reply,
     Usage,
+    read_long_reply,
     read_reply,
     request_body,
 )
@@ -85,7 +87,6 @@ class LLMProcessor:
         self._line = breaker or line_breaker(self.config, clock)
         self._board = ModelBoard(clock)
         self._plan = CallPlan(self.config.model, tuple(self.config.fallback_models))
-        self._models = self._plan.models
         self._ladders = router_for(self.config).ladders
         self._spending = None if guard is None else Spending(guard)
         self._catalogue = catalogue
@@ -173,6 +174,8 @@ class LLMProcessor:
         """Close the connections; calls still running end with an error. Returns within a second."""
         self._closed = True
         await self._transport.close()
+        if self._spending is not None:
+            self._spending.close()
 
     def _wait(self, models: Sequence[str]) -> float:
         return max(self._line.ready_in(), self._board.ready_in(models))
@@ -199,7 +202,7 @@ class LLMProcessor:
             self.config.max_tokens if plan.max_tokens is None else plan.max_tokens,
             self.config.temperature if plan.temperature is None else plan.temperature,
             symbols,
-            self._models if plan is self._plan else plan.models,
+            plan.models if plan.fallbacks else (plan.model,),
         )
 
     # One attempt: permit, line, model, budget, request, verdict
@@ -209,58 +212,89 @@ class LLMProcessor:
 
         The budget is asked last, so that no money is set aside while the rate limit is waited for.
         """
-        permit = await self._permit(call)
+        permit = self._permit(call) or await self._permit_in_line(call)
+        entry = attempt = None
         try:
-            entry = self._line.enter()
-            if entry is None:
-                raise self._line.refusal()
-            try:
-                attempt = self._seated(call)
-                try:
-                    outcome = await self._paid_request(call, permit, attempt)
-                    return self._verdict(call, entry, attempt, outcome)
-                finally:
-                    attempt.seat.leave()  # neither this nor the next changes anything after a verdict
-            finally:
-                self._line.leave(entry)
-        finally:
-            self._limiter.release(permit)
+            entry = self._entered()
+            attempt = self._seated(call, permit)
+            if self._spending is None:
+                outcome = await self._request(call, attempt)
+            else:
+                outcome = await self._paid_request(self._spending, call, attempt)
+            if isinstance(outcome, Reply) and attempt.sent:
+                return self._answered(call, entry, attempt, outcome)  # after which nothing is left to leave
+            verdict = self._verdict(call, entry, attempt, outcome)
+        except BaseException:
+            self._leave(permit, entry, attempt)
+            raise
+        self._leave(permit, entry, attempt)
+        return verdict
 
-    async def _permit(self, call: Call) -> Permit:
+    def _entered(self) -> Entry:
+        entry = self._line.enter()
+        if entry is None:
+            raise self._line.refusal()
+        return entry
+
+    def _leave(self, permit: Permit, entry: Entry | None, attempt: Attempt | None) -> None:
+        """Hand back what was not used; what a verdict or a request has settled stays as it is."""
+        if attempt is not None:
+            attempt.seat.leave()
+        if entry is not None:
+            self._line.leave(entry)
+        self._limiter.release(permit)
+
+    def _permit(self, call: Call) -> Permit | None:
+        """A permit, if there is one without waiting; raises when no request can be made."""
         if self._closed:
             raise _closed()
-        if self._wait(call.models) > 0:
+        if self._line.ready_in() > 0 or self._board.ready_in(call.models) > 0:
             raise self._refusal(call)
+        self._remaining(call)
+        return self._limiter.take(call.prompt_tokens + call.max_tokens)
+
+    async def _permit_in_line(self, call: Call) -> Permit:
         try:
-            return await self._limiter.acquire(call.tokens, timeout=call.remaining(self._clock()))
+            return await self._limiter.acquire(call.tokens, timeout=self._remaining(call))
         except TimeoutError:
             raise DeadlineError("the rate limit leaves no room before the deadline") from None
 
-    def _seated(self, call: Call) -> Attempt:
+    def _remaining(self, call: Call) -> float | None:
+        """Seconds to the call's deadline, None without one; raises DeadlineError once it has passed."""
+        return None if call.deadline is None else call.remaining(self._clock())
+
+    def _timeout(self, call: Call, limit: float) -> float:
+        """Seconds that the next request may take, of at most ``limit``."""
+        remaining = self._remaining(call)
+        return limit if remaining is None else min(limit, remaining)
+
+    def _seated(self, call: Call, permit: Permit) -> Attempt:
         """An attempt at the first model that has not failed this call, else at any of the plan's."""
         seat = self._board.enter(call.untried) or self._board.enter(call.models)
         if seat is None:
             raise self._board.refusal(call.models)
-        return Attempt(seat, seat.model, self._format(call, seat))
+        return Attempt(seat, seat.model, seat.model, self._form(call, seat), permit, self._limiter)
 
-    def _format(self, call: Call, seat: Seat) -> str:
+    def _form(self, call: Call, seat: Seat) -> Form:
+        """The response format for this request; found once per model, as long as nothing changes."""
+        plan, state = call.plan, seat.state
         listed = None if self._catalogue is None else self._catalogue.find(seat.model)
-        return choose_format(self.config.response_format, call.plan, listed, seat.state.refused)
+        form = state.form
+        if form is None or not form.still_fits(plan, listed, state.refused):
+            form = choose_form(self.config.response_format, plan, listed, state.refused)
+            state.form = form
+        return form
 
-    async def _paid_request(self, call: Call, permit: Permit, attempt: Attempt) -> Reply | Failed:
-        """The request within the budget, if there is one; what was set aside is settled exactly once."""
-        if self._spending is None:
-            return await self._request(call, permit, attempt)
+    async def _paid_request(self, spending: Spending, call: Call, attempt: Attempt) -> Reply | Failed:
+        """The request within the budget; what was set aside is settled exactly once."""
         limit = self.config.request_timeout_seconds
-        remaining = call.remaining(self._clock())
-        timeout = limit if remaining is None else min(limit, remaining)
-        grant = await self._spending.reserve(call, attempt.model, timeout=timeout)
+        grant = await spending.reserve(call, attempt.model, timeout=self._timeout(call, limit))
         try:
             if grant.model != attempt.model:
                 self._downgrade(call, attempt, grant.model)
-            return await self._request(call, permit, attempt)
+            return await self._request(call, attempt)
         finally:
-            self._spending.settle(grant, attempt)
+            spending.settle(grant, attempt)
 
     def _downgrade(self, call: Call, attempt: Attempt, model: str) -> None:
         """Ask ``model``, which the budget allows, instead."""
@@ -271,62 +305,60 @@ class LLMProcessor:
             raise BudgetExceededError(
                 f"the budget only allows {model}, and that is down: {down}", retry_after=down.retry_after
             )
-        attempt.seat, attempt.downgraded = seat, True
-        attempt.format = self._format(call, seat)
+        attempt.seat, attempt.model, attempt.downgraded = seat, model, True
+        attempt.form = self._form(call, seat)
 
-    async def _request(self, call: Call, permit: Permit, attempt: Attempt) -> Reply | Failed:
-        limit = self.config.request_timeout_seconds
-        remaining = call.remaining(self._clock())
-        timeout = limit if remaining is None else min(limit, remaining)
+    async def _request(self, call: Call, attempt: Attempt) -> Reply | Failed:
+        limit = self.config.request_timeout_seconds  # it may be another one when the request ends
+        timeout = self._timeout(call, limit)
         body = request_body(
             call.prompt,
             system=call.system,
             model=attempt.model,
             max_tokens=call.max_tokens,
             temperature=call.temperature,
-            response_format=response_format(attempt.format, call.plan),
+            response_format=attempt.form.field,
             reasoning_effort=self.config.reasoning_effort,
         )
-
-        def on_send() -> None:
-            attempt.sent = True
-            self._limiter.sent(permit)
-
-        def on_head() -> None:
-            attempt.heard = True
-
         call.attempts += 1
         self._books.requests += 1
         attempt.seat.state.requests += 1
         started = self._clock()
         try:
-            raw = await self._transport.post(body, timeout=timeout, on_send=on_send, on_head=on_head)
+            raw = await self._transport.post(body, timeout=timeout, watch=attempt)
         except CallError as error:
             age = self.config.signal_max_age_seconds
             return without_response(error, timeout=timeout, limit=limit, age=age, heard=attempt.heard)
         finally:
             call.api_seconds = self._clock() - started
-        outcome = read_reply(raw, self._reader)
-        attempt.usage = outcome.usage
-        attempt.refused = 400 <= raw.status < 500 and raw.status not in UNSURE_STATUSES
-        self._account(call, permit, outcome.usage, refused=400 <= raw.status < 500)
+        if len(raw.body) <= ONE_SLICE_BYTES:
+            outcome = read_reply(raw, self._reader)
+        else:
+            outcome = await read_long_reply(raw, self._reader)
+        self._account(call, attempt, raw.status, outcome.usage)
         return outcome
 
-    def _account(self, call: Call, permit: Permit, usage: Usage, *, refused: bool) -> None:
+    def _account(self, call: Call, attempt: Attempt, status: int, usage: Usage) -> None:
         """Tokens to the limiter, cost and tokens to the books. A request refused with 4xx took no tokens."""
+        refused = 400 <= status < 500
+        attempt.usage = usage
+        attempt.refused = refused and status not in UNSURE_STATUSES
         if usage.total_tokens is not None or refused:
-            self._limiter.settle(permit, usage.total_tokens or 0)
+            self._limiter.settle(attempt.permit, usage.total_tokens or 0)
         call.add_cost(usage.cost)
         self._books.attempt(usage)
 
     def _verdict(
         self, call: Call, entry: Entry, attempt: Attempt, outcome: Reply | Failed
     ) -> Completion | Next:
-        if isinstance(outcome, Failed):
-            return Next(_closed()) if self._closed else self._judge.failed(call, entry, attempt, outcome)
+        if isinstance(outcome, Reply):
+            return self._answered(call, entry, attempt, outcome)
+        return Next(_closed()) if self._closed else self._judge.failed(call, entry, attempt, outcome)
+
+    def _answered(self, call: Call, entry: Entry, attempt: Attempt, reply: Reply) -> Completion:
         self._judge.answered(call, entry, attempt)
-        self._books.complete(outcome, by_fallback=attempt.model != call.plan.model)
-        return call.completion(outcome, attempt, self._clock())
+        self._books.complete(reply, by_fallback=attempt.model != call.plan.model)
+        return call.completion(reply, attempt, self._clock())
 
     # Between attempts
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-from typing import Any, Protocol
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple, Protocol
+
+import orjson
 
 from llm_integration.errors import CallError
 from llm_integration.routing import CallPlan
 
 __all__ = [
     "Capabilities",
+    "Form",
     "Listings",
+    "choose_form",
     "choose_format",
     "refuses_format",
     "response_format",
@@ -62,6 +66,33 @@ def _takes(name: str, parameters: Collection[str] | None, setting: str) -> bool:
     if name == setting:  # asked for by name; a server ignores what it does not know
         return True
     return name == "text" or not {"response_format", "structured_outputs"}.isdisjoint(parameters)
+
+
+class Form(NamedTuple):
+    """A response format that was chosen, as the bytes of a request, and what it was chosen by."""
+
+    name: str
+    field: orjson.Fragment
+    listed: Capabilities | None
+    refused: int
+    schema: Mapping[str, Any] | None
+    schema_name: str
+
+    def still_fits(self, plan: CallPlan, listed: Capabilities | None, refused: Collection[str]) -> bool:
+        """Whether choosing again would give the same. The setting stays, refusals only become more."""
+        return (
+            self.schema is plan.response_schema
+            and self.listed is listed
+            and self.refused == len(refused)
+            and self.schema_name == plan.schema_name
+        )
+
+
+def choose_form(setting: str, plan: CallPlan, listed: Capabilities | None, refused: Collection[str]) -> Form:
+    """What ``choose_format`` chooses, ready to be sent."""
+    name = choose_format(setting, plan, listed, refused)
+    field = orjson.Fragment(orjson.dumps(response_format(name, plan)))
+    return Form(name, field, listed, len(refused), plan.response_schema, plan.schema_name)
 
 
 def response_format(name: str, plan: CallPlan) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from llm_integration.circuit_breaker import Change, CircuitBreaker, Entry
 from llm_integration.errors import CallError, CircuitOpenError, LineStoppedError, ModelUnavailableError
+from llm_integration.llm_processor.formats import Form
 
 __all__ = ["ModelBoard", "ModelState", "Seat"]
 
@@ -20,7 +21,10 @@ MOST_MODELS = 1_000
 
 @dataclass(slots=True, eq=False)
 class ModelState:
-    """One model, shared by every call. ``refused`` are the response formats it was seen to refuse."""
+    """One model, shared by every call.
+
+    ``refused`` are the response formats it was seen to refuse, ``form`` is what it was last asked for.
+    """
 
     model: str
     breaker: CircuitBreaker
@@ -28,6 +32,7 @@ class ModelState:
     failures: int = 0
     refused: set[str] = field(default_factory=set)
     held_until: float = 0.0
+    form: Form | None = None
 
     def ready_in(self, now: float) -> float:
         """Seconds until the model may be asked."""
@@ -37,15 +42,11 @@ class ModelState:
 
 @dataclass(slots=True, eq=False)
 class Seat:
-    """One request's place at a model; hand it back with ``succeeded``, ``failed``, ``stop`` or ``leave``."""
+    """One request's place at ``model``; hand it back by ``succeeded``, ``failed``, ``stop`` or ``leave``."""
 
     state: ModelState
     entry: Entry
-
-    @property
-    def model(self) -> str:
-        """The model that is asked."""
-        return self.state.model
+    model: str
 
     def leave(self) -> None:
         """The request ended without telling anything; after an outcome this changes nothing."""
@@ -90,7 +91,7 @@ class ModelBoard:
             if not state.held_until or state.held_until <= self._clock():
                 entry = state.breaker.enter()
                 if entry is not None:
-                    return Seat(state, entry)
+                    return Seat(state, entry, model)
         return None
 
     def first_ready(self, models: Iterable[str]) -> str | None:

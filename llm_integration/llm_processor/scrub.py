@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -17,10 +18,11 @@ MOST_NAME_CHARS = 200
 class Scrubber:
     """Knows the key, so that it can be taken out of whatever a server sends back."""
 
-    __slots__ = ("_secret",)
+    __slots__ = ("_key_length", "_secret")
 
     def __init__(self, secret: SecretStr | None) -> None:
         self._secret = secret
+        self._key_length = len(secret.get_secret_value()) if secret is not None else 0
 
     def __call__(self, text: object, limit: int = 300) -> str:
         """``text`` as at most ``limit`` characters of one plain line."""
@@ -36,10 +38,28 @@ class Scrubber:
         if not isinstance(value, str) or not value:
             return None
         if len(value) <= MOST_NAME_CHARS and value.isascii() and value.isprintable():
-            return self.without_key(value)  # the usual case, four times per reply
+            return self.without_key(value)
         return self(value, MOST_NAME_CHARS) or None
+
+    def names(self, values: list[Any]) -> list[str | None]:
+        """``name`` of each; at the price of one where all are as they should be, which is the usual case."""
+        try:
+            line = "".join(values)
+        except TypeError:
+            line = ""
+        if (
+            0 < len(line) <= MOST_NAME_CHARS
+            and line.isascii()
+            and line.isprintable()
+            and all(values)
+            and self.without_key(line) is line
+        ):
+            return values
+        return [self.name(value) for value in values]
 
     def without_key(self, text: str) -> str:
         """``text`` with the key itself taken out, wherever it stands; nothing else changes."""
-        key = self._secret.get_secret_value() if self._secret is not None else ""
+        if self._secret is None or len(text) < self._key_length:
+            return text  # most names are shorter than a key
+        key = self._secret.get_secret_value()
         return text.replace(key, HIDDEN) if key and key in text else text

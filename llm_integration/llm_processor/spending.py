@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from decimal import Decimal
 
 from llm_integration.errors import BudgetExceededError
+from llm_integration.llm_processor.bounds import Bounds
 from llm_integration.llm_processor.call import Attempt, Call
 from llm_integration.llm_processor.guard import Grant, SpendGuard, SpendRequest
 
@@ -19,6 +19,7 @@ class Spending:
 
     def __init__(self, guard: SpendGuard) -> None:
         self._guard = guard
+        self._bounds = Bounds()
 
     async def reserve(self, call: Call, model: str, *, timeout: float) -> Grant:
         """Leave to send the next request of ``call``, at its highest cost, within ``timeout`` seconds.
@@ -27,10 +28,13 @@ class Spending:
         """
         request = SpendRequest(model, call.prompt_tokens, call.max_tokens, call.symbols)
         try:
-            async with asyncio.timeout(timeout):
-                return await self._guard.reserve(request)
+            return await self._bounds.within(timeout, self._guard.reserve(request))
         except TimeoutError:
             raise BudgetExceededError(f"the budget gave no answer within {timeout:.3g} s") from None
+
+    def close(self) -> None:
+        """No further request comes."""
+        self._bounds.close()
 
     def settle(self, grant: Grant, attempt: Attempt) -> None:
         """What became of the request: never sent, refused unread (costs nothing), billed, or unknown."""

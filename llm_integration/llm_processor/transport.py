@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import zlib
-from collections.abc import Callable
+from typing import Protocol
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
@@ -19,10 +19,11 @@ from llm_integration.errors import (
     NoCompletionError,
     TransportError,
 )
+from llm_integration.llm_processor.bounds import Bounds
 from llm_integration.llm_processor.envelope import RawReply
 from llm_integration.llm_processor.scrub import Scrubber
 
-__all__ = ["MOST_REPLY_BYTES", "Transport"]
+__all__ = ["MOST_REPLY_BYTES", "Transport", "Watch"]
 
 MOST_REPLY_BYTES = 1_048_576
 """A longer reply is cut off and counts as none; the longest completion (65,536 tokens) is a quarter of it."""
@@ -30,22 +31,40 @@ MOST_ERROR_BYTES = 65_536
 TITLE = "Tradent LLM sidecar"
 CLOSE_SECONDS = 0.5
 NO_TIMEOUTS = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
-"""``asyncio.timeout`` bounds the whole attempt; aiohttp's own timers would be restarted by every pad."""
+"""Bounds of our own end the whole attempt; aiohttp's timers would be restarted by every pad."""
+HEADERS = {
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",
+    "Content-Type": "application/json",
+    "X-Title": TITLE,
+}
+UNPACKED_AT_A_TIME = 65_536
+"""Bytes that are decompressed before the event loop gets its turn."""
+
+
+class Watch(Protocol):
+    """Somebody who wants to know how far a request got."""
+
+    heard: bool
+    """The head of a response has come."""
+
+    def on_send(self) -> None:
+        """The request leaves now."""
 
 
 class _Body(aiohttp.BytesPayload):
     """A request body that tells when it is being written: only then has the request been sent."""
 
-    def __init__(self, value: bytes, on_send: Callable[[], None]) -> None:
+    def __init__(self, value: bytes, watch: Watch) -> None:
         super().__init__(value, content_type="application/json")
-        self._on_send = on_send
+        self._watch = watch
 
     async def write(self, writer: AbstractStreamWriter) -> None:
-        self._on_send()
+        self._watch.on_send()
         await super().write(writer)
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
-        self._on_send()
+        self._watch.on_send()
         await super().write_with_length(writer, content_length)
 
 
@@ -67,18 +86,15 @@ class Transport:
         self._own = session is None
         self._closed = False
         self._scrub = Scrubber(key)
+        self._bounds = Bounds()
 
-    async def post(
-        self, body: bytes, *, timeout: float, on_send: Callable[[], None], on_head: Callable[[], None]
-    ) -> RawReply:
+    async def post(self, body: bytes, *, timeout: float, watch: Watch) -> RawReply:
         """The server's response, complete within ``timeout`` seconds and MOST_REPLY_BYTES.
 
         Raises TransportError, CallTimeoutError or NoCompletionError (too long or undecodable).
-        ``on_send`` is called when the request leaves, ``on_head`` when the head of a response has come.
         """
         try:
-            async with asyncio.timeout(timeout):
-                return await self._exchange(body, on_send, on_head)
+            return await self._bounds.within(timeout, self._exchange(body, watch))
         except CallError as error:
             fault = error
         except TimeoutError:
@@ -97,41 +113,44 @@ class Transport:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_SECONDS):
                     await session.close()
+        self._bounds.close()
 
-    async def _exchange(
-        self, body: bytes, on_send: Callable[[], None], on_head: Callable[[], None]
-    ) -> RawReply:
-        if self._closed or (self._session is not None and self._session.closed):
-            raise TransportError("the session is closed")
-        async with self._opened().post(
+    async def _exchange(self, body: bytes, watch: Watch) -> RawReply:
+        response = await self._opened().post(
             self._url,
-            data=_Body(body, on_send),
-            headers=self._headers(),
+            data=_Body(body, watch),
+            headers=self._authorization() if self._own else HEADERS | self._authorization(),
             allow_redirects=False,
             auto_decompress=False,
             timeout=NO_TIMEOUTS,
-        ) as response:
-            on_head()
+        )
+        try:
+            watch.heard = True
             data = await _read(response)
-            return RawReply(response.status, response.headers, _unpacked(data, response))
+            headers = response.headers
+            encoding = headers.get("Content-Encoding")
+            if encoding is not None:
+                data = await _unpacked(data, encoding, response.status)
+            return RawReply(response.status, headers, data)
+        except BaseException:
+            response.close()  # a response that was read to its end has given its connection back itself
+            raise
 
     def _opened(self) -> aiohttp.ClientSession:
+        """The session; ours has its usual headers as its own, which costs less than handing them over."""
+        if self._closed or (self._session is not None and self._session.closed):
+            raise TransportError("the session is closed")
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._connections, ttl_dns_cache=300),
                 cookie_jar=aiohttp.DummyCookieJar(),
+                headers=HEADERS,
             )
         return self._session
 
-    def _headers(self) -> dict[str, str]:
-        headers = {
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",
-            "X-Title": TITLE,
-        }
-        if self._key is not None:
-            headers["Authorization"] = f"Bearer {self._key.get_secret_value()}"
-        return headers
+    def _authorization(self) -> dict[str, str]:
+        """The key goes along with each request, and nowhere else."""
+        return {} if self._key is None else {"Authorization": f"Bearer {self._key.get_secret_value()}"}
 
     def _describe(self, error: Exception) -> str:
         if isinstance(error, aiohttp.InvalidURL):
@@ -144,9 +163,13 @@ class Transport:
 async def _read(response: aiohttp.ClientResponse) -> bytes:
     """The body as it came over the wire; of an error page the beginning is enough."""
     limit = MOST_REPLY_BYTES if response.status == 200 else MOST_ERROR_BYTES
+    content = response.content
+    chunk = await content.readany()
+    if content.at_eof() and len(chunk) <= limit and content.exception() is None:
+        return chunk  # the usual case: the whole body came at once
     chunks: list[bytes] = []
     size = 0
-    while chunk := await response.content.readany():
+    while chunk:
         size += len(chunk)
         chunks.append(chunk)
         if size > limit:
@@ -154,24 +177,34 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
             if response.status == 200:
                 raise _too_long()
             break
+        chunk = await content.readany()
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def _unpacked(data: bytes, response: aiohttp.ClientResponse) -> bytes:
+async def _unpacked(data: bytes, encoding: str, status: int) -> bytes:
     """The decompressed body. We ask for none, but a proxy may insist; a bomb stops at the same limit."""
-    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    encoding = encoding.strip().lower()
     if not data or encoding in ("", "identity"):
         return data
     if encoding not in ("gzip", "x-gzip", "deflate"):
-        raise NoCompletionError("the reply is compressed in a way nobody asked for", status=response.status)
+        raise NoCompletionError("the reply is compressed in a way nobody asked for", status=status)
     unpacker = zlib.decompressobj(wbits=47)  # gzip or zlib, whichever it is
+    plain: list[bytes] = []
+    room = MOST_REPLY_BYTES
     try:
-        plain = unpacker.decompress(data, MOST_REPLY_BYTES)
+        while room:
+            most = min(room, UNPACKED_AT_A_TIME)
+            plain.append(unpacker.decompress(data, most))
+            data = unpacker.unconsumed_tail
+            if len(plain[-1]) < most:
+                break
+            room -= most
+            await asyncio.sleep(0)  # each piece is a slice of its own
     except zlib.error:
-        raise NoCompletionError("the reply is compressed and damaged", status=response.status) from None
-    if unpacker.unconsumed_tail and response.status == 200:
+        raise NoCompletionError("the reply is compressed and damaged", status=status) from None
+    if data and status == 200:
         raise _too_long()
-    return plain
+    return b"".join(plain)
 
 
 def _too_long() -> NoCompletionError:

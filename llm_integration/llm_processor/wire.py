@@ -1,12 +1,15 @@
-"""What goes over the wire: the request's body, and the reading of whatever comes back. Pure."""
+"""What goes over the wire: the request's body, and the reading of whatever comes back."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -22,12 +25,14 @@ from llm_integration.llm_processor.failures import Reader
 from llm_integration.tokens import estimated_tokens
 
 __all__ = [
+    "ONE_SLICE_BYTES",
     "Completion",
     "Failed",
     "Reply",
     "Usage",
     "estimate_tokens",
     "prompt_tokens",
+    "read_long_reply",
     "read_reply",
     "request_body",
 ]
@@ -45,10 +50,13 @@ PLAIN_BYTES = 98_304
 MOST_STRUCTURE = 50_000
 """A body longer than PLAIN_BYTES with more commas and brackets than this would hold up the event loop
 for milliseconds while it is read; no chat completion looks like that."""
+ONE_SLICE_BYTES = 16_384
+"""A longer body is read in several turns of the event loop."""
+UNREADABLE = object()
+_LONE_SURROGATE = re.compile("[\\ud800-\\udbff](?![\\udc00-\\udfff])|(?<![\\ud800-\\udbff])[\\udc00-\\udfff]")
 
 
-@dataclass(frozen=True, slots=True)
-class Completion:
+class Completion(NamedTuple):  # a frozen dataclass of as many fields costs ten times as much to make
     """One answered call.
 
     ``cost_usd`` sums what all attempts of this call reported; None when the answering attempt reported
@@ -75,8 +83,7 @@ class Completion:
     response_format: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """What an attempt took, as far as the server says. Cost in USD; None is unknown, never zero."""
 
     prompt_tokens: int | None = None
@@ -85,8 +92,10 @@ class Usage:
     cost: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+UNKNOWN = Usage()
+
+
+class Reply(NamedTuple):
     """A usable completion."""
 
     text: str
@@ -106,14 +115,19 @@ class Failed:
     """
 
     error: CallError
-    usage: Usage = Usage()
+    usage: Usage = UNKNOWN
     of_model: bool = False
     silent: bool = False
 
 
+@lru_cache(maxsize=32)
+def _system_tokens(system: str) -> int:
+    return estimated_tokens(system)  # the same few texts again and again
+
+
 def prompt_tokens(prompt: str, system: str | None) -> int:
     """The tokens of a prompt, at most, which both the rate limit and the budget put aside."""
-    return estimated_tokens(prompt) + estimated_tokens(system or "") + MESSAGE_TOKENS
+    return estimated_tokens(prompt) + _system_tokens(system or "") + MESSAGE_TOKENS
 
 
 def estimate_tokens(prompt: str, system: str | None, max_tokens: int) -> int:
@@ -128,12 +142,13 @@ def request_body(
     model: str,
     max_tokens: int,
     temperature: float,
-    response_format: Mapping[str, Any],
+    response_format: Mapping[str, Any] | orjson.Fragment,
     reasoning_effort: str | None,
 ) -> bytes:
     """The JSON of one chat completion request, not streamed."""
-    messages = [{"role": "system", "content": system}] if system else []
-    messages.append({"role": "user", "content": prompt})
+    messages = [{"role": "user", "content": prompt}]
+    if system:
+        messages.insert(0, {"role": "system", "content": system})
     body: dict[str, Any] = {
         "model": model,
         "messages": messages,
@@ -158,7 +173,20 @@ def read_reply(raw: RawReply, reader: Reader) -> Reply | Failed:
     OpenRouter commits HTTP 200 early and pads the body while it waits, so a 200 says nothing yet: the
     error may be in the body, in the choice, or the completion may be missing or empty.
     """
-    body = _decode(raw.body)
+    return _classify(raw, _decode(raw.body), reader)
+
+
+async def read_long_reply(raw: RawReply, reader: Reader) -> Reply | Failed:
+    """The same in several turns of the event loop: decoding and judging each take most of a millisecond."""
+    body = _decode_quickly(raw.body)
+    await asyncio.sleep(0)
+    if body is UNREADABLE:
+        body = _decode_tolerantly(raw.body)
+        await asyncio.sleep(0)
+    return _classify(raw, body, reader)
+
+
+def _classify(raw: RawReply, body: object, reader: Reader) -> Reply | Failed:
     if not 200 <= raw.status < 300:
         return _failed(raw, body, _usage(body), reader)
     if not isinstance(body, dict):
@@ -187,18 +215,14 @@ def _read_choice(
 ) -> Reply | Failed:
     message = choice.get("message")
     message = message if isinstance(message, dict) else {}
-    finish = reader.scrub.name(choice.get("finish_reason"))
+    generation = body.get("id") or raw.headers.get("X-Generation-Id")
+    finish, model, provider, generation = reader.scrub.names(
+        [choice.get("finish_reason"), body.get("model"), body.get("provider"), generation]
+    )
     text = reader.scrub.without_key(_text(message.get("content")))
     if error := _objection(finish, text, message, choice, reader):
         return Failed(error, usage, of_model=error.retryable)
-    return Reply(
-        text=text,
-        finish_reason=finish,
-        model=reader.scrub.name(body.get("model")),
-        provider=reader.scrub.name(body.get("provider")),
-        generation_id=reader.scrub.name(body.get("id") or raw.headers.get("X-Generation-Id")),
-        usage=usage,
-    )
+    return Reply(text, finish, model, provider, generation, usage)
 
 
 def _objection(
@@ -213,9 +237,9 @@ def _objection(
             f"the provider's filter stopped the reply ({native or finish})", status=200
         )
     refusal = message.get("refusal")
-    if isinstance(refusal, str) and refusal.strip():
+    if isinstance(refusal, str) and refusal and not refusal.isspace():
         return ContentFilteredError("the model refused to answer this prompt", status=200)
-    if text.strip():
+    if text and not text.isspace():
         return None
     if finish == "length":
         return TruncatedError(
@@ -229,58 +253,76 @@ def _objection(
 def _text(content: object) -> str:
     """The text of ``message.content``: a string, or a list of parts."""
     if isinstance(content, str):
-        return _printable(content)
+        return content if content.isascii() else _printable(content)
     if not isinstance(content, list):
         return ""
     parts = [part.get("text") if isinstance(part, dict) else part for part in content]
-    return _printable("".join(part for part in parts if isinstance(part, str)))
+    text = "".join(part for part in parts if isinstance(part, str))
+    return text if text.isascii() else _printable(text)
 
 
 def _printable(text: str) -> str:
-    """Lone surrogates become U+FFFD: no file, table or socket takes them."""
-    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    """Lone surrogates become U+FFFD, which files, tables and sockets take; pairs what they stand for."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        paired = _LONE_SURROGATE.sub("\ufffd", text)  # much quicker than a codec's handling of errors
+        return paired.encode("utf-16", "surrogatepass").decode("utf-16")
+    return text
 
 
 def _usage(body: object) -> Usage:
     usage = body.get("usage") if isinstance(body, dict) else None
     if not isinstance(usage, dict):
-        return Usage()
+        return UNKNOWN
     prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
     total = _count(usage.get("total_tokens"))
     if total is None and prompt is not None and completion is not None:
         total = prompt + completion
-    return Usage(prompt, completion, total, _cost(usage))
-
-
-def _cost(usage: dict[str, Any]) -> Decimal | None:
-    """USD; with a key of one's own at the provider, what the provider takes is reported apart and added."""
     cost = _money(usage.get("cost"))
+    if cost is not None and usage.get("is_byok") is True:
+        cost = _with_provider(cost, usage)
+    return Usage(prompt, completion, total, cost)
+
+
+def _with_provider(cost: Decimal, usage: dict[str, Any]) -> Decimal:
+    """With a key of one's own at the provider, what the provider takes is reported apart and added."""
     details = usage.get("cost_details")
-    if cost is not None and usage.get("is_byok") is True and isinstance(details, dict):
+    if isinstance(details, dict):
         cost += _money(details.get("upstream_inference_cost")) or 0
     return cost
 
 
 def _money(value: object) -> Decimal | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if type(value) is not float and type(value) is not int:  # a bool is neither
         return None
-    return Decimal(repr(value)) if 0 <= value <= MOST_COST else None  # NaN is in no range
+    return Decimal(repr(value)) if 0 <= value <= MOST_COST else None  # and NaN is not between
 
 
 def _count(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if type(value) is not int and type(value) is not float:
         return None
     return int(value) if 0 <= value <= MOST_TOKENS else None
 
 
 def _decode(body: bytes) -> object:
     """The JSON value in ``body``; None if there is none."""
+    value = _decode_quickly(body)
+    return _decode_tolerantly(body) if value is UNREADABLE else value
+
+
+def _decode_quickly(body: bytes) -> object:
+    """The JSON value in ``body``; UNREADABLE if it is not quite JSON."""
     if len(body) > PLAIN_BYTES and sum(map(body.count, (b",", b"[", b"{"))) > MOST_STRUCTURE:
         return None
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
-        pass
+        return UNREADABLE
+
+
+def _decode_tolerantly(body: bytes) -> object:
+    """The value in what is not quite JSON; None if there is none."""
     if len(body) > SLOW_JSON_BYTES:
         return None
     try:  # NaN as a price, a lone surrogate in the text, a stray byte: no reason to lose a paid reply

@@ -535,6 +535,26 @@ async def test_the_last_error_of_several_is_the_one_raised(
     assert failure.value.attempts == 2
 
 
+async def test_a_request_is_judged_by_the_bound_it_was_sent_under(bench: Bench) -> None:
+    """A longer bound that is set while it waits does not turn its timeout into a deadline of its signal."""
+    bench.simulator.script("hang")
+    processor = bench.processor(max_retries=0, request_timeout_seconds=0.2)
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        call = group.create_task(judged(processor))
+        while not sent(bench):  # noqa: ASYNC110  a counter has no event
+            await asyncio.sleep(0)
+        processor.config.request_timeout_seconds = 10.0
+    assert isinstance(call.result(), CallTimeoutError)
+
+
+async def judged(processor: LLMProcessor) -> CallError | None:
+    try:
+        await processor.complete("x")
+    except CallError as error:
+        return error
+    return None
+
+
 async def test_a_refused_connection_is_retried_and_costs_no_permit(unused_tcp_port: int) -> None:
     """Nothing was sent, so nothing of the minute is used up."""
     pauses = Time()

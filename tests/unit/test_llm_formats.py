@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 import pytest
 
 from llm_integration.errors import ModelUnavailableError, RequestRejectedError
-from llm_integration.llm_processor.formats import choose_format, refuses_format, response_format
+from llm_integration.llm_processor.formats import choose_form, choose_format, refuses_format, response_format
 from llm_integration.reply_schema import BATCH_SCHEMA, SINGLE_SCHEMA
 from llm_integration.routing import CallPlan
 
@@ -128,3 +129,37 @@ def test_a_missing_model_is_not_a_refused_format() -> None:
     """Its own words decide."""
     error = ModelUnavailableError("No endpoints found for a/b.", status=404)
     assert not refuses_format("json_schema", error)
+
+
+# Chosen once, as long as nothing changes
+
+
+@pytest.mark.parametrize("setting", ["auto", "json_schema", "json_object", "text"])
+@pytest.mark.parametrize("plan", [PLAN, PLAIN, PLAN.for_batch(99)])
+@pytest.mark.parametrize("listed", [None, ALL, OBJECT, NOTHING, UNSAID])
+@pytest.mark.parametrize("refused", [set[str](), {"json_schema"}])
+def test_a_kept_form_is_what_choosing_again_gives(
+    setting: str, plan: CallPlan, listed: Listed | None, refused: set[str]
+) -> None:
+    """Whatever else was asked for before, a form that still fits has the name and the bytes of a new one."""
+    fresh = choose_form(setting, plan, listed, refused)
+    assert fresh.name == choose_format(setting, plan, listed, refused)
+    assert orjson.loads(orjson.dumps(fresh.field)) == response_format(fresh.name, plan)
+    for other in (PLAN, PLAIN, PLAN.for_batch(5)):
+        for known in (None, ALL, OBJECT):
+            for no in (set[str](), {"json_schema"}, {"json_schema", "json_object"}):
+                kept = choose_form(setting, other, known, no)
+                if kept.still_fits(plan, listed, refused):
+                    assert kept.name == fresh.name
+                    assert orjson.dumps(kept.field) == orjson.dumps(fresh.field)
+
+
+def test_a_form_fits_until_plan_listing_or_refusals_change() -> None:
+    """Each of them alone makes the choice new."""
+    form = choose_form("auto", PLAN, ALL, set())
+    assert form.still_fits(PLAN, ALL, set())
+    assert form.still_fits(CallPlan("c/d", response_schema=SINGLE_SCHEMA), ALL, set())
+    assert not form.still_fits(PLAIN, ALL, set())
+    assert not form.still_fits(PLAN, OBJECT, set())
+    assert not form.still_fits(PLAN, ALL, {"json_schema"})
+    assert not form.still_fits(PLAN.for_batch(9), ALL, set())

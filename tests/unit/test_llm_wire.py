@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from decimal import Decimal
@@ -37,6 +38,7 @@ from llm_integration.llm_processor.wire import (
     Usage,
     estimate_tokens,
     prompt_tokens,
+    read_long_reply,
     read_reply,
     request_body,
 )
@@ -655,3 +657,73 @@ def test_a_200_without_a_completion_is_the_models_fault(body: Any, of_model: boo
     outcome = read_reply(raw(body, 200), READER)
     assert isinstance(outcome, Failed)
     assert outcome.of_model is of_model
+
+
+# The quick ways are the slow ones
+
+
+NAMES = st.one_of(
+    st.none(),
+    st.integers(),
+    st.sampled_from(["", "stop", "Google AI Studio", KEY, KEY[:9], KEY[9:], "a" * 199, "a\nb", "\u202ename"]),
+    st.text(max_size=30),
+)
+
+
+@given(st.lists(NAMES, min_size=4, max_size=4))
+def test_names_read_together_are_the_names_read_one_by_one(values: list[object]) -> None:
+    """Also where one is missing, blank, long, unprintable or holds the key, or two make the key together."""
+    assert READER.scrub.names(values) == [READER.scrub.name(value) for value in values]
+
+
+@given(
+    st.text(alphabet="a\ud800\udbff\udc00\udfff\ud83d\ude00\u00e9\u65e5\U0001f600\ufffd\ufeff", max_size=12)
+)
+def test_surrogates_end_as_the_codec_would_end_them(text: str) -> None:
+    """Pairs become their character and each lone one U+FFFD."""
+    slow = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    assert reply(answer(["x", text])).text == "x" + slow
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.dumps(answer("fine" * 9000)).encode(),
+        b" " * 20_000 + json.dumps(answer()).encode(),
+        json.dumps(answer("\ud800" * 9000)).encode(),
+        json.dumps(answer("fine" * 9000, usage={"cost": float("nan")})).encode(),
+        b"\xff" * 20_000,
+        b" " * 70_000,
+        b"null" + b" " * 20_000,
+        b"[" * 60_000,
+        b"[1," * 40_000,
+        json.dumps(envelope(429, "slow down" * 4000)).encode(),
+    ],
+    ids=["text", "padded", "surrogates", "nan", "bytes", "padding", "null", "deep", "structure", "error"],
+)
+async def test_a_long_reply_is_read_like_a_short_one(body: bytes) -> None:
+    """Reading in several turns of the loop ends as reading at once does."""
+    at_once, in_turns = read_reply(raw(body), READER), await read_long_reply(raw(body), READER)
+    assert type(at_once) is type(in_turns)
+    if isinstance(at_once, Failed) and isinstance(in_turns, Failed):
+        assert repr(at_once.error) == repr(in_turns.error)
+        assert (at_once.usage, at_once.of_model) == (in_turns.usage, in_turns.of_model)
+    else:
+        assert at_once == in_turns
+
+
+async def test_a_long_reply_is_read_in_turns() -> None:
+    """Others have their turn between decoding and judging."""
+    long = raw(answer("fine" * 9000))
+    reading = asyncio.create_task(read_long_reply(long, READER))
+    await asyncio.sleep(0)
+    assert not reading.done()
+    assert isinstance(await reading, Reply)
+
+
+def test_a_cost_too_large_for_any_number_is_unknown() -> None:
+    """A count or a price of hundreds of digits is no price, and no reason to lose the reply."""
+    body = json.dumps(answer("\ud800", usage={"cost": 0, "prompt_tokens": 0})).replace(
+        ": 0", ": 1" + "0" * 400
+    )
+    assert reply(body.encode()).usage == Usage()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -371,3 +371,56 @@ def test_requests_about_to_be_sent_are_looked_at_again_soon() -> None:
     free, wait = core.room()
     assert free == 0
     assert 0 < wait <= 0.1
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("ask"), st.integers(-5, 100)),
+            st.tuples(st.just("wait"), st.integers(1, 50)),
+            st.tuples(st.sampled_from(["send", "settle", "release", "freeze"]), st.integers(0, 40)),
+        ),
+        max_size=40,
+    )
+)
+def test_a_permit_taken_at_once_is_the_one_that_waiting_would_have_given(
+    steps: list[tuple[str, int]],
+) -> None:
+    """``take`` gives one exactly when ``join`` and ``grant`` do, and everything after it is the same."""
+    clock = FakeClock()
+    short, long = limiter(clock, requests=4), limiter(clock, requests=4)
+    pairs: list[tuple[Permit, Permit]] = []
+    for what, number in steps:
+        if what == "ask":
+            joined = long.join(number)
+            long.grant()
+            taken = short.take(number)
+            assert (taken is not None) == joined.granted
+            if taken is not None:
+                pairs.append((taken, joined))
+            else:
+                long.release(joined)
+        elif what == "wait":
+            clock.now += number
+        elif what == "freeze":
+            short.freeze(clock.now + number)
+            long.freeze(clock.now + number)
+        elif pairs:
+            for core, permit in zip((short, long), pairs[number % len(pairs)], strict=True):
+                if what == "send":
+                    core.sent(permit)
+                elif what == "settle":
+                    core.settle(permit, number)
+                else:
+                    core.release(permit)
+        assert short.usage() == long.usage()
+        assert short.room() == long.room()
+
+
+def test_nobody_takes_a_permit_past_those_who_wait() -> None:
+    """A small request gets no permit at once while a large one waits for room."""
+    core = limiter(FakeClock(), requests=5)
+    send(core, 60)
+    core.join(50)
+    assert core.grant() == []
+    assert core.take(1) is None
