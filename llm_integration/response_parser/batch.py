@@ -27,6 +27,7 @@ from llm_integration.response_parser.model import (
     Budget,
     OutOfWork,
     ParsedResponse,
+    Steps,
     as_response,
     show,
 )
@@ -71,7 +72,7 @@ def steps_for(count: int) -> int:
     return MAX_STEPS + _STEPS_EACH * min(count, _MAX_COUNTED)
 
 
-def read_batch(text: str | None, expected: Sequence[Expected], budget: Budget) -> BatchReading:
+def read_batch(text: str | None, expected: Sequence[Expected], budget: Budget) -> Steps[BatchReading]:
     """What ``text`` says of each of ``expected``. Never raises, whatever the text."""
     verdict = _Verdict(Roster(expected))
     if not isinstance(text, str) or not text.strip(BLANK):
@@ -80,24 +81,27 @@ def read_batch(text: str | None, expected: Sequence[Expected], budget: Budget) -
     if len(text) > _MAX_CHARS:
         verdict.warnings.append(f"the reply was too long and was cut after {_MAX_CHARS} characters")
     try:
-        entries = _entries(text[:_MAX_CHARS].strip(BLANK), verdict, budget)
+        entries = yield from _entries(text[:_MAX_CHARS].strip(BLANK), verdict, budget)
     except OutOfWork:
         verdict.warnings.append("the reply is too tangled to be read")
         return verdict.reading()
+    yield
     verdict.weigh(entries)
     return verdict.reading()
 
 
-def _entries(body: str, verdict: _Verdict, budget: Budget) -> list[Entry]:
+def _entries(body: str, verdict: _Verdict, budget: Budget) -> Steps[list[Entry]]:
     factor = 1 + min(len(verdict.roster.expected), _MAX_COUNTED) // 12
     walk = Walk(verdict.roster, budget)
     value = _whole(body, factor)
+    yield
     if value is not BAD:
         walk.visit(value, ParseMethod.JSON)
         return walk.entries
     walk.text, unclosed, doubtful = without_thoughts(body, budget)
     if unclosed:
         verdict.warnings.append("the reply never leaves its draft")
+    yield
     objects, reached = scan(walk.text, budget, Decoder(walk.text, factor))
     if reached < len(walk.text):
         raise OutOfWork
@@ -105,6 +109,7 @@ def _entries(body: str, verdict: _Verdict, budget: Budget) -> list[Entry]:
     walk.in_prose = has_words("\n".join(between))
     if not all(found.strict for found in objects):
         walk.style = quoting(walk.text)
+    yield
     _visit_all(objects, between, walk, broken=doubtful)
     return walk.entries
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from llm_integration.domain import ParseMethod
 from llm_integration.response_parser.fields import as_rating, read_value
-from llm_integration.response_parser.model import Budget, OutOfWork, Reading
+from llm_integration.response_parser.model import Budget, OutOfWork, Reading, Steps
 from llm_integration.response_parser.scanner import Found, scan
 from llm_integration.response_parser.strict import BAD, decode
 
@@ -79,14 +79,16 @@ class Search:
     debris: bool
 
 
-def search(text: str, budget: Budget) -> Search:
+def search(text: str, budget: Budget) -> Steps[Search]:
     """Find the answer among the objects in ``text``."""
     scanning = Budget(max(budget.left - _RESERVE, 0))
     objects, reached = scan(text, scanning)
     budget.spend(scanning.spent)
+    yield
     candidates: list[_Candidate] = []
     prose = "\n".join(gaps(text, [(found.start, found.end) for found in objects]))
     debris = has_lost_keys(prose)
+    yield
     try:
         for found, floor in zip(objects, [0, *(item.end for item in objects)], strict=False):
             budget.spend(_COST)

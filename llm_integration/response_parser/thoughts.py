@@ -18,6 +18,8 @@ _TAG: Final = re.compile(
 _ANSWER_FIRST: Final = re.compile(r"(?:(?:```|~~~)\w{0,12}\s{0,8})?[{\[]")
 _MAX_BRACKETS: Final = 2_000
 _ATTEMPT_COST: Final = 5
+_LOOK_COST: Final = 2
+_SHORTEST_KEY: Final = len('rating":')
 
 
 def without_thoughts(text: str, budget: Budget) -> tuple[str, bool, bool]:
@@ -59,12 +61,19 @@ def without_thoughts(text: str, budget: Budget) -> tuple[str, bool, bool]:
         elif braces > 0:
             continue
         else:
-            doubtful = doubtful or has_lost_keys("".join([*kept, text[position : tag.start()]]))
+            doubtful = doubtful or _has_keys("".join([*kept, text[position : tag.start()]]), budget)
             kept.clear()
         position, braces = tag.end(), 0
     if depth == 0:
         kept.append(text[position:])
     return "\n".join(kept), depth > 0, doubtful
+
+
+def _has_keys(taken: str, budget: Budget) -> bool:
+    if len(taken) < _SHORTEST_KEY:
+        return False
+    budget.spend(_LOOK_COST)
+    return has_lost_keys(taken)
 
 
 def _end_of_plain(decoder: Decoder, floor: int, tag: int, budget: Budget) -> int:

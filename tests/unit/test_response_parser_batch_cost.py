@@ -14,7 +14,7 @@ import pytest
 from llm_integration.batch_labels import batch_labels
 from llm_integration.response_parser import Expected, LLMResponseParser
 from llm_integration.response_parser.batch import read_batch, steps_for
-from llm_integration.response_parser.model import Budget
+from llm_integration.response_parser.model import Budget, at_once
 from tests.unit.test_response_parser_cost import UNITS, fill, loop, seconds
 
 PARSER = LLMResponseParser()
@@ -145,7 +145,7 @@ def test_usual_replies_stay_far_from_the_bound(count: int, cut: int) -> None:
     """A reply of usual size, whole or cut, is read to its end with budget to spare, up to 50 signals."""
     text = reply(count, 600)
     budget = Budget(steps_for(count))
-    reading = read_batch(f"Here:\n{text[: len(text) - cut]}", EXPECTED[:count], budget)
+    reading = at_once(read_batch(f"Here:\n{text[: len(text) - cut]}", EXPECTED[:count], budget))
     assert len(reading.missing) == (1 if cut == 40 else 0)
     assert budget.spent < 0.7 * steps_for(count)
 
