@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from llm_integration.response_parser import LLMResponseParser, ParsedResponse
 from llm_integration.worker.turnstile import Turnstile
 
 COST = 0.001
@@ -81,6 +82,29 @@ async def test_a_cancelled_lane_deals_with_the_reply_in_its_hand_first() -> None
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(task, 5)
     assert recorded == ["reply"]
+
+
+async def test_a_long_reply_is_read_to_its_end_though_its_lane_is_cancelled() -> None:
+    """Cancelled between two pieces of it, however often, the lane records it before it ends."""
+    turnstile, parser = Turnstile(share=0.0), LLMResponseParser()
+    text = '{"a": ' * 10_000 + 'Rating: 4/5, with words around {"rating": 4,}'
+    recorded: list[ParsedResponse] = []
+
+    async def lane() -> None:
+        recorded.append(await parser.parse_in_turns(text, turnstile.turn_with_reply))
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(lane())
+    await asyncio.sleep(0)
+    cancelled = 0
+    while not task.done():
+        if not recorded:
+            task.cancel()
+            cancelled += 1
+        await asyncio.sleep(0)
+    assert cancelled > 1
+    assert task.cancelled()
+    assert recorded == [parser.parse(text)]
 
 
 async def test_a_cancelled_lane_without_a_reply_ends_at_once() -> None:
