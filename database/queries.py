@@ -97,22 +97,30 @@ RETURNING t.task_id, t.signal_id, t.claim_id::text, t.attempts,
           extract(epoch FROM clock_timestamp() - t.created_at)::float8 AS age_seconds
 """  # noqa: S608  fragments of this module
 
-# SKIP LOCKED: a task that another worker is claiming at this moment is passed over, not waited for.
 # The worker's own reservations and claims are left alone for a moment: the host is just handing the signal
 # over in memory, or it came after this statement was made. A claim on top of another voids that one, and if
 # the reply to this statement is lost, the worker finishes the task by a claim that is good no more.
-# $5 keeps a simulated model away from the tasks of real sessions, and the other way round.
+# $2 keeps a simulated model away from the tasks of real sessions, and the other way round.
+_WAITING = f"""t.status IN {OPEN}
+      AND NOT {_live_elsewhere("ARRAY[$1::text]")}
+      AND (t.claimed_by = $1::text AND t.claimed_at > clock_timestamp() - interval '2 seconds') IS NOT TRUE
+      AND ($2::boolean IS NULL OR $2::boolean = EXISTS (
+            SELECT FROM trading_signals s JOIN trading_sessions x ON x.session_id = s.session_id
+            WHERE s.signal_id = t.signal_id AND x.mode LIKE 'simulated%'))"""
+
+# Page by page, as a worker with a backlog knows most of them: its own reservations.
+WAITING_TASKS = f"""
+SELECT t.task_id, t.signal_id FROM llm_enhancement_tasks t
+WHERE {_WAITING} AND t.task_id > $3::bigint
+ORDER BY t.task_id LIMIT $4::bigint
+"""  # noqa: S608  fragments of this module
+
+# SKIP LOCKED: a task that another worker is claiming at this moment is passed over, not waited for.
 CLAIM_WAITING = f"""
 WITH picked AS MATERIALIZED (
     SELECT t.task_id FROM llm_enhancement_tasks t
-    WHERE t.status IN {OPEN}
-      AND NOT {_live_elsewhere("ARRAY[$1::text]")}
-      AND (t.claimed_by = $1::text AND t.claimed_at > clock_timestamp() - interval '2 seconds') IS NOT TRUE
-      AND t.signal_id <> ALL ($4::text[])
-      AND ($5::boolean IS NULL OR $5::boolean = EXISTS (
-            SELECT FROM trading_signals s JOIN trading_sessions x ON x.session_id = s.session_id
-            WHERE s.signal_id = t.signal_id AND x.mode LIKE 'simulated%'))
-    ORDER BY t.task_id LIMIT $2::bigint
+    WHERE {_WAITING} AND t.task_id = ANY ($4::bigint[])
+    ORDER BY t.task_id LIMIT $5::bigint
     FOR UPDATE OF t SKIP LOCKED
 ), claimed AS (
     UPDATE llm_enhancement_tasks t

@@ -79,6 +79,11 @@ def clean_key(key: str) -> str:
     return f"{text[:80]}~{digest[:32]}"
 
 
+def may_be_digest(key: str) -> bool:
+    """Whether ``clean_key`` may have made this key of another one."""
+    return key[-33:-32] == "~"
+
+
 def json_text(value: object) -> str:
     """``value`` as JSON for a JSONB column; NaN and infinities become null, unknown objects their text."""
     return json_bytes(value).decode()

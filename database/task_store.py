@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 from uuid import UUID
@@ -15,7 +15,7 @@ from database.errors import BadRowError, DatabaseError, UnknownSignalError, Unkn
 from database.opinion_rows import opinion_rows
 from database.outcome_rows import analysis_from_mapping, outcome_row
 from database.rows import Row, signal_from_row, signal_row
-from database.storable import clean_key, clean_text, json_rows, one_array
+from database.storable import clean_key, clean_text, json_rows, may_be_digest, one_array
 from llm_integration.domain import Claim, LLMAnalysis, Signal, TaskStatus
 
 __all__ = ["TaskStore"]
@@ -29,6 +29,8 @@ LARGEST_TEXT = 100_000
 """Rows, and characters of prompts and replies, per statement: more would hold up the host's loop."""
 AT_ONCE = 8
 """Rows that are made ready before the host's loop gets its turn."""
+PAGE = 250
+"""Waiting tasks that are looked through before the host's loop gets its turn."""
 CHARS_OF_A_BAR = 80
 
 Outcome = tuple[LLMAnalysis, Claim | None]
@@ -177,20 +179,30 @@ class TaskStore:
         return rows
 
     async def claim_waiting(
-        self, *, worker_id: str, limit: int, lease_seconds: float, exclude: Sequence[str] = ()
+        self, *, worker_id: str, limit: int, lease_seconds: float, exclude: Collection[str] = ()
     ) -> list[tuple[Claim, Signal]]:
         """Claim up to ``limit`` tasks that wait or were abandoned, oldest first, with their signals.
 
-        ``exclude`` names signals that this worker knows of already.
+        ``exclude`` are signals that this worker knows of already. There may be many: they are looked up,
+        not sent.
         """
         self._meet(worker_id)
-        if limit <= 0:
-            return []
-        rows = await self._connections.fetch(
-            "claiming waiting tasks", queries.CLAIM_WAITING,
-            worker_id, limit, lease_seconds, [clean_key(signal_id) for signal_id in exclude], self.simulated,
-        )  # fmt: skip
-        return [(_claim(row, row["signal_id"]), signal_from_row(row)) for row in rows]
+        known, last = _Known(exclude), 0
+        claimed: list[Row] = []
+        while len(claimed) < limit:
+            page = await self._connections.fetch(
+                "looking for waiting tasks", queries.WAITING_TASKS, worker_id, self.simulated, last, PAGE
+            )
+            free = [task_id for task_id, signal_id in page if signal_id not in known]
+            if free:
+                claimed += await self._connections.fetch(
+                    "claiming waiting tasks", queries.CLAIM_WAITING, worker_id, self.simulated,
+                    lease_seconds, free, limit - len(claimed),
+                )  # fmt: skip
+            if len(page) < PAGE:
+                break
+            last = page[-1][0]
+        return [(_claim(row, row["signal_id"]), signal_from_row(row)) for row in claimed]
 
     async def save_outcomes(self, outcomes: Sequence[Outcome]) -> set[str]:
         """Store results and end their tasks; the signal ids that were accepted.
@@ -328,6 +340,23 @@ async def _json(items: Sequence[T], row: Callable[[T], Mapping[str, Any]]) -> by
         if len(items) > AT_ONCE:
             await asyncio.sleep(0)
     return one_array(arrays)
+
+
+class _Known:
+    """Signals by their stored keys, which but for odd ones are their ids."""
+
+    def __init__(self, signal_ids: Collection[str]) -> None:
+        self._ids = frozenset(signal_ids) if isinstance(signal_ids, Sequence) else signal_ids
+        self._keys: set[str] | None = None
+
+    def __contains__(self, key: str) -> bool:
+        if key in self._ids:
+            return True
+        if not may_be_digest(key):
+            return False
+        if self._keys is None:
+            self._keys = {clean_key(signal_id) for signal_id in self._ids}
+        return key in self._keys
 
 
 def _claim(row: Row, signal_id: str) -> Claim:

@@ -327,6 +327,12 @@ class SignalMemoryStore:
             returned = [entry.signal_id for entry in self._returned]
             return [*self._processing, *returned, *self._fresh.data]
 
+    def is_unfinished(self, signal_id: str) -> bool:
+        """Whether the signal is here and has not had its end."""
+        with self._lock:
+            entry = self._entries.get(signal_id)
+            return signal_id in self._fresh.data if entry is None else not entry.status.final
+
     # Moving between the containers, under the lock
 
     def _waiting_entry(self, signal_id: str) -> QueuedSignal | None:

@@ -7,7 +7,7 @@ import heapq
 import itertools
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from llm_integration.config import LLMConfig
@@ -260,11 +260,10 @@ class Intake:
     async def _claim_waiting(self, room: int) -> list[Job]:
         if self._database is None or room <= 0 or not self._outage.worth_asking:
             return []
-        known = [*self._store.ids(), *self.unfinished, *self._holds()]
         try:
             found = await self._database.claim_waiting(
-                worker_id=self._worker_id, limit=room,
-                lease_seconds=self._config.lease_seconds, exclude=known,
+                worker_id=self._worker_id, limit=room, lease_seconds=self._config.lease_seconds,
+                exclude=_InHand(self._store, self.unfinished, self._holds()),
             )  # fmt: skip
         except Exception as error:
             self._outage.failed(error)
@@ -384,3 +383,25 @@ class Intake:
         except Exception as error:  # its lease runs out by itself
             reason = one_line(str(error) or type(error).__name__)
             logger.warning("tasks not handed back (%s); free in %g s", reason, self._config.lease_seconds)
+
+
+class _InHand(Collection[str]):
+    """The signals that this worker has: waiting in memory, on their way, or answered and not stored yet."""
+
+    def __init__(
+        self, store: SignalMemoryStore, unfinished: Mapping[str, Job], answered: Mapping[str, Job]
+    ) -> None:
+        self._store, self._unfinished, self._answered = store, unfinished, answered
+
+    def __contains__(self, signal_id: object) -> bool:
+        return isinstance(signal_id, str) and (
+            signal_id in self._unfinished
+            or signal_id in self._answered
+            or self._store.is_unfinished(signal_id)
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([*self._store.ids(), *self._unfinished, *self._answered])
+
+    def __len__(self) -> int:
+        return len(set(self))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from llm_integration.domain import Claim, LLMAnalysis, Opinion, Signal
@@ -33,9 +33,12 @@ class TaskDatabase(Protocol):
         ...
 
     async def claim_waiting(
-        self, *, worker_id: str, limit: int, lease_seconds: float, exclude: Sequence[str] = ()
+        self, *, worker_id: str, limit: int, lease_seconds: float, exclude: Collection[str] = ()
     ) -> list[tuple[Claim, Signal]]:
-        """Claim the oldest tasks that wait or were abandoned by a worker whose lease ran out."""
+        """Claim the oldest tasks that wait or were abandoned by a worker whose lease ran out.
+
+        ``exclude`` are signals the worker knows of. They are looked up while it works and may change.
+        """
         ...
 
     async def save_outcomes(self, outcomes: Sequence[tuple[LLMAnalysis, Claim | None]]) -> set[str]:

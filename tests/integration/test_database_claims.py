@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from database.db_manager import DatabaseManager
+from database.task_store import PAGE
 from llm_integration.domain import Claim
 from tests.integration.database_helpers import LEASE, age_reservations, answer, failure, lapse, plain, signal
 
@@ -61,6 +62,21 @@ async def test_work_is_given_out_oldest_first_and_within_the_limit(db: DatabaseM
     assert [one.signal_id for one in await waiting(db, "w", 2, exclude=["a"])] == ["b", "d"]
     assert await waiting(db, "w", 0) == []
     assert [one.signal_id for one in await waiting(db, "v", 9)] == ["a", "c"]
+
+
+async def test_work_is_found_behind_a_long_backlog_of_known_signals(
+    db: DatabaseManager, database_url: str
+) -> None:
+    """A look goes through all that the worker has itself, page by page, whatever its ids, to what is free."""
+    odd = "x" * 5_000
+    own = [signal(odd), *(signal(f"own-{number:04}") for number in range(2 * PAGE + 10))]
+    await db.record_signals(own, worker_id="w")
+    await db.record_signals([signal("free-1"), signal("free-2")])
+    await age_reservations(database_url)
+    known = [each.signal_id for each in own]
+    assert [one.signal_id for one in await waiting(db, "w", 5, exclude=known)] == ["free-1", "free-2"]
+    (lost,) = await waiting(db, "w", 5, exclude=known[:PAGE] + known[PAGE + 1 :])
+    assert lost.signal_id == known[PAGE]
 
 
 async def test_a_live_workers_tasks_are_left_alone(db: DatabaseManager, other: DatabaseManager) -> None:

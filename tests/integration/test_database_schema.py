@@ -181,7 +181,8 @@ HOT = {
 }
 EVERYDAY = {
     **HOT,
-    "claim_waiting": (queries.CLAIM_WAITING, "'w', 10, 30, '{a,b}', true"),
+    "waiting_tasks": (queries.WAITING_TASKS, "'w', true, 0, 250"),
+    "claim_waiting": (queries.CLAIM_WAITING, "'w', true, 30, '{5,6}', 10"),
     "release": (queries.RELEASE, "'{5}', '{00000000-0000-0000-0000-000000000001}'"),
     "retire": (queries.RETIRE_WORKER, "'w'"),
     "pending": (queries.PENDING_TASKS, "10"),

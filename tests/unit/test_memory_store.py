@@ -277,6 +277,18 @@ def test_unfinished_signals_never_leave_by_age() -> None:
     assert pending_ids(store) == ["b", "c"]
 
 
+def test_a_signal_is_unfinished_from_its_addition_to_its_end() -> None:
+    """Waiting, being processed, or put back; not before, not after, and not once it is gone."""
+    store = filled(*"abcde", retention_minutes=0)
+    store.take_pending(3)
+    store.requeue(["a"])
+    store.finish("b", TaskStatus.EXPIRED)
+    assert [name for name in "abcdef" if store.is_unfinished(name)] == ["a", "c", "d", "e"]
+    assert sorted(store.ids()) == ["a", "c", "d", "e"]
+    store.cleanup_old_signals()
+    assert not store.is_unfinished("b")
+
+
 def test_one_cleaning_can_be_kept_short() -> None:
     """With a limit, cleaning removes the longest finished first and leaves the rest for the next time."""
     store = filled(*"abcde", retention_minutes=0)

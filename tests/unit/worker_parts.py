@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -133,7 +133,7 @@ class MemoryDatabase:
         return granted
 
     async def claim_waiting(
-        self, *, worker_id: str, limit: int, lease_seconds: float, exclude: Sequence[str] = ()
+        self, *, worker_id: str, limit: int, lease_seconds: float, exclude: Collection[str] = ()
     ) -> list[tuple[Claim, Signal]]:
         self._check()
         self.looks += 1
