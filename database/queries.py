@@ -97,6 +97,23 @@ RETURNING t.task_id, t.signal_id, t.claim_id::text, t.attempts,
           extract(epoch FROM clock_timestamp() - t.created_at)::float8 AS age_seconds
 """  # noqa: S608  fragments of this module
 
+# The same for signals that were stored before, by their ids alone. Here, too, rows are locked in their order.
+CLAIM_STORED = f"""
+WITH picked AS MATERIALIZED (
+    SELECT t.task_id FROM llm_enhancement_tasks t
+    WHERE t.signal_id = ANY ($1::text[]) AND t.status IN {OPEN} AND NOT {_live_elsewhere("ARRAY[$2::text]")}
+    ORDER BY t.signal_id
+    FOR UPDATE OF t
+)
+UPDATE llm_enhancement_tasks t
+SET status = 'processing', attempts = t.attempts + 1, claim_id = gen_random_uuid(), claimed_by = $2::text,
+    claimed_at = clock_timestamp(), updated_at = clock_timestamp(),
+    lease_expires_at = clock_timestamp() + make_interval(secs => $3::float8)
+FROM picked p WHERE t.task_id = p.task_id
+RETURNING t.task_id, t.signal_id, t.claim_id::text, t.attempts,
+          extract(epoch FROM clock_timestamp() - t.created_at)::float8 AS age_seconds
+"""  # noqa: S608  fragments of this module
+
 # The worker's own reservations and claims are left alone for a moment: the host is just handing the signal
 # over in memory, or it came after this statement was made. A claim on top of another voids that one, and if
 # the reply to this statement is lost, the worker finishes the task by a claim that is good no more.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -29,6 +30,8 @@ LARGEST_TEXT = 100_000
 """Rows, and characters of prompts and replies, per statement: more would hold up the host's loop."""
 AT_ONCE = 8
 """Rows that are made ready before the host's loop gets its turn."""
+MOST_REMEMBERED = 10_000
+"""Signals that are known to be stored, by their ids."""
 PAGE = 250
 """Waiting tasks that are looked through before the host's loop gets its turn."""
 CHARS_OF_A_BAR = 80
@@ -45,6 +48,8 @@ class TaskStore:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
         self._workers: set[str] = set()
+        self._stored: OrderedDict[str, None] = OrderedDict()
+        """The signals that were stored last, by their keys: to be claimed, these need not be sent again."""
         self.refused_rows = 0
         self.simulated: bool | None = None
         """Set, ``claim_waiting`` takes tasks of simulated sessions only, or of real ones only."""
@@ -65,6 +70,7 @@ class TaskStore:
             "storing a signal", queries.RECORD_SIGNALS, await _json([signal], signal_row), worker_id,
             lease_seconds,
         )  # fmt: skip
+        self._remember([clean_key(signal.signal_id)])
         return int(rows[0]["task_id"])
 
     async def record_signals(
@@ -87,6 +93,7 @@ class TaskStore:
                 "storing signals", queries.RECORD_SIGNALS, await _json(batch, signal_row), worker_id,
                 lease_seconds,
             )  # fmt: skip
+            self._remember([clean_key(signal.signal_id) for signal in batch])
         except BadRowError as error:
             if len(batch) == 1:
                 self._bad_row("signal", batch[0].signal_id, error)
@@ -157,11 +164,31 @@ class TaskStore:
         self._meet(worker_id)
         claims: dict[str, Claim] = {}
         for batch in _rounds(signals, _signal_id, _one, _text_of_signal):
-            for row in await self._claim_batch(list(batch.values()), worker_id, lease_seconds):
+            for row in await self._claim_any(batch, worker_id, lease_seconds):
                 task_id, key, claim_id, attempts, age = row
                 name = batch[key].signal_id
                 claims[name] = Claim(task_id, name, claim_id, attempts, age)
         return claims
+
+    async def _claim_any(
+        self, batch: Mapping[str, Signal], worker_id: str, lease_seconds: float
+    ) -> list[Any]:
+        """By their ids those that were stored a moment ago, by all that is known of them the others."""
+        rows: list[Any] = []
+        if all(key in self._stored for key in batch):
+            rows = await self._connections.fetch(
+                "claiming signals", queries.CLAIM_STORED, list(batch), worker_id, lease_seconds
+            )
+        claimed = {row["signal_id"] for row in rows}
+        # One that was not claimed is taken or finished, unless it is gone from the tables.
+        others = [signal for key, signal in batch.items() if key not in claimed]
+        return rows + await self._claim_batch(others, worker_id, lease_seconds) if others else rows
+
+    def _remember(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._stored[key] = None
+        while len(self._stored) > MOST_REMEMBERED:
+            self._stored.popitem(last=False)
 
     async def _claim_batch(self, batch: Sequence[Signal], worker_id: str, lease_seconds: float) -> list[Any]:
         try:

@@ -79,6 +79,20 @@ async def test_work_is_found_behind_a_long_backlog_of_known_signals(
     assert lost.signal_id == known[PAGE]
 
 
+async def test_stored_signals_are_claimed_like_others(db: DatabaseManager, other: DatabaseManager) -> None:
+    """By their ids alone, each in one of three states; and one that has left the tables comes back."""
+    names = ["free", "taken", "done", "lost", "x" * 5_000]
+    await db.record_signals([signal(name) for name in names])
+    ended = (await claim(other, "v", "done", "taken"))["done"]
+    assert await db.save_outcomes([(answer("done"), ended)]) == {"done"}
+    await db.connections.fetch("losing a task", "DELETE FROM trading_signals WHERE signal_id = 'lost'")
+    claims = await claim(db, "w", *names)
+    assert set(claims) == {"free", "lost", "x" * 5_000}
+    assert {one.attempts for one in claims.values()} == {1}
+    assert await db.save_outcomes([(answer(name), one) for name, one in claims.items()]) == set(claims)
+    assert await claim(db, "w", *names) == {}
+
+
 async def test_a_live_workers_tasks_are_left_alone(db: DatabaseManager, other: DatabaseManager) -> None:
     """Neither the claimed nor the reserved task of a living worker goes to another."""
     await claim(db, "w", "claimed")

@@ -175,6 +175,7 @@ MANY = f"{_rows(SIGNAL_COLUMNS)}, 'w', 30"
 OUTCOMES = f"{_rows(OUTCOME_COLUMNS)}, '{{w}}', {_rows(queries.TEXT_COLUMNS)}, {_rows(OPINION_COLUMNS)}"
 HOT = {
     "claim_signals": (queries.CLAIM_SIGNALS, MANY),
+    "claim_stored": (queries.CLAIM_STORED, "'{s-5,s-6}', 'w', 30"),
     "record_signals": (queries.RECORD_SIGNALS, MANY),
     "save_outcomes": (queries.SAVE_OUTCOMES, OUTCOMES),
     "save_opinions": (SAVE_OPINIONS, _rows(OPINION_COLUMNS)),

@@ -85,7 +85,7 @@ async def test_results_that_come_together_share_their_statements(database_url: s
 
 
 async def test_a_backlog_is_stored_and_claimed_with_few_statements(database_url: str) -> None:
-    """96 signals that wait for the line take three statements to be stored, and four to be claimed."""
+    """96 signals that wait take three statements to be stored, and four to be claimed, by their ids alone."""
     count = 96
     statements, processor = Statements(), ScriptedProcessor(ready_in=30.0)
     async with working(database_url, statements, processor, 8) as worker:
@@ -100,7 +100,8 @@ async def test_a_backlog_is_stored_and_claimed_with_few_statements(database_url:
         worker.memory_store.add_signal(signal_mapping("wakes the worker", bars=BARS))
         assert await worker.drain(20)
         assert worker.get_statistics()["rated"] == count + 1
-    assert len(statements.naming("INSERT INTO trading_signals", "gen_random_uuid()")) <= 4
+    assert 3 <= len(statements.naming("claim_id = gen_random_uuid()", "signal_id = ANY")) <= 4
+    assert len(statements.naming("INSERT INTO trading_signals", "INSERT INTO trading_sessions")) <= 4
 
 
 async def test_one_signal_at_a_time_takes_two_statements_each(database_url: str) -> None:
