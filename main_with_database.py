@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import gc
 import logging
-import math
 import os
 import signal as signals
 import socket
@@ -19,7 +18,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -46,6 +45,7 @@ from llm_integration.errors import ConfigError
 from llm_integration.model_catalogue import ModelCatalogue
 from llm_integration.routing import router_for
 from llm_integration.simulator import SIMULATED_KEY, OpenRouterSimulator
+from trading.command_line import build_parser
 from trading.config import TradingConfig
 from trading.dashboard import (
     Dashboard,
@@ -61,7 +61,9 @@ from trading.errors import TradingError
 from trading.feed import Bar as FeedBar
 from trading.feed import BarFile, open_bars
 from trading.feed import bars as feed_bars
+from trading.figures import Progress, sidecar_figures
 from trading.indicators import IndicatorSet
+from trading.log_lines import configure_logging
 from trading.strategy import MovingAverageCross, TradeSignal
 
 logger = logging.getLogger("tradent")
@@ -108,18 +110,6 @@ class Settings:
     resume: bool = False
     dashboard: bool = False
     picture: Path | None = None
-
-
-@dataclass(slots=True)
-class Progress:
-    """How far the run is. The longest bar is the longest time one bar kept the loop, in seconds."""
-
-    bars: int = 0
-    total_bars: int | None = None
-    signals: int = 0
-    last_bar_at: datetime | None = None
-    longest_bar_seconds: float = 0.0
-    started: float = field(default_factory=time.monotonic)
 
 
 class TradingSystem:
@@ -559,42 +549,23 @@ class TradingSystem:
 
     def state(self) -> DashboardState:
         """A snapshot for the dashboard and for the lines of progress; takes microseconds."""
-        progress, stats = self.progress, self.worker.get_statistics() if self.worker else {}
-        usage: dict[str, Any] = stats["processor"]["limiter"] if stats else {}
-        elapsed = time.monotonic() - progress.started
+        stats = self.worker.get_statistics() if self.worker else {}
         trouble = (self.recorder.error if self.recorder else None) or stats.get("database_error")
         return DashboardState(
             symbol=self.settings.symbol,
             strategy=self.strategy.name,
             session_id=self.session_id,
             simulated=self.settings.demo,
-            elapsed_seconds=elapsed,
-            bars=progress.bars,
-            total_bars=progress.total_bars,
             following=self.settings.follow,
-            bars_per_second=progress.bars / elapsed if elapsed > 1 else None,
-            last_bar_at=progress.last_bar_at,
             last_close=self._history[-1].close if self._history else None,
-            longest_bar_ms=progress.longest_bar_seconds * 1000,
-            signals=progress.signals,
             llm_on=self.off_reason is None,
             llm_note=self.off_reason or stats.get("reason") or self._notes(stats),
-            model=stats["processor"]["model"] if stats else "",
-            queued=stats.get("queued", 0),
-            in_flight=stats.get("in_flight", 0),
-            rated=stats.get("rated", 0),
-            unrated=stats.get("unrated", 0),
-            failed=stats.get("failed", 0),
-            expired=stats.get("expired", 0),
-            requests_this_minute=usage.get("requests", 0),
-            requests_limit=usage.get("request_limit"),
-            tokens_this_minute=usage.get("tokens", 0),
-            tokens_limit=usage.get("token_limit"),
-            cost_usd=stats.get("cost_usd"),
             database=trouble or ("none" if self.database is None else "connected"),
             database_ok=trouble is None and self.database is not None,
             recent=tuple(self._recent),
             messages=self.messages.lines,
+            **self.progress.shown(),
+            **sidecar_figures(stats),
         )
 
     def _notes(self, stats: Mapping[str, Any]) -> str:
@@ -685,44 +656,6 @@ def _unasked(signal: Signal, reason: str) -> LLMAnalysis:
 # The command line
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="main_with_database.py",
-        description="Trade bars from a CSV file and have every signal rated by a language model meanwhile.",
-        epilog="Exit status: 0 finished or stopped cleanly, 1 the host failed, 2 usage or configuration.",
-    )
-    add = parser.add_argument
-    add("--config", type=Path, metavar="FILE", help="settings (default: config.json beside this program)")
-    add("--demo", action="store_true", help="bundled real bars and a simulated model: no key, no network")
-    add("--data", type=Path, metavar="BARS.csv", help="bars: timestamp, open, high, low, close, volume")
-    add("--symbol", metavar="S", help="symbol of the bars (default: trading.symbol)")
-    add("--speed", type=_speed, metavar="N", help="bars per second, 0 = no waiting (default: 0; demo: 400)")
-    add("--follow", action="store_true", help="keep reading while the file grows")
-    add("--database-url", metavar="URL", help="postgresql://... or 'embedded' (default: database.url)")
-    add(
-        "--output",
-        type=Path,
-        metavar="DIR",
-        help="folder of the three files (default: llm.csv_output_directory)",
-    )
-    add("--resume", action="store_true", help="go on with the last unfinished session of these bars")
-    add("--no-dashboard", action="store_true", help="plain log lines instead of the dashboard")
-    add("--picture", type=Path, metavar="FILE.svg", help="save a picture of the dashboard at the end")
-    add("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"], help="default: INFO")
-    return parser
-
-
-def _speed(text: str) -> float:
-    try:
-        speed = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
-    if not math.isfinite(speed) or speed < 0:
-        raise argparse.ArgumentTypeError("must be 0 or more")
-    return speed
-
-
 def load(args: argparse.Namespace) -> Settings:
     """Settings from the command line over the configuration file. Raises ConfigError or UsageError."""
     file = args.config or HERE / "config.json"
@@ -774,32 +707,6 @@ def _data(args: argparse.Namespace) -> Path:
     if not args.demo:
         raise UsageError("no bars: name a CSV file with --data, or try --demo")
     return SAMPLE_BARS
-
-
-def configure_logging(level: str, *, quiet: bool) -> None:
-    """Log lines to stderr; under a dashboard only to a file beside the results."""
-    handler: logging.Handler = logging.NullHandler() if quiet else logging.StreamHandler()
-    handler.setFormatter(_OneLine("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
-    logging.basicConfig(level=level, handlers=[handler], force=True)
-
-
-class _OneLine(logging.Formatter):
-    """No text from outside can start a new line or reach the terminal as a control sequence."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging's own name
-        return _visible(super().formatMessage(record))
-
-    def formatException(self, ei: Any) -> str:  # noqa: N802  logging's own name
-        """A traceback keeps its lines, indented so that none can pass for a line of the log."""
-        return "\n".join(f"    {_visible(line)}" for line in super().formatException(ei).splitlines())
-
-    def formatStack(self, stack_info: str) -> str:  # noqa: N802  logging's own name
-        """Like a traceback."""
-        return "\n".join(f"    {_visible(line)}" for line in super().formatStack(stack_info).splitlines())
-
-
-def _visible(text: str) -> str:
-    return "".join(char if char.isprintable() or char == "\t" else "?" for char in text)
 
 
 async def trade(settings: Settings) -> int:

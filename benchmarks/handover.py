@@ -14,7 +14,8 @@ from benchmarks.figures import compact, percentiles, spread
 from benchmarks.outcome import Options, Outcome, Table, Verdict
 from benchmarks.samples import DATA, signals
 from llm_integration import Signal, SignalMemoryStore
-from main_with_database import TradingSystem, build_parser, load
+from main_with_database import TradingSystem, load
+from trading.command_line import build_parser
 
 __all__ = ["TITLE", "run"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from main_with_database import _OneLine
+from trading.log_lines import OneLine
 
 HOSTILE = "\x1b]0;owned\x07\n2026-01-01 00:00:00 INFO forged"
 
@@ -12,7 +12,7 @@ HOSTILE = "\x1b]0;owned\x07\n2026-01-01 00:00:00 INFO forged"
 def formatted(message: str, error: Exception | None = None) -> str:
     info = None if error is None else (type(error), error, error.__traceback__)
     record = logging.LogRecord("name", logging.ERROR, "file", 1, message, (), info)
-    return _OneLine("%(asctime)s %(levelname)-7s %(name)s: %(message)s").format(record)
+    return OneLine("%(asctime)s %(levelname)-7s %(name)s: %(message)s").format(record)
 
 
 def test_a_message_is_one_line_without_control_characters() -> None:

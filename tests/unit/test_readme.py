@@ -12,7 +12,7 @@ from llm_integration.config import LLMConfig
 from llm_integration.config.budgets import Budget
 from llm_integration.config.routes import Bounds, Route, Shadow, When
 from llm_integration.reference import settings_table
-from main_with_database import build_parser
+from trading.command_line import build_parser
 from trading.config import TradingConfig
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,0 +1,47 @@
+"""The command line of the program."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+
+__all__ = ["build_parser"]
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="main_with_database.py",
+        description="Trade bars from a CSV file and have every signal rated by a language model meanwhile.",
+        epilog="Exit status: 0 finished or stopped cleanly, 1 the host failed, 2 usage or configuration.",
+    )
+    add = parser.add_argument
+    add("--config", type=Path, metavar="FILE", help="settings (default: config.json beside this program)")
+    add("--demo", action="store_true", help="bundled real bars and a simulated model: no key, no network")
+    add("--data", type=Path, metavar="BARS.csv", help="bars: timestamp, open, high, low, close, volume")
+    add("--symbol", metavar="S", help="symbol of the bars (default: trading.symbol)")
+    add("--speed", type=_speed, metavar="N", help="bars per second, 0 = no waiting (default: 0; demo: 400)")
+    add("--follow", action="store_true", help="keep reading while the file grows")
+    add("--database-url", metavar="URL", help="postgresql://... or 'embedded' (default: database.url)")
+    add(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="folder of the three files (default: llm.csv_output_directory)",
+    )
+    add("--resume", action="store_true", help="go on with the last unfinished session of these bars")
+    add("--no-dashboard", action="store_true", help="plain log lines instead of the dashboard")
+    add("--picture", type=Path, metavar="FILE.svg", help="save a picture of the dashboard at the end")
+    add("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"], help="default: INFO")
+    return parser
+
+
+def _speed(text: str) -> float:
+    try:
+        speed = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not math.isfinite(speed) or speed < 0:
+        raise argparse.ArgumentTypeError("must be 0 or more")
+    return speed
