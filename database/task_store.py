@@ -29,7 +29,8 @@ LARGEST_BATCH = 32
 LARGEST_TEXT = 100_000
 """Rows, and characters of prompts and replies, per statement: more would hold up the host's loop."""
 AT_ONCE = 8
-"""Rows that are made ready before the host's loop gets its turn."""
+TEXT_AT_ONCE = 32_000
+"""Rows, or characters of them, that are made ready before the host's loop gets its turn."""
 MOST_REMEMBERED = 10_000
 """Signals that are known to be stored, by their ids."""
 PAGE = 250
@@ -67,7 +68,7 @@ class TaskStore:
         """
         self._meet(worker_id)
         rows = await self._connections.fetch(
-            "storing a signal", queries.RECORD_SIGNALS, await _json([signal], signal_row), worker_id,
+            "storing a signal", queries.RECORD_SIGNALS, await _signals_json([signal]), worker_id,
             lease_seconds,
         )  # fmt: skip
         self._remember([clean_key(signal.signal_id)])
@@ -90,7 +91,7 @@ class TaskStore:
     ) -> None:
         try:
             await self._connections.fetch(
-                "storing signals", queries.RECORD_SIGNALS, await _json(batch, signal_row), worker_id,
+                "storing signals", queries.RECORD_SIGNALS, await _signals_json(batch), worker_id,
                 lease_seconds,
             )  # fmt: skip
             self._remember([clean_key(signal.signal_id) for signal in batch])
@@ -193,7 +194,7 @@ class TaskStore:
     async def _claim_batch(self, batch: Sequence[Signal], worker_id: str, lease_seconds: float) -> list[Any]:
         try:
             return await self._connections.fetch(
-                "claiming signals", queries.CLAIM_SIGNALS, await _json(batch, signal_row), worker_id,
+                "claiming signals", queries.CLAIM_SIGNALS, await _signals_json(batch), worker_id,
                 lease_seconds,
             )  # fmt: skip
         except BadRowError as error:
@@ -353,18 +354,29 @@ def _text_of(outcome: Outcome) -> int:
 async def _outcome_arguments(batch: Sequence[Outcome], workers: Iterable[str]) -> list[object]:
     """The parameters of SAVE_OUTCOMES."""
     texts: dict[str, str] = {}
-    rows = await _json(batch, lambda outcome: outcome_row(*outcome, texts))
+    rows = await _json(batch, lambda outcome: outcome_row(*outcome, texts), _text_of)
     opinions = [row for analysis, _ in batch for row in opinion_rows(analysis)]
     shared = [{"text_id": key, "content": text} for key, text in texts.items()]
     return [rows, sorted(workers), json_rows(shared), json_rows(opinions)]
 
 
-async def _json(items: Sequence[T], row: Callable[[T], Mapping[str, Any]]) -> bytes:
+async def _signals_json(signals: Sequence[Signal]) -> bytes:
+    return await _json(signals, signal_row, _text_of_signal)
+
+
+async def _json(items: Sequence[T], row: Callable[[T], Mapping[str, Any]], text: Callable[[T], int]) -> bytes:
     """The rows of all items for one parameter, made in slices that the host's loop does not feel."""
     arrays: list[bytes] = []
-    for start in range(0, len(items), AT_ONCE):
-        arrays.append(json_rows([row(item) for item in items[start : start + AT_ONCE]]))
-        if len(items) > AT_ONCE:
+    part: list[Mapping[str, Any]] = []
+    length = 0
+    for number, item in enumerate(items, 1):
+        part.append(row(item))
+        length += text(item)
+        full = len(part) == AT_ONCE or length > TEXT_AT_ONCE
+        if full or number == len(items):
+            arrays.append(json_rows(part))
+            part, length = [], 0
+        if full:
             await asyncio.sleep(0)
     return one_array(arrays)
 
