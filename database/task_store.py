@@ -71,7 +71,7 @@ class TaskStore:
             "storing a signal", queries.RECORD_SIGNALS, await _signals_json([signal]), worker_id,
             lease_seconds,
         )  # fmt: skip
-        self._remember([clean_key(signal.signal_id)])
+        self._remember([signal])
         return int(rows[0]["task_id"])
 
     async def record_signals(
@@ -94,7 +94,7 @@ class TaskStore:
                 "storing signals", queries.RECORD_SIGNALS, await _signals_json(batch), worker_id,
                 lease_seconds,
             )  # fmt: skip
-            self._remember([clean_key(signal.signal_id) for signal in batch])
+            self._remember(batch)
         except BadRowError as error:
             if len(batch) == 1:
                 self._bad_row("signal", batch[0].signal_id, error)
@@ -185,9 +185,11 @@ class TaskStore:
         others = [signal for key, signal in batch.items() if key not in claimed]
         return rows + await self._claim_batch(others, worker_id, lease_seconds) if others else rows
 
-    def _remember(self, keys: Iterable[str]) -> None:
-        for key in keys:
-            self._stored[key] = None
+    def _remember(self, signals: Iterable[Signal]) -> None:
+        """These are stored; but one without bars may get them with its claim."""
+        for signal in signals:
+            if signal.bars:
+                self._stored[clean_key(signal.signal_id)] = None
         while len(self._stored) > MOST_REMEMBERED:
             self._stored.popitem(last=False)
 

@@ -28,7 +28,8 @@ async def waiting(db: DatabaseManager, worker_id: str, limit: int = 10, **more: 
 
 async def claim(db: DatabaseManager, worker_id: str, *ids: str) -> dict[str, Claim]:
     """What ``worker_id`` gets of the signals ``ids``."""
-    return await db.claim_signals([signal(name) for name in ids], worker_id=worker_id, lease_seconds=LEASE)
+    signals = [signal(name) for name in ids]
+    return await db.claim_signals(signals, worker_id=worker_id, lease_seconds=LEASE)
 
 
 async def test_of_many_workers_one_gets_the_task(db: DatabaseManager, other: DatabaseManager) -> None:

@@ -229,7 +229,8 @@ async def test_a_statement_takes_no_more_bars_than_the_loop_can_bear(
     monkeypatch.setattr(db._connections, "fetch", counted)
     signals = [signal(f"s-{number}", bars=bars(bars_each)) for number in range(40)]
     assert await db.record_signals(signals, worker_id="w") == 40
-    assert len(await db.claim_signals(signals, worker_id="w", lease_seconds=LEASE)) == 40
+    new = [signal(f"n-{number}", bars=bars(bars_each)) for number in range(40)]
+    assert len(await db.claim_signals(new, worker_id="w", lease_seconds=LEASE)) == 40
     assert sent == statements * 2
 
 
