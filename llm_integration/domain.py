@@ -32,6 +32,9 @@ MAX_NAME_CHARS = 128
 """Longest symbol, signal type or strategy name that is kept."""
 MAX_BARS = 1_000
 """Most bars of one signal that are kept, the last ones: converting more would hold the event loop up."""
+MAX_INDICATORS = 200
+MOST_SETS_OF_NAMES = 64
+"""Indicators of one signal that are kept, and sets of their names that are remembered."""
 MAX_NOTE_CHARS = 2_000
 """Longest free text of a signal that is kept."""
 
@@ -179,6 +182,8 @@ def _text(value: object, limit: int) -> str:
 
 
 def _name(value: object) -> str:
+    if type(value) is str and len(value) <= MAX_NAME_CHARS:
+        return value.strip()
     return _text(value, MAX_NAME_CHARS).strip()
 
 
@@ -187,16 +192,36 @@ def _optional_name(value: object) -> str | None:
 
 
 def _indicators(value: object) -> dict[str, float | None]:
-    if not isinstance(value, Mapping):
+    if type(value) is not dict and not isinstance(value, Mapping):
         return {}
-    return {_name(key): to_price(number) for key, number in list(value.items())[:200]}
+    items = list(value.items())[:MAX_INDICATORS]
+    numbers = [
+        number if type(number) is float and -math.inf < number < math.inf else to_price(number)
+        for _, number in items
+    ]
+    return dict(zip(_indicator_names([key for key, _ in items]), numbers, strict=True))
+
+
+_known_names: dict[tuple[str, ...], list[str]] = {}
+
+
+def _indicator_names(keys: list[Any]) -> list[str]:
+    """The names of indicators; remembered, as a strategy gives the same ones with every signal."""
+    if not set(map(type, keys)) <= {str}:
+        return [_name(key) for key in keys]
+    names = _known_names.get(together := tuple(keys))
+    if names is None:
+        names = [_name(key) for key in keys]
+        if max(map(len, keys), default=0) <= MAX_NAME_CHARS and len(_known_names) < MOST_SETS_OF_NAMES:
+            _known_names[together] = names
+    return names
 
 
 def _bars(value: object) -> tuple[Bar, ...]:
+    if type(value) is tuple and len(value) <= MAX_BARS and set(map(type, value)) <= {Bar}:
+        return value
     if not isinstance(value, Iterable) or isinstance(value, (str, bytes, Mapping)):
         return ()
-    if type(value) is tuple and len(value) <= MAX_BARS and set(map(type, value)) == {Bar}:
-        return value
     newest = value[-MAX_BARS:] if isinstance(value, (list, tuple)) else deque(value, maxlen=MAX_BARS)
     bars = (_bar(item) for item in newest)
     return tuple(bar for bar in bars if bar is not None)

@@ -102,6 +102,8 @@ class BarReader:
             margin *= 4  # repeated or empty bars took the room of others
 
     def _rows(self, market: object) -> _Rows:
+        if type(market) is tuple or type(market) is list:
+            return _ListRows(market, self)
         if hasattr(market, "columns") and hasattr(market, "iloc"):
             return _FrameRows(market)
         if isinstance(market, Iterable) and not isinstance(market, (str, bytes, Mapping)):

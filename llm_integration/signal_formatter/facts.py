@@ -63,7 +63,10 @@ def signal_facts(reading: Reading, used: frozenset[str]) -> dict[str, Any]:
 
 def bar_lines(reading: Reading) -> str:
     """The shown bars, a line each, oldest first."""
-    return "\n".join([bar.text(reading.places) for bar in reading.shown])
+    places = reading.places
+    return "\n".join([
+        bar.line if bar.written_places == places else bar.text(places) for bar in reading.shown
+    ])  # fmt: skip
 
 
 def _measures(reading: Reading) -> dict[str, str]:

@@ -57,5 +57,5 @@ def efficiency_ratio(closes: Sequence[float | None], periods: int = 10) -> float
     window = [close for close in closes[-periods - 1 :] if close is not None]
     if periods < 1 or len(window) <= periods:
         return None
-    path = sum(abs(later - earlier) for earlier, later in pairwise(window))
+    path = sum([abs(later - earlier) for earlier, later in pairwise(window)])
     return abs(window[-1] - window[0]) / path if 0 < path < math.inf else None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from math import inf
+from typing import Any, Final, NamedTuple
 
 from llm_integration.config import LLMConfig
 from llm_integration.domain import Signal, parse_time
@@ -19,12 +20,11 @@ __all__ = ["Reader", "Reading"]
 
 logger = logging.getLogger(__name__)
 
-SIGNAL_FIELDS: Final = tuple(field.name for field in fields(Signal))
 BARS_FOR_MEASURES: Final = max(CHOPPINESS_PERIODS, EFFICIENCY_PERIODS) + 1
 
 MOST_SETS_OF_NAMES: Final = 64
 MOST_NAMES: Final = 64
-"""Sets of indicator names that are remembered, and how large one may be."""
+"""Sets of indicator names that are remembered, how large one may be, and how many other names are."""
 MAX_ID_CHARS: Final = 256
 MAX_NAME_CHARS: Final = 64
 MAX_NOTE_CHARS: Final = 500
@@ -63,25 +63,26 @@ class Reader:
         self._indicators = [
             (name, name.lower(), clean(name, MAX_NAME_CHARS)) for name in config.indicators_to_include
         ]
+        self._known: dict[str, str] = {}
         self._names: dict[tuple[object, ...], list[tuple[str, str | None]]] = {}
         self.bars = BarReader()
 
     def read(self, source: Mapping[str, Any] | Signal, market: object = None) -> Reading:
         """``source`` and the bars of ``market``, else its own. Never raises on bad values."""
-        data, signal_id = _fields(source)
-        signal = self._cleaned(data, signal_id)
-        closed = self._closed(signal.timestamp, data.get("bars") if market is None else market)
+        given, signal_id = _given(source)
+        signal = self._cleaned(given, signal_id)
+        closed = self._closed(signal.timestamp, given.bars if market is None else market)
         shown = closed[-self.lookback :]
         identity = signal_id if isinstance(signal_id, str) else signal.signal_id
         return Reading(signal, identity, shown, closed, common_places(shown))
 
     def span(self, source: Mapping[str, Any] | Signal) -> tuple[datetime, datetime] | None:
         """From the newest bar that ``source`` shows to its own time; None without a time."""
-        data, _ = _fields(source)
-        until = parse_time(data.get("timestamp"))
+        given, _ = _given(source)
+        until = parse_time(given.timestamp)
         if until is None:
             return None
-        shown = self._closed(until, data.get("bars"), 1)
+        shown = self._closed(until, given.bars, 1)
         newest = shown[-1].moment if shown else None
         return (newest or until, until)
 
@@ -94,26 +95,42 @@ class Reader:
             logger.warning("the bars given with a signal cannot be read (%s)", type(error).__name__)
             return []
 
-    def _cleaned(self, data: Mapping[str, Any], signal_id: object) -> Signal:
+    def _cleaned(self, given: Signal | _Given, signal_id: object) -> Signal:
         return Signal(
             signal_id=clean(signal_id, MAX_ID_CHARS),
-            timestamp=parse_time(data.get("timestamp")),
-            symbol=clean(data.get("symbol"), MAX_NAME_CHARS),
-            signal_type=clean(data.get("signal_type"), MAX_NAME_CHARS),
-            entry_price=finite(data.get("entry_price")),
-            stop_loss=finite(data.get("stop_loss")),
-            target_price=finite(data.get("target_price")),
-            indicators=self._chosen(data.get("indicators")),
-            strategy=clean(data.get("strategy"), MAX_NAME_CHARS),
-            notes=clean(data.get("notes"), MAX_NOTE_CHARS),
+            timestamp=parse_time(given.timestamp),
+            symbol=self._name(given.symbol),
+            signal_type=self._name(given.signal_type),
+            entry_price=finite(given.entry_price),
+            stop_loss=finite(given.stop_loss),
+            target_price=finite(given.target_price),
+            indicators=self._chosen(given.indicators),
+            strategy=self._name(given.strategy),
+            notes=clean(given.notes, MAX_NOTE_CHARS),
         )
+
+    def _name(self, given: object) -> str:
+        """``clean``; remembered, as symbols, sides and strategies come again with every signal."""
+        if type(given) is not str or len(given) > MAX_NAME_CHARS:
+            return clean(given, MAX_NAME_CHARS)
+        name = self._known.get(given)
+        if name is None:
+            name = clean(given, MAX_NAME_CHARS)
+            if len(self._known) < MOST_NAMES:
+                self._known[given] = name
+        return name
 
     def _chosen(self, given: object) -> dict[str, float | None]:
         """The indicators to show, by the name to show them under."""
-        known = given if isinstance(given, Mapping) else {}
+        known = given if type(given) is dict or isinstance(given, Mapping) else {}
         names = tuple(known)
         chosen = self._names.get(names) or self._choose(known, names)
-        return {shown: None if name is None else finite(known[name]) for shown, name in chosen}
+        return {
+            shown: None if name is None
+            else value if type(value := known[name]) is float and -inf < value < inf
+            else finite(value)
+            for shown, name in chosen
+        }  # fmt: skip
 
     def _choose(self, known: Mapping[Any, Any], names: tuple[Any, ...]) -> list[tuple[str, str | None]]:
         """Which name stands for which indicator; remembered, as a strategy gives the same ones every time."""
@@ -127,9 +144,25 @@ class Reader:
         return chosen
 
 
-def _fields(source: Mapping[str, Any] | Signal) -> tuple[Mapping[str, Any], object]:
-    """The values of a signal by name, and its id."""
+class _Given(NamedTuple):
+    """What a host's mapping says, by the names of Signal; anything may be anything."""
+
+    timestamp: Any
+    symbol: Any
+    signal_type: Any
+    entry_price: Any
+    stop_loss: Any
+    target_price: Any
+    indicators: Any
+    bars: Any
+    strategy: Any
+    notes: Any
+
+
+def _given(source: Mapping[str, Any] | Signal) -> tuple[Signal | _Given, object]:
+    """The values of a signal, and its id."""
     if isinstance(source, Signal):
-        return {name: getattr(source, name) for name in SIGNAL_FIELDS}, source.signal_id
+        return source, source.signal_id
     inner = source.get("signal_data")
-    return (inner if isinstance(inner, Mapping) else source), source.get("signal_id")
+    data = inner if isinstance(inner, Mapping) else source
+    return _Given._make([data.get(name) for name in _Given._fields]), source.get("signal_id")

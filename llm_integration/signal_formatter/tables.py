@@ -13,7 +13,7 @@ __all__ = ["BarTable", "common_places", "shared_tables"]
 
 def common_places(bars: Iterable[ShownBar]) -> int:
     """The digits after the point that the most precise of ``bars`` needs."""
-    return max((bar.places for bar in bars), default=0)
+    return max([bar.places for bar in bars], default=0)
 
 
 @dataclass(slots=True)

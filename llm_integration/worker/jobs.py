@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 
@@ -49,11 +49,11 @@ class Job:
     sent: int = 0
     held_up: str | None = None
     model: str | None = None
+    signal_id: str = field(init=False)
+    """The signal's id."""
 
-    @property
-    def signal_id(self) -> str:
-        """The signal's id."""
-        return self.signal.signal_id
+    def __post_init__(self) -> None:
+        self.signal_id = self.signal.signal_id
 
     def take(self, claim: Claim) -> None:
         """Two statements may have claimed the task for us at once: the later claim is the one that counts."""
