@@ -89,6 +89,7 @@ class Asker:
         finish: Callable[[Job, LLMAnalysis], None],
         again: Callable[[Job], None],
         most_tokens: Callable[[CallPlan], int],
+        turnstile: Turnstile,
     ) -> None:
         self._config = config
         self._processor = processor
@@ -98,7 +99,7 @@ class Asker:
         self._finish = finish
         self._again = again
         self._most_tokens = most_tokens
-        self._turnstile = Turnstile()
+        self._turnstile = turnstile
         self.in_flight = 0
 
     async def ask(self, load: Load) -> None:

@@ -41,6 +41,7 @@ from llm_integration.worker.registry import Registry
 from llm_integration.worker.shadows import Shadows
 from llm_integration.worker.subscribers import Callback, Subscribers
 from llm_integration.worker.supervision import Supervisor
+from llm_integration.worker.turnstile import Turnstile
 from llm_integration.worker.writer import ResultWriter
 
 __all__ = ["LLMWorker"]
@@ -104,10 +105,11 @@ class LLMWorker:
         self._idle = asyncio.Event()
         self._stopped = asyncio.Event()
         self._ready: asyncio.Queue[Load] = asyncio.Queue(self.config.max_concurrency)
+        turnstile = Turnstile()
         self._writer = ResultWriter(
             db_manager, csv_exporter, self._subscribers.deliver, batch_size=self.config.write_batch_size,
             worker_id=self.worker_id, lease_seconds=self.config.lease_seconds, outbox=outbox,
-            on_written=self._wake.set, refused=self._answered_elsewhere, clock=clock,
+            on_written=self._wake.set, refused=self._answered_elsewhere, turn=turnstile.turn, clock=clock,
         )  # fmt: skip
         router = router_for(self.config)
         formatters = _formatters(self.config, router, formatter)
@@ -115,16 +117,17 @@ class LLMWorker:
         self._asker = Asker(
             self.config, self._processor, parser or LLMResponseParser(),
             clock=clock, wall_clock=wall_clock, finish=self._finish, again=self._again,
-            most_tokens=self._most_tokens,
+            most_tokens=self._most_tokens, turnstile=turnstile,
         )  # fmt: skip
         self._registry = Registry(
-            self.memory_store, db_manager if stores_signals else None, outbox, self._outage, self.worker_id
-        )
+            self.memory_store, db_manager if stores_signals else None, outbox, self._outage, self.worker_id,
+            turn=turnstile.turn,
+        )  # fmt: skip
         self._intake = Intake(
             self.config, self.memory_store, db_manager, self._processor, router=router,
             formatters=formatters, worker_id=self.worker_id, outage=self._outage, clock=clock,
             elsewhere=self._taken_elsewhere, expire=self._asker.expire, holds=self._writer.holds,
-            unclaimed=self._registry.keep,
+            unclaimed=self._registry.keep, turn=turnstile.turn,
         )  # fmt: skip
         self._others = Others(db_manager, self._outage, self._hand_on)
         self._shadows = Shadows(

@@ -7,7 +7,7 @@ import heapq
 import itertools
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from llm_integration.config import LLMConfig
@@ -38,7 +38,8 @@ class Intake:
     """Takes signals from memory, PostgreSQL and the worker's own hands, claims them, and makes loads of them.
 
     ``elsewhere`` is told of a signal that another worker has; ``expire`` ends one that is too old;
-    ``unclaimed`` is told of those that are asked about though PostgreSQL may not know them.
+    ``unclaimed`` is told of those that are asked about though PostgreSQL may not know them. ``turn`` is
+    awaited before a piece of computing.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Intake:
         expire: Callable[[Job, str], None],
         holds: Callable[[], Mapping[str, Job]],
         unclaimed: Callable[[Iterable[Signal]], None],
+        turn: Callable[[], Awaitable[None]],
     ) -> None:
         self._config = config
         self._store = memory_store
@@ -71,6 +73,7 @@ class Intake:
         self._expire = expire
         self._holds = holds
         self._unclaimed = unclaimed
+        self._turn = turn
         self._parked: list[tuple[float, int, Job]] = []
         self._numbers = itertools.count()
         self._given_up: list[Claim] = []
@@ -175,7 +178,7 @@ class Intake:
         wanted = max(room, self._claimable())
         jobs = self._read(min(wanted, READ_AT_ONCE))
         while jobs and len(jobs) < wanted:
-            await asyncio.sleep(0)
+            await self._turn()
             more = self._read(min(wanted - len(jobs), READ_AT_ONCE))
             if not more:
                 break
@@ -228,6 +231,7 @@ class Intake:
         if not self._outage.worth_asking:
             self._unclaimed(job.signal for job in jobs)
             return jobs
+        await self._turn()
         try:
             claims = await self._database.claim_signals(
                 [job.signal for job in jobs],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import islice
 
 from llm_integration.domain import Signal
@@ -28,7 +28,8 @@ WAITED_SECONDS = 0.25
 class Registry:
     """Stores what a host has only handed over in memory: at once in the database, else in the outbox.
 
-    A host that stores its signals itself, as the bundled one does, needs none.
+    A host that stores its signals itself, as the bundled one does, needs none. ``turn`` is awaited before a
+    piece of computing.
     """
 
     def __init__(
@@ -38,12 +39,15 @@ class Registry:
         outbox: WorkerOutbox | None,
         outage: Outage,
         worker_id: str,
+        *,
+        turn: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(0),
     ) -> None:
         self._store = memory_store
         self._database = database
         self._outbox = outbox
         self._outage = outage
         self._worker_id = worker_id
+        self._turn = turn
         self._kept: dict[str, Signal] = {}
         if database is not None:
             memory_store.follow_arrivals()
@@ -62,7 +66,7 @@ class Registry:
         for number, entry in enumerate(self._store.arrivals(AT_ONCE, WAITED_SECONDS), 1):
             found.append(Signal.from_mapping(entry.signal_id, entry.signal_data))
             if number % READ_AT_ONCE == 0:
-                await asyncio.sleep(0)
+                await self._turn()
         if found and not await self._record(self._database, found):
             self.keep(found)
         return len(found) == AT_ONCE or (bool(self._kept) and self._outage.worth_asking)
@@ -80,6 +84,7 @@ class Registry:
         """True once the database has them, or refuses them for good; False while it is away."""
         if not self._outage.worth_asking:
             return False
+        await self._turn()
         try:
             await database.record_signals(signals, worker_id=self._worker_id)
         except Exception as error:

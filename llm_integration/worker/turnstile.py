@@ -1,4 +1,4 @@
-"""Keeps the lanes from computing all in one turn of the host's event loop."""
+"""Keeps the parts of the worker from computing all in one turn of the host's event loop."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from collections.abc import Callable
 __all__ = ["Turnstile"]
 
 SHARE_SECONDS = 0.0001
-"""How much of one turn of the loop the lanes may use before the next of them has to wait.
+"""How much of one turn of the loop they may use together before the next of them has to wait.
 
 Less than it takes to write a prompt, so that at saturation each turn brings one piece of computing.
 """
 
 
 class Turnstile:
-    """When many replies come together, a timer of the host waits for a few of them instead of for all.
+    """When many replies come together, a timer of the host waits for one of them instead of for all.
 
-    Whoever computes for more than some microseconds awaits ``turn()`` first. It returns at once until the
-    lanes have used their share of this turn of the loop; after that, one at a time in each of the next.
+    Whoever computes for more than some microseconds, a lane, the intake or a writer, awaits ``turn()`` first.
+    It returns at once until their share of this turn of the loop is used; after that, one at a time goes on
+    in each of the next.
     """
 
     def __init__(self, share: float = SHARE_SECONDS, clock: Callable[[], float] = time.perf_counter) -> None:

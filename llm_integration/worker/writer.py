@@ -7,7 +7,7 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -65,6 +65,7 @@ class ResultWriter:
         patience: float = 0.25,
         on_written: Callable[[], None] = lambda: None,
         refused: Callable[[Job], None] = lambda _job: None,
+        turn: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(0),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
@@ -74,6 +75,7 @@ class ResultWriter:
         self._patience = patience
         self._on_written = on_written
         self._tell_refused = refused
+        self._turn = turn
         self._clock = clock
         self._sink = sink
         self._deliver_to_callbacks = deliver
@@ -235,6 +237,7 @@ class ResultWriter:
             )  # fmt: skip
             for job in unclaimed:
                 job.claim = claims.get(job.signal_id)
+        await self._turn()
         ready = [(outcome.analysis, outcome.job.claim) for outcome in batch if outcome.job.claim is not None]
         return await database.save_outcomes(ready) if ready else set()
 

@@ -75,7 +75,8 @@ async def test_no_more_is_claimed_than_may_be_asked_about() -> None:
                 processor.called.clear()
                 await processor.called.wait()
         assert database.statements[0] == 3
-        assert worker.memory_store.get_statistics()["pending"] >= 5
+        # Two in flight, two that are next, and what is left of a claim of three.
+        assert worker.memory_store.get_statistics()["pending"] >= 10 - (2 + 2 + 2)
 
 
 async def test_what_was_claimed_ahead_is_pending_again_when_the_line_stops() -> None:
