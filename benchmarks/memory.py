@@ -137,7 +137,7 @@ async def _flow(options: Options) -> dict[str, Any]:
     await asyncio.sleep(0)
     samples: list[tuple[int, float]] = []
     started = time.perf_counter()
-    budget = options.pick(150, 20)
+    budget = options.pick(110, 20)
     done = 0
     while done < count and time.perf_counter() - started < budget:
         for number in range(done, done + chunk, 500):
