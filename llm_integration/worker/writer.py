@@ -26,7 +26,9 @@ CONTESTED_LEASES = 1.5
 """For how many leases a result waits for the lease of another worker on its task to run out."""
 CONTESTED_PAUSE_SECONDS = 1.0
 LARGEST_BATCH = 32
-"""Results stored and handed on before the host's loop gets its turn."""
+"""Results stored with one statement."""
+HANDED_ON_AT_ONCE = 8
+"""Results handed to CSV and callbacks, and logged, before the host's loop gets its turn."""
 SPACING_SECONDS = 0.01
 """Statements follow one another no faster: under load, the results that come meanwhile share the next."""
 KEPT_AT_ONCE = 200
@@ -162,9 +164,20 @@ class ResultWriter:
         batch = [self._waiting[index] for index in range(min(self._batch_size, len(self._waiting)))]
         accepted = await self._store(batch)
         if accepted is None:
-            for outcome in batch:
-                self._deliver(outcome)
+            await self._hand_on(batch)
             return False
+        await self._hand_on(self._settle(batch, accepted))
+        self._moved.set()
+        if not self._waiting:
+            self._arrived.clear()
+        if not self.unwritten:
+            self._empty.set()
+        self._on_written()
+        return True
+
+    def _settle(self, batch: list[_Outcome], accepted: set[str]) -> list[_Outcome]:
+        """The oldest results wait no longer; those that PostgreSQL has, to be handed on."""
+        stored: list[_Outcome] = []
         for outcome in batch:
             self._waiting.popleft()
             if outcome.job.signal_id not in accepted and self._contest(outcome):
@@ -175,16 +188,23 @@ class ResultWriter:
             if outcome.kept and self._outbox is not None:
                 self._outbox.forget_outcome(outcome.job.signal)
             if outcome.job.signal_id in accepted:
-                self._deliver(outcome)
+                stored.append(outcome)
             else:
                 self._refuse(outcome)
-        self._moved.set()
-        if not self._waiting:
-            self._arrived.clear()
-        if not self.unwritten:
-            self._empty.set()
-        self._on_written()
-        return True
+        return stored
+
+    async def _hand_on(self, outcomes: list[_Outcome]) -> None:
+        """To CSV and callbacks, a few in each turn of the loop; all of them at once if this is cancelled."""
+        waiting = deque(outcomes)
+        try:
+            while waiting:
+                for _ in range(min(HANDED_ON_AT_ONCE, len(waiting))):
+                    self._deliver(waiting.popleft())
+                if waiting:
+                    await self._turn()
+        finally:
+            for outcome in waiting:
+                self._deliver(outcome)
 
     def _contest(self, outcome: _Outcome) -> bool:
         """Another worker holds the task of a result without a claim: True while it may be dead."""
