@@ -109,7 +109,8 @@ class LLMWorker:
         self._writer = ResultWriter(
             db_manager, csv_exporter, self._subscribers.deliver, batch_size=self.config.write_batch_size,
             worker_id=self.worker_id, lease_seconds=self.config.lease_seconds, outbox=outbox,
-            on_written=self._wake.set, refused=self._answered_elsewhere, turn=turnstile.turn, clock=clock,
+            on_written=self._wake.set, settled=self._settled, refused=self._answered_elsewhere,
+            turn=turnstile.turn, clock=clock,
         )  # fmt: skip
         router = router_for(self.config)
         formatters = _formatters(self.config, router, formatter)
@@ -335,7 +336,6 @@ class LLMWorker:
         self._cost += analysis.cost_usd or 0
         self._recent.append(analysis)
         self._writer.put(job, analysis)
-        self._intake.remember(job.signal_id)
         self._forget(job, analysis.status)
 
     def _watch_health(self, analysis: LLMAnalysis) -> None:
@@ -345,6 +345,9 @@ class LLMWorker:
         alarm = self._health.add(analysis.rating, model=model, prompt=prompt)
         if alarm is not None:
             logger.warning("rating health: %s", alarm.message)
+
+    def _settled(self, job: Job) -> None:
+        self._intake.remember(job)
 
     def _taken_elsewhere(self, job: Job) -> None:
         """The task is finished, or a live worker holds it: not ours to ask."""

@@ -79,7 +79,8 @@ class Intake:
         self._given_up: list[Claim] = []
         self._look_again = False
         self._told_why_alone = False
-        self._ended: OrderedDict[str, None] = OrderedDict()
+        self._ended: OrderedDict[str, int] = OrderedDict()
+        """Signals that have their end, by which of the claims on their task; 0 without one."""
         self.recovered: deque[Job] = deque()
         """Signals in hand that are next: claimed ones, and such as come back from a lane."""
         self.unfinished: dict[str, Job] = {}
@@ -219,9 +220,9 @@ class Intake:
             self._store.finish(signal_id, TaskStatus.COMPLETED)
         return ended
 
-    def remember(self, signal_id: str) -> None:
+    def remember(self, job: Job) -> None:
         """A signal has its end. A host may find it only now, when PostgreSQL cannot be asked about it."""
-        self._ended[signal_id] = None
+        self._ended[job.signal_id] = job.claim.attempts if job.claim else 0
         if len(self._ended) > MOST_REMEMBERED:
             self._ended.popitem(last=False)
 
@@ -282,6 +283,9 @@ class Intake:
         if known is not None:
             known.take(claim)
             return None
+        ended = self._ended.get(signal.signal_id)
+        if ended is not None and claim.attempts <= ended:
+            return None  # void: through memory it was claimed again, and answered, before this reply came
         accepted = self._clock() - claim.age_seconds
         job = Job(
             signal, accepted, accepted + self._config.signal_max_age_seconds, claim, from_memory=False,

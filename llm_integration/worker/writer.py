@@ -66,6 +66,7 @@ class ResultWriter:
         outbox: WorkerOutbox | None = None,
         patience: float = 0.25,
         on_written: Callable[[], None] = lambda: None,
+        settled: Callable[[Job], None] = lambda _job: None,
         refused: Callable[[Job], None] = lambda _job: None,
         turn: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(0),
         clock: Callable[[], float] = time.monotonic,
@@ -76,6 +77,7 @@ class ResultWriter:
         self._outbox = outbox
         self._patience = patience
         self._on_written = on_written
+        self._tell_settled = settled
         self._tell_refused = refused
         self._turn = turn
         self._clock = clock
@@ -185,6 +187,7 @@ class ResultWriter:
             self._gone += 1
             if self._held.get(outcome.job.signal_id) is outcome.job:
                 del self._held[outcome.job.signal_id]
+            self._tell_settled(outcome.job)
             if outcome.kept and self._outbox is not None:
                 self._outbox.forget_outcome(outcome.job.signal)
             if outcome.job.signal_id in accepted:
