@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 ROWS_AT_ONCE = 32
 LOOK_SECONDS = 10.0
+HELD_LEASES = 1.5
+"""For how many leases a result waits whose task another worker holds: that one may have died a moment ago."""
+HELD_PAUSE_SECONDS = 1.0
 
 
 class LeftoverDatabase(Protocol):
@@ -45,6 +49,10 @@ class LeftoverDatabase(Protocol):
         """Store results and end their tasks; the ids that were accepted."""
         ...
 
+    async def finished_analyses(self, signal_ids: Sequence[str]) -> list[LLMAnalysis]:
+        """How those of these signals ended that have their end."""
+        ...
+
     async def retire_worker(self, worker_id: str) -> None:
         """End the lease of a worker."""
         ...
@@ -54,8 +62,8 @@ class LeftoverDatabase(Protocol):
 class Settled:
     """What came out of the outboxes of dead processes.
 
-    ``refused`` outcomes belong to tasks that were finished by somebody else meanwhile; ``damaged`` counts
-    entries and files that could not be read.
+    ``refused`` outcomes belong to tasks that were finished by somebody else meanwhile, or that a living
+    worker holds; ``damaged`` counts entries and files that could not be read.
     """
 
     signals: int = 0
@@ -175,21 +183,47 @@ class Leftovers:
             found.signals += 1
 
     async def _store_outcomes(self, outcomes: Sequence[KeptOutcome], found: Settled) -> None:
-        """An outcome with a claim is fenced by it; one without gets the claim it would need now."""
+        """An outcome with a claim is fenced by it; one without gets the claim it would need now.
+
+        Whoever brought it in before, and was killed at it, may hold the task still. The answer is paid for:
+        it waits for that lease to run out rather than be thrown away.
+        """
+        held = outcomes
+        for _ in range(1 + math.ceil(HELD_LEASES * self._lease / HELD_PAUSE_SECONDS)):
+            held = await self._store_free(held, found)
+            if not held:
+                return
+            await self._sleep(HELD_PAUSE_SECONDS)
+        found.refused += len(held)
+
+    async def _store_free(self, outcomes: Sequence[KeptOutcome], found: Settled) -> list[KeptOutcome]:
+        """Store those whose tasks are free or theirs; returns those whose tasks somebody else holds."""
         unclaimed = [outcome.signal for outcome in outcomes if outcome.claim is None]
         claims: dict[str, Claim] = {}
         if unclaimed:
             claims = await self._database.claim_signals(
                 unclaimed, worker_id=self._worker_id, lease_seconds=self._lease
             )
+        missing = [signal.signal_id for signal in unclaimed if signal.signal_id not in claims]
+        ended: set[str] = set()
+        if missing:
+            ended = {each.signal_id for each in await self._database.finished_analyses(missing)}
         ready: list[tuple[LLMAnalysis, Claim | None]] = []
+        held: list[KeptOutcome] = []
         for outcome in outcomes:
-            claim = outcome.claim or claims.get(outcome.signal.signal_id)
+            name = outcome.signal.signal_id
+            claim = outcome.claim or claims.get(name)
             if claim is not None:
                 ready.append((outcome.analysis, claim))
-        accepted = await self._database.save_outcomes(ready)
-        found.outcomes += len(accepted)
-        found.refused += len(outcomes) - len(accepted)
+            elif name in ended:
+                found.refused += 1
+            else:
+                held.append(outcome)
+        if ready:
+            accepted = await self._database.save_outcomes(ready)
+            found.outcomes += len(accepted)
+            found.refused += len(ready) - len(accepted)
+        return held
 
     def _announce(self, found: Settled) -> None:
         for name in ("signals", "outcomes", "refused", "damaged"):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sqlite3
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -12,15 +14,30 @@ from database import DatabaseManager
 from database.outbox import Leftovers, Outbox
 from database.outbox.file import find_files
 from llm_integration.domain import Signal
-from tests.integration.database_helpers import LEASE, answer, failure, plain, signal
+from tests.integration.database_helpers import LEASE, answer, failure, lapse, plain, signal
 
 pytestmark = pytest.mark.postgres
 
 TARGET = "the database"
 
 
-def leftovers(folder: Path, db: DatabaseManager) -> Leftovers:
-    return Leftovers(folder, db, target=TARGET, worker_id="outbox:1")
+def leftovers(
+    folder: Path, db: DatabaseManager, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> Leftovers:
+    return Leftovers(folder, db, target=TARGET, worker_id="outbox:1", sleep=sleep)
+
+
+class Pauses:
+    """Takes no time; after the second pause the leases of the dead have run out."""
+
+    def __init__(self, url: str | None = None) -> None:
+        self.taken: list[float] = []
+        self._url = url
+
+    async def __call__(self, seconds: float) -> None:
+        self.taken.append(seconds)
+        if self._url is not None and len(self.taken) == 2:
+            await lapse(self._url)
 
 
 def left_behind(folder: Path, *signals: Signal, worker_id: str = "dead", answered: bool = True) -> Path:
@@ -93,14 +110,30 @@ async def test_a_result_does_not_overwrite_that_of_another_worker(
     assert await ratings(database_url) == [("s-1", "completed", 2)]
 
 
+async def test_a_result_waits_for_the_lease_of_one_who_was_killed_while_bringing_it_in(
+    db: DatabaseManager, database_url: str, tmp_path: Path
+) -> None:
+    """The claim of the first one is void with its lease; the paid answer is stored, not asked for again."""
+    path = left_behind(tmp_path, signal("s-1"), signal("s-2"))
+    await db.claim_signals([signal("s-1")], worker_id="outbox:0, killed", lease_seconds=LEASE)
+    pauses = Pauses(database_url)
+    settled = await leftovers(tmp_path, db, pauses).settle()
+    assert (settled.outcomes, settled.refused) == (2, 0)
+    assert len(pauses.taken) == 2
+    assert [row[1:] for row in await ratings(database_url)] == [("completed", 4)] * 2
+    assert not path.exists()
+
+
 async def test_a_task_that_a_living_worker_holds_is_left_to_it(
     db: DatabaseManager, database_url: str, tmp_path: Path
 ) -> None:
     """An answer without a claim does not push a living worker aside."""
     await db.claim_signals([signal()], worker_id="living", lease_seconds=LEASE)
     left_behind(tmp_path, signal(), worker_id="")
-    settled = await leftovers(tmp_path, db).settle()
+    pauses = Pauses()
+    settled = await leftovers(tmp_path, db, pauses).settle()
     assert (settled.outcomes, settled.refused) == (0, 1)
+    assert sum(pauses.taken) == pytest.approx(30, abs=1.5)  # one and a half leases of twenty seconds
     assert await ratings(database_url) == [("s-1", "processing", None)]
 
 
