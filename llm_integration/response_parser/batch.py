@@ -13,6 +13,7 @@ The rules, beside those for a single reply:
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -43,6 +44,8 @@ _STEPS_EACH: Final = 25
 _MAX_COUNTED: Final = 100
 _MAX_LISTED: Final = 100
 _MAX_WARNINGS: Final = 20
+_WEIGHED_AT_ONCE: Final = 25
+"""Entries, or signals, that are weighed in one go."""
 
 _NEW_ENTRY: Final = re.compile(r"(?:\A|[\[\]},]|\n)\s*\Z")
 """Before an object that does not stand in the middle of another one's text."""
@@ -86,7 +89,7 @@ def read_batch(text: str | None, expected: Sequence[Expected], budget: Budget) -
         verdict.warnings.append("the reply is too tangled to be read")
         return verdict.reading()
     yield
-    verdict.weigh(entries)
+    yield from verdict.weigh(entries)
     return verdict.reading()
 
 
@@ -96,13 +99,13 @@ def _entries(body: str, verdict: _Verdict, budget: Budget) -> Steps[list[Entry]]
     value = _whole(body, factor)
     yield
     if value is not BAD:
-        walk.visit(value, ParseMethod.JSON)
+        yield from walk.visit(value, ParseMethod.JSON)
         return walk.entries
-    walk.text, unclosed, doubtful = without_thoughts(body, budget)
+    walk.text, unclosed, doubtful = yield from without_thoughts(body, budget)
     if unclosed:
         verdict.warnings.append("the reply never leaves its draft")
     yield
-    objects, reached = scan(walk.text, budget, Decoder(walk.text, factor))
+    objects, reached = yield from scan(walk.text, budget, Decoder(walk.text, factor))
     if reached < len(walk.text):
         raise OutOfWork
     between = gaps(walk.text, [(found.start, found.end) for found in objects])
@@ -110,7 +113,7 @@ def _entries(body: str, verdict: _Verdict, budget: Budget) -> Steps[list[Entry]]
     if not all(found.strict for found in objects):
         walk.style = quoting(walk.text)
     yield
-    _visit_all(objects, between, walk, broken=doubtful)
+    yield from _visit_all(objects, between, walk, broken=doubtful)
     return walk.entries
 
 
@@ -126,7 +129,7 @@ def _whole(body: str, factor: int) -> object:
     return value
 
 
-def _visit_all(objects: Sequence[Found], between: Sequence[str], walk: Walk, *, broken: bool) -> None:
+def _visit_all(objects: Sequence[Found], between: Sequence[str], walk: Walk, *, broken: bool) -> Steps[None]:
     """Visit the objects in their order; ``between`` is the text before each of them.
 
     ``broken`` says whether there are remains of an entry before them all.
@@ -142,7 +145,7 @@ def _visit_all(objects: Sequence[Found], between: Sequence[str], walk: Walk, *, 
             flaw = "it stands among the remains of another entry"
         if found.strict and not (broken or found.inside):
             method = ParseMethod.FENCED_JSON if opens_fence(lead) else ParseMethod.EMBEDDED_JSON
-        walk.visit(found.value, method, flaw)
+        yield from walk.visit(found.value, method, flaw)
         floor, broken = found.end, broken or not found.closed
 
 
@@ -156,12 +159,18 @@ class _Verdict:
     unknown: dict[str, None] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
-    def weigh(self, entries: Sequence[Entry]) -> None:
+    def weigh(self, entries: Sequence[Entry]) -> Steps[None]:
         """Choose for each label the entry that counts, if one does."""
-        claims = self._claims(entries)
+        claims = yield from self._claims(entries)
         strangers = [echo for claim in claims for echo in claim.symbols if claim.flaw == _CONTRADICTS]
-        for signal in self.roster.expected:
-            own = [claim for claim in claims if claim.signal is signal]
+        by_label: defaultdict[str, list[Entry]] = defaultdict(list)
+        for claim in claims:
+            if claim.signal is not None:
+                by_label[claim.signal.label].append(claim)
+        for number, signal in enumerate(self.roster.expected):
+            if number % _WEIGHED_AT_ONCE == 0:
+                yield
+            own = [claim for claim in by_label[signal.label] if claim.signal is signal]
             good = [claim for claim in own if claim.flaw is None]
             if len({_key(claim) for claim in good}) > 1 or _disputed(good, own):
                 self.duplicated.add(signal.label)
@@ -176,11 +185,13 @@ class _Verdict:
                     self._warn(signal, "it is answered more than once, in the same words")
                 self.readings[signal.label] = as_response(good[-1].reading, good[-1].method)
 
-    def _claims(self, entries: Sequence[Entry]) -> list[Entry]:
+    def _claims(self, entries: Sequence[Entry]) -> Steps[list[Entry]]:
         """The entries about expected signals; the flaw of those that contradict theirs is noted."""
-        claims = []
+        claims: list[Entry] = []
         alone = len(self.roster.expected) == 1 and all(entry.anonymous for entry in entries)
-        for entry in entries:
+        for number, entry in enumerate(entries):
+            if number % _WEIGHED_AT_ONCE == _WEIGHED_AT_ONCE - 1:
+                yield
             signal = self.roster.expected[0] if alone else entry.signal
             if signal is not None:
                 clash = self.roster.contradicts(signal, entry.symbols, entry.sides)

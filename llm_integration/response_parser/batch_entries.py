@@ -15,7 +15,7 @@ from typing import Final
 from llm_integration.domain import ParseMethod
 from llm_integration.response_parser.batch_match import Expected, Roster
 from llm_integration.response_parser.fields import QUOTED_WRAPPER, read_value
-from llm_integration.response_parser.model import Budget, JsonObject, Reading, Scanned
+from llm_integration.response_parser.model import Budget, JsonObject, Reading, Scanned, Steps
 
 __all__ = ["Entry", "Walk", "quoting"]
 
@@ -81,35 +81,44 @@ class Walk:
     style: str | None = None
     entries: list[Entry] = field(default_factory=list)
 
-    def visit(self, value: object, method: ParseMethod, flaw: str | None = None) -> None:
+    def visit(self, value: object, method: ParseMethod, flaw: str | None = None) -> Steps[None]:
         """Collect the entries in ``value``, all of them unusable if there is a ``flaw``."""
-        self._visit(value, "", method, flaw, 0)
+        yield from self._visit(value, "", method, flaw, 0)
 
-    def _visit(self, value: object, key: str, method: ParseMethod, flaw: str | None, level: int) -> bool:
+    def _visit(
+        self, value: object, key: str, method: ParseMethod, flaw: str | None, level: int
+    ) -> Steps[bool]:
         """Collect the entries in ``value``; true when there are any."""
-        self.budget.spend()
+        if self.budget.spend():
+            yield
         if level >= _MAX_LEVELS:
             return False
         if isinstance(value, list):
-            found = [self._visit(item, key, method, flaw, level + 1) for item in value if _holds(item)]
-            return True in found
+            found = False
+            for item in value:
+                if _holds(item) and (yield from self._visit(item, key, method, flaw, level + 1)):
+                    found = True
+            return found
         if not isinstance(value, dict):
             return False
         if QUOTED_WRAPPER.search(key[:40].casefold()):
             flaw = flaw or "it stands in an example"
-        return self._visit_object(value, key, method, flaw, level)
+        return (yield from self._visit_object(value, key, method, flaw, level))
 
     def _visit_object(
         self, value: dict[str, object], key: str, method: ParseMethod, flaw: str | None, level: int
-    ) -> bool:
-        self.budget.spend(_ENTRY_COST)
+    ) -> Steps[bool]:
+        if self.budget.spend(_ENTRY_COST):
+            yield
         ids = self._ids(value, key)
         signals = {signal.label: signal for signal in map(self.roster.find, ids) if signal}
         within = "it stands inside another entry" if signals else flaw
         before = len(self.entries)
-        items = [(name, item) for name, item in _items(value) if _holds(item)]
-        found = [self._visit(item, name, method, flaw or within, level + 1) for name, item in items]
-        if True in found and not signals:
+        found = False
+        for name, item in _items(value):
+            if _holds(item) and (yield from self._visit(item, name, method, flaw or within, level + 1)):
+                found = True
+        if found and not signals:
             return True
         reading = read_value(value)
         if reading is None or reading.empty or reading.template:

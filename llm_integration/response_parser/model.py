@@ -29,6 +29,9 @@ BLANK: Final = " \t\r\n\ufeff\u200b\x00"
 MAX_STEPS: Final = 600
 """Work one reply may cost, in steps of about two microseconds; a broken reply of normal size needs 60."""
 
+_STEPS_IN_ONE_GO: Final = 150
+"""Work after which a reading in pieces pauses: about a third of a millisecond."""
+
 _SHOWN_CHARS: Final = 40
 _MAX_WARNINGS: Final = 8
 
@@ -115,17 +118,22 @@ class OutOfWork(Exception):  # noqa: N818  a signal between the layers, not an e
 class Budget:
     """Steps left for one reply. Every loop in Python pays for each of its turns, so work is bounded."""
 
-    __slots__ = ("left", "limit")
+    __slots__ = ("_pause_at", "left", "limit")
 
     def __init__(self, limit: int = MAX_STEPS) -> None:
         self.limit = limit
         self.left = limit
+        self._pause_at = limit - _STEPS_IN_ONE_GO
 
-    def spend(self, steps: int = 1) -> None:
-        """Pay for ``steps``; raises OutOfWork when they are not there."""
+    def spend(self, steps: int = 1) -> bool:
+        """Pay for ``steps``; True when whoever can should pause. Raises OutOfWork when they are not there."""
         self.left -= steps
+        if self.left > self._pause_at:
+            return False
         if self.left < 0:
             raise OutOfWork
+        self._pause_at = self.left - _STEPS_IN_ONE_GO
+        return True
 
     @property
     def spent(self) -> int:

@@ -82,7 +82,7 @@ class Search:
 def search(text: str, budget: Budget) -> Steps[Search]:
     """Find the answer among the objects in ``text``."""
     scanning = Budget(max(budget.left - _RESERVE, 0))
-    objects, reached = scan(text, scanning)
+    objects, reached = yield from scan(text, scanning)
     budget.spend(scanning.spent)
     yield
     candidates: list[_Candidate] = []
@@ -91,7 +91,8 @@ def search(text: str, budget: Budget) -> Steps[Search]:
     yield
     try:
         for found, floor in zip(objects, [0, *(item.end for item in objects)], strict=False):
-            budget.spend(_COST)
+            if budget.spend(_COST):
+                yield
             candidates += _candidates(text, found, text[max(floor, found.start - 160) : found.start], prose)
         chosen = _choose(candidates, _loose(text, objects), debris, budget)
     except OutOfWork:

@@ -17,7 +17,7 @@ from typing import Final
 
 from llm_integration.response_parser.fields import CutText
 from llm_integration.response_parser.literals import literal, unescaped
-from llm_integration.response_parser.model import Budget, JsonObject, OutOfWork, Scanned
+from llm_integration.response_parser.model import Budget, JsonObject, OutOfWork, Scanned, Steps
 from llm_integration.response_parser.strict import BAD, Decoder
 
 __all__ = ["Found", "end_of_first", "scan"]
@@ -85,7 +85,7 @@ class Found:
     inside: bool = False
 
 
-def scan(text: str, budget: Budget, decoder: Decoder | None = None) -> tuple[list[Found], int]:
+def scan(text: str, budget: Budget, decoder: Decoder | None = None) -> Steps[tuple[list[Found], int]]:
     """Every outermost object in ``text`` in order, and how far the budget reached (``len(text)``: all).
 
     With a ``decoder`` whatever is strict JSON is left to it, at every level; what is not comes as Scanned.
@@ -98,20 +98,22 @@ def scan(text: str, budget: Budget, decoder: Decoder | None = None) -> tuple[lis
             brace = text.find("{", position)
             if brace < 0:
                 return found, len(text)
-            budget.spend(_OBJECT_COST)
+            if budget.spend(_OBJECT_COST):
+                yield
             reader = _Reader(text, _list_before(text, position, brace), budget, decoder)
-            position = _read_one(reader, brace, found, debris)
+            position = yield from _read_one(reader, brace, found, debris)
     except OutOfWork:
         reached = max([position, *(item.end for item in found[-1:])])
         return found, reached
 
 
-def end_of_first(text: str, budget: Budget) -> int:
+def end_of_first(text: str, budget: Budget) -> Steps[int]:
     """Where the first object in ``text`` ends, or could not be read any further; 0 without one."""
     brace = text.find("{")
     found: list[Found] = []
     if brace >= 0:
-        _read_one(_Reader(text, _list_before(text, 0, brace), budget), brace, found, _Debris(text))
+        reader = _Reader(text, _list_before(text, 0, brace), budget)
+        yield from _read_one(reader, brace, found, _Debris(text))
     return found[0].end if found else 0
 
 
@@ -145,13 +147,13 @@ class _Debris:
             self.open, self.at, self.depth = True, start, 0
 
 
-def _read_one(reader: _Reader, brace: int, found: list[Found], debris: _Debris) -> int:
+def _read_one(reader: _Reader, brace: int, found: list[Found], debris: _Debris) -> Steps[int]:
     """Read one object; returns where the search for the next one goes on."""
     start = reader.at
     root: list[object] = []
     closed = False
     try:
-        reader.value_into(root, 0)
+        yield from reader.value_into(root, 0)
         closed = True
     except _Broken:
         pass
@@ -186,9 +188,10 @@ class _Reader:
         self.decoder = decoder
         self.strict_from = -1
 
-    def value_into(self, target: JsonObject | list[object], level: int, key: str = "") -> None:
+    def value_into(self, target: JsonObject | list[object], level: int, key: str = "") -> Steps[None]:
         """Read the value at the current position and add it to ``target``."""
-        self.budget.spend()
+        if self.budget.spend():
+            yield
         char = self.text[self.at]
         if char in "{[":
             if self.decoder and self._strict_into(target, key, self.decoder):
@@ -199,11 +202,12 @@ class _Reader:
             _add(target, key, child)
             self.at += 1
             if isinstance(child, Scanned):
-                self._items(child, level + 1)
+                yield from self._items(child, level + 1)
             else:
-                self._elements(child, level + 1)
+                yield from self._elements(child, level + 1)
         elif char in _CLOSERS:
-            _add(target, key, self._string(_AFTER_ITEM if isinstance(target, JsonObject) else _AFTER_ELEMENT))
+            after = _AFTER_ITEM if isinstance(target, JsonObject) else _AFTER_ELEMENT
+            _add(target, key, (yield from self._string(after)))
         else:
             _add(target, key, self._bare())
 
@@ -224,9 +228,10 @@ class _Reader:
             raise _Broken
         return self.text[self.at]
 
-    def _items(self, target: Scanned, level: int) -> None:
+    def _items(self, target: Scanned, level: int) -> Steps[None]:
         while True:
-            self.budget.spend()
+            if self.budget.spend():
+                yield
             char = self._skip(_BLANKS_AND_COMMAS)
             if char == "}":
                 self.at += 1
@@ -239,26 +244,28 @@ class _Reader:
                 raise _Broken
             self.at = match.end()
             self._skip(_BLANKS)
-            self.value_into(target, level, match[match.lastgroup or 0].strip())
+            yield from self.value_into(target, level, match[match.lastgroup or 0].strip())
 
-    def _elements(self, target: list[object], level: int) -> None:
+    def _elements(self, target: list[object], level: int) -> Steps[None]:
         while True:
-            self.budget.spend()
+            if self.budget.spend():
+                yield
             char = self._skip(_BLANKS_AND_COMMAS)
             if char == "]":
                 self.at += 1
                 return
             if char == "}":
                 return
-            self.value_into(target, level)
+            yield from self.value_into(target, level)
 
-    def _string(self, after: re.Pattern[str]) -> str:
+    def _string(self, after: re.Pattern[str]) -> Steps[str]:
         """A string up to the first quote of its kind behind which an item can end."""
         text, start = self.text, self.at + 1
         closers = _CLOSERS[text[self.at]]
         position = start
         while True:
-            self.budget.spend()
+            if self.budget.spend():
+                yield
             match = closers.search(text, position)
             if match is None:
                 self.at = self.size

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from llm_integration.response_parser.model import Budget
+from llm_integration.response_parser.model import Budget, Steps
 from llm_integration.response_parser.objects import has_lost_keys
 from llm_integration.response_parser.scanner import end_of_first
 from llm_integration.response_parser.strict import Decoder
@@ -22,7 +22,7 @@ _LOOK_COST: Final = 2
 _SHORTEST_KEY: Final = len('rating":')
 
 
-def without_thoughts(text: str, budget: Budget) -> tuple[str, bool, bool]:
+def without_thoughts(text: str, budget: Budget) -> Steps[tuple[str, bool, bool]]:
     """``text`` without its drafts, whether one was never closed, and whether what is left is doubtful.
 
     A draft that is never closed reaches to the end. A closing tag that nothing opened closes a draft that
@@ -32,19 +32,18 @@ def without_thoughts(text: str, budget: Budget) -> tuple[str, bool, bool]:
     that nothing opened took keys of an answer away: they may have stood in the texts of a broken object.
     """
     brackets = text.count("<")
-    if not brackets:
-        return text, False, False
     if brackets > _MAX_BRACKETS:
         budget.spend(brackets)
-    if _TAG.search(text) is None:
+    if not brackets or _TAG.search(text) is None:
         return text, False, False
-    first = end_of_first(text, budget) if _ANSWER_FIRST.match(text) else 0
+    first = (yield from end_of_first(text, budget)) if _ANSWER_FIRST.match(text) else 0
     decoder, plain = Decoder(text, 1), first
     kept: list[str] = []
     depth = position = counted = braces = 0
     doubtful = False
     for tag in _TAG.finditer(text, first):
-        budget.spend()
+        if budget.spend():
+            yield
         if depth == 0 and tag.start() >= plain:
             plain = _end_of_plain(decoder, plain, tag.start(), budget)
         if tag.start() < plain:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -11,14 +13,14 @@ from typing import Any, Final
 import pytest
 
 from llm_integration.response_parser import Expected, LLMResponseParser
-from tests.unit.test_response_parser_batch_cost import USUAL
+from tests.unit.test_response_parser_batch_cost import EXPECTED, USUAL
 from tests.unit.test_response_parser_batch_cost import shapes as batch_shapes
 from tests.unit.test_response_parser_cost import SIZE, fill, shapes
 
 DATA = Path(__file__).parent.parent / "data"
 PARSER = LLMResponseParser()
-MOST_CALLS_IN_A_TURN: Final = 7_000
-"""Python and C calls between two turns: half of what a whole reply may need."""
+MOST_CALLS_IN_A_TURN: Final = 4_500
+"""Python and C calls between two turns; a whole reply may need several times as many."""
 WELL_FORMED = '{"rating": 4, "choppiness": "no", "analysis": "Fine.", "recommendations": "Enter."}'
 
 
@@ -68,15 +70,31 @@ async def test_what_takes_no_time_waits_for_nobody(text: str | None) -> None:
     assert len(turns.calls) == 1
 
 
+async def dearest_turn(reading: Callable[[Turns], Awaitable[object]]) -> int:
+    """Calls made in the turn that has most of them."""
+    turns = Turns()
+    sys.setprofile(turns.tally)
+    try:
+        await reading(turns)
+    finally:
+        sys.setprofile(None)
+    return max(turns.calls)
+
+
 async def test_no_turn_has_much_to_do() -> None:
     """However long a hostile reply is, what is done between two turns is bounded."""
     dearest: dict[tuple[str, str], int] = {}
     for shape in shapes():
-        turns, text = Turns(), fill(*shape, SIZE)
-        sys.setprofile(turns.tally)
-        try:
-            await PARSER.parse_in_turns(text, turns)
-        finally:
-            sys.setprofile(None)
-        dearest[shape] = max(turns.calls)
+        text = fill(*shape, SIZE)
+        dearest[shape] = await dearest_turn(partial(PARSER.parse_in_turns, text))
+    assert max(dearest.values()) <= MOST_CALLS_IN_A_TURN
+
+
+@pytest.mark.parametrize("expected", [USUAL, EXPECTED], ids=["20 signals", "100 signals"])
+async def test_no_turn_of_a_batch_has_much_to_do(expected: list[Expected]) -> None:
+    """Nor does the number of signals asked about make a turn longer."""
+    dearest: dict[tuple[str, str], int] = {}
+    for shape in batch_shapes():
+        text = fill(*shape, SIZE)
+        dearest[shape] = await dearest_turn(partial(PARSER.parse_batch_in_turns, text, expected))
     assert max(dearest.values()) <= MOST_CALLS_IN_A_TURN
