@@ -34,6 +34,10 @@ NAMES = (
     "growth",
     "batches",
 )
+LAST = "memory"
+"""Run after all others: it processes as many signals as the time that is left allows, a million at most."""
+ALL_SECONDS = 590
+"""How long all of them together may take."""
 RESULTS = Path(__file__).resolve().parent / "results"
 LATEST, FULL = RESULTS / "latest.json", RESULTS / "full.json"
 PATIENCE = 600
@@ -71,15 +75,16 @@ def _run(names: list[str], *, quick: bool) -> int:
         "date": datetime.now(UTC).date().isoformat(), "quick": quick, "machine": describe(), "outcomes": [],
     }  # fmt: skip
     failed = []
-    for name in names:
+    for name in sorted(names, key=lambda name: name == LAST):
         console.rule(f"{name}")
-        outcome = _one(name, quick=quick)
+        outcome = _one(name, quick=quick, seconds=ALL_SECONDS - (time.monotonic() - started))
         if outcome is None:
             failed.append(name)
             console.print(f"{name}: could not be run, see above", style="bold red", markup=False)
             continue
         _print(console, outcome)
         run["outcomes"].append(outcome.as_dict())
+        run["outcomes"].sort(key=lambda values: NAMES.index(values["name"]))
         _save(run, started)
     console.rule("targets")
     for line in report.conclusions([Outcome.from_dict(values) for values in run["outcomes"]]):
@@ -91,11 +96,12 @@ def _run(names: list[str], *, quick: bool) -> int:
     return 1 if failed else 0
 
 
-def _one(name: str, *, quick: bool) -> Outcome | None:
-    """One benchmark in a process of its own; None when it fails."""
+def _one(name: str, *, quick: bool, seconds: float) -> Outcome | None:
+    """One benchmark in a process of its own, which may use up ``seconds``; None when it fails."""
     with tempfile.TemporaryDirectory(prefix="tradent-bench-") as folder:
         file = Path(folder) / "outcome.json"
-        command = [sys.executable, "-m", "benchmarks.one", name, str(file), *(["--quick"] if quick else [])]
+        command = [sys.executable, "-m", "benchmarks.one", name, str(file), f"--seconds={seconds:.0f}"]
+        command += ["--quick"] if quick else []
         try:
             subprocess.run(command, cwd=ROOT, env=environment(), check=True, timeout=PATIENCE)
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:

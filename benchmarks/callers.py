@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -95,20 +96,7 @@ class BarePost(Calls):
     """aiohttp: the same bytes there, the reply's bytes back, nothing read."""
 
     async def connect(self) -> None:
-        self._bodies = [
-            orjson.dumps(
-                {
-                    "model": MODEL,
-                    "messages": self.messages(number),
-                    "max_tokens": 2000,
-                    "temperature": 0.0,
-                    "response_format": {"type": "json_object"},
-                    "stream": False,
-                    "reasoning": {"effort": "minimal"},
-                }
-            )
-            for number in range(len(self._prompts))
-        ]
+        self._bodies = [orjson.dumps(self.body(number)) for number in range(len(self._prompts))]
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._setup.concurrency),
             headers={"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"},
@@ -116,9 +104,30 @@ class BarePost(Calls):
         self._url = f"{self._setup.base_url}/chat/completions"
         self._close = self._session.close
 
+    def body(self, number: int) -> dict[str, Any]:
+        """What is asked, before it is JSON."""
+        return {
+            "model": MODEL,
+            "messages": self.messages(number),
+            "max_tokens": 2000,
+            "temperature": 0.0,
+            "response_format": {"type": "json_object"},
+            "stream": False,
+            "reasoning": {"effort": "minimal"},
+        }
+
     async def call(self, number: int) -> None:
         async with self._session.post(self._url, data=self._bodies[number]) as response:
             await response.read()
+
+
+class UsualPost(BarePost):
+    """aiohttp as it is usually written: ``json=`` there, ``response.json()`` back, the rating read."""
+
+    async def call(self, number: int) -> None:
+        async with self._session.post(self._url, json=self.body(number)) as response:
+            reply = await response.json()
+        json.loads(reply["choices"][0]["message"]["content"])["rating"]
 
 
 class ClientCall(Calls):
@@ -180,6 +189,7 @@ class Nothing:
 CALLERS: dict[str, Callable[[], Caller]] = {
     "sidecar": Sidecar,
     "aiohttp": BarePost,
+    "aiohttp, json": UsualPost,
     "client": ClientCall,
     "by hand": ByHand,
     "openai": OpenAI,

@@ -109,7 +109,7 @@ class _Runs:
 
     async def _repeat(self, one: Side, database: Postgres) -> dict[str, Any]:
         rate, seconds = self.state.rate, self.options.pick(3, 1) / 2
-        alone = await self.bare.ask("lag", seconds=0.4, rate=0)
+        alone = await self.bare.ask("lag", seconds=0.2, rate=0)
         callbacks = None
         with stopped(database.processes()) if self.state.stall else nullcontext():
             busy, beside = await asyncio.gather(

@@ -27,6 +27,9 @@ __all__ = ["TITLE", "run"]
 
 TITLE = "Memory and import"
 QUEUED = 10_000
+SHORTEST_FLOW_SECONDS, LONGEST_QUICK_FLOW_SECONDS = 60.0, 20.0
+MARGIN_SECONDS = 10.0
+"""For the last signals, for the bytes of those that wait, and for writing everything down."""
 IMPORTS = {
     "the standard library's asyncio": "asyncio", "aiohttp": "aiohttp", "this library": "llm_integration",
     "openai": "openai", "instructor": "instructor, openai; instructor.from_openai", "litellm": "litellm",
@@ -35,9 +38,10 @@ IMPORTS = {
 
 def run(options: Options) -> Outcome:
     """Queued signals, a million signals through a worker, imports."""
+    deadline = time.monotonic() + options.seconds
     skipped: list[str] = []
     imports = _imports(options, skipped)
-    flow = loops.run(_flow(options))
+    flow = loops.run(_flow(options, deadline - MARGIN_SECONDS))
     queued = _queued()
     per_signal = queued["bars shared, as a feed hands them out"]["bytes"]
     growth = flow["after"] - flow["early"]
@@ -126,8 +130,11 @@ class _Model:
         """Nothing to close."""
 
 
-async def _flow(options: Options) -> dict[str, Any]:
-    """Signals through store, formatter, parser and worker; the model answers in this process."""
+async def _flow(options: Options, deadline: float) -> dict[str, Any]:
+    """Signals through store, formatter, parser and worker; the model answers in this process.
+
+    A million, or as many as there is time for until ``deadline``.
+    """
     count, chunk = options.pick(1_000_000, 20_000), options.pick(20_000, 2_000)
     config = LLMConfig(base_url="http://127.0.0.1:1/v1", max_concurrency=16, max_memory_signals=1000)
     store = SignalMemoryStore(1000)
@@ -137,7 +144,9 @@ async def _flow(options: Options) -> dict[str, Any]:
     await asyncio.sleep(0)
     samples: list[tuple[int, float]] = []
     started = time.perf_counter()
-    budget = options.pick(110, 20)
+    budget = max(SHORTEST_FLOW_SECONDS, deadline - time.monotonic())
+    if options.quick:
+        budget = LONGEST_QUICK_FLOW_SECONDS
     done = 0
     while done < count and time.perf_counter() - started < budget:
         for number in range(done, done + chunk, 500):

@@ -18,7 +18,9 @@ def main(name: str, file: str, *flags: str) -> None:
     """Run ``benchmarks.<name>``."""
     logging.disable(logging.WARNING)
     started = time.perf_counter()
-    outcome: Outcome = importlib.import_module(f"benchmarks.{name}").run(Options("--quick" in flags))
+    seconds = [float(flag.removeprefix("--seconds=")) for flag in flags if flag.startswith("--seconds=")]
+    options = Options("--quick" in flags, *seconds)
+    outcome: Outcome = importlib.import_module(f"benchmarks.{name}").run(options)
     outcome.seconds = round(time.perf_counter() - started, 1)
     Path(file).write_text(json.dumps(outcome.as_dict()))
 

@@ -12,9 +12,13 @@ Cell = str | int | float | None
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """``quick`` makes everything small: for trying the benchmarks out, not for quoting them."""
+    """``quick`` makes everything small: for trying the benchmarks out, not for quoting them.
+
+    ``seconds`` is how long the benchmark may take that uses up what time there is.
+    """
 
     quick: bool = False
+    seconds: float = 240.0
 
     def pick(self, full: int, quick: int) -> int:
         """``full``, or ``quick`` in a quick run."""

@@ -16,8 +16,12 @@ from benchmarks.turns import Bursts, open_sides, ratio, take_turns
 __all__ = ["TITLE", "run"]
 
 TITLE = "Throughput and CPU per signal"
-NAMES = ("sidecar", "aiohttp", "openai", "litellm", "litellm Router", "instructor")
-SHOWN = {"sidecar": "this sidecar, everything stored", "aiohttp": "bare aiohttp POST"}
+NAMES = ("sidecar", "aiohttp", "aiohttp, json", "openai", "litellm", "litellm Router", "instructor")
+SHOWN = {
+    "sidecar": "this sidecar, everything stored",
+    "aiohttp": "bare aiohttp POST",
+    "aiohttp, json": "aiohttp with json= and response.json()",
+}
 CONCURRENCY = 8
 IN_FLIGHT = (1, 4, 16, 64, 256)
 
@@ -42,6 +46,7 @@ async def _run(options: Options) -> Outcome:
                     few = options.pick(150, 20)
                     counts = {
                         "*": few, "sidecar": options.pick(1500, 100), "aiohttp": options.pick(3000, 100),
+                        "aiohttp, json": options.pick(1500, 100),
                     }  # fmt: skip
                     pairs[loop] = await take_turns(sides, counts, options.pick(5, 2))
         hidden = await _hidden_latency(server, database, options)

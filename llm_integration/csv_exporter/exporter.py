@@ -14,6 +14,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from llm_integration.config import LLMConfig
+from llm_integration.csv_exporter.lane import BATCH
 from llm_integration.csv_exporter.writer import BarItem, Writer
 from llm_integration.domain import Bar, LLMAnalysis, Signal
 
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 GATHER_SECONDS = 0.025
 """After the first row of a lull the thread waits this long for more: fewer, larger writes."""
+SPACING_SECONDS = 0.2
+"""Under load writes follow one another no faster, unless a batch is together before that."""
 CLOSING_POLL_SECONDS = 0.05
 CLOSE_MARGIN_SECONDS = 0.5
 FIRST_RESTART_SECONDS, LONGEST_RESTART_SECONDS = 0.1, 30.0
@@ -82,6 +85,8 @@ class LLMCSVExporter:
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._rung = False
         self._hurry = threading.Event()
+        self._enough = min(BATCH, config.csv_queue_size // 4)
+        self._gathered = threading.Event()
         self._tickets: deque[threading.Event] = deque()
         self._thread: threading.Thread | None = None
         self._closing = False
@@ -152,8 +157,7 @@ class LLMCSVExporter:
             return True
         ticket = threading.Event()
         self._tickets.append(ticket)
-        self._hurry.set()
-        self._ring()
+        self._hurry_up()
         return ticket.wait(timeout)
 
     def close(self, timeout: float = 10.0, *, flush_held: bool = True) -> bool:
@@ -168,8 +172,7 @@ class LLMCSVExporter:
             self._flush_held = flush_held
             self._deadline = self._clock() + timeout
             self._closing = True
-        self._hurry.set()
-        self._ring()
+        self._hurry_up()
         if self._thread is None:
             return self._writer.idle
         self._thread.join(timeout + CLOSE_MARGIN_SECONDS)
@@ -183,6 +186,8 @@ class LLMCSVExporter:
         if waiting >= limit or self._closing:
             self._leave_out(kind)
             return False
+        if waiting >= self._enough and not self._gathered.is_set():
+            self._gathered.set()
         if self._leaving_out and waiting < self._queue_size // 2:
             self._leaving_out = False
             logger.info("%s: rows are taken again; left out so far: %s", self.directory, self._left_out)
@@ -198,6 +203,11 @@ class LLMCSVExporter:
                 self.directory,
                 self._queue_size,
             )
+
+    def _hurry_up(self) -> None:
+        self._hurry.set()
+        self._gathered.set()
+        self._ring()
 
     def _ring(self) -> None:
         if not self._rung:
@@ -247,8 +257,10 @@ class LLMCSVExporter:
                 self._tickets.popleft().set()
         if not self._tickets and not self._closing:
             self._hurry.clear()
+            self._gathered.clear()
 
     def _wait(self) -> None:
+        ended = self._clock()
         timeout = self._writer.next_wake()
         if self._closing:
             self._writer.retry_soon()
@@ -258,7 +270,9 @@ class LLMCSVExporter:
         except Empty:
             return
         self._rung = False
-        self._hurry.wait(GATHER_SECONDS)
+        if not self._hurry.wait(GATHER_SECONDS):
+            self._gathered.wait(max(0.0, ended + SPACING_SECONDS - self._clock()))
+        self._gathered.clear()
 
     def _finished(self) -> bool:
         if self._writer.idle and self._flush_held:

@@ -25,7 +25,9 @@ from llm_integration.csv_exporter import (
     SUMMARY_FILE,
     LLMCSVExporter,
 )
+from llm_integration.csv_exporter import exporter as exporter_module
 from llm_integration.csv_exporter import health as health_module
+from llm_integration.csv_exporter.lane import BATCH
 from llm_integration.domain import Signal, TaskStatus
 from tests.unit.test_csv_rows import a_bar, a_signal, an_answer
 
@@ -483,3 +485,38 @@ def test_a_thread_that_keeps_failing_backs_off_while_it_closes(
     exporter.start()
     exporter.close(0.5)
     assert 1 <= sum("starts again" in record.getMessage() for record in caplog.records) < 20
+
+
+def until_written(folder: Path, count: int) -> None:
+    """Return once the file has ``count`` bars; fails after ten seconds."""
+    end = time.monotonic() + 10
+    while len(rows(folder)) < count:
+        assert time.monotonic() < end, f"{len(rows(folder))} rows"
+        threading.Event().wait(0.005)
+
+
+def test_rows_under_load_share_a_write(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that follow close upon others wait for more of them, but not once a batch is together."""
+    monkeypatch.setattr(exporter_module, "SPACING_SECONDS", 30.0)
+    exporter = make()
+    assert exporter.flush(5.0)
+    feed(exporter, range(BATCH - 1))
+    threading.Event().wait(2 * exporter_module.GATHER_SECONDS)
+    assert rows(tmp_path) == []
+    feed(exporter, range(BATCH - 1, BATCH + 1))
+    until_written(tmp_path, BATCH)
+
+
+def test_nobody_who_waits_for_the_rows_waits_for_more_of_them(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``flush`` and ``close`` end the gathering."""
+    monkeypatch.setattr(exporter_module, "SPACING_SECONDS", 30.0)
+    exporter = make()
+    for numbers in (range(3), range(3, 6)):
+        feed(exporter, numbers)
+        assert exporter.flush(5.0)
+        assert len(rows(tmp_path)) == numbers.stop
+    feed(exporter, range(6, 9))
+    assert exporter.close(5.0)
+    assert len(rows(tmp_path)) == 9
