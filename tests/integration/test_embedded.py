@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import stat
@@ -187,6 +188,80 @@ async def test_starting_does_not_block_the_loop(fresh: Path) -> None:
         while_starting = turns
     turning.cancel()
     assert while_starting > 50
+
+
+def copied(base: Path, name: str) -> Path:
+    """The base folder of a copy of the checkout, as ``cp -r`` makes it: everything in it is ours."""
+    target = base.with_name(name)
+    ignored = shutil.ignore_patterns(".s.PGSQL*")
+    shutil.copytree(base, target, copy_function=shutil.copyfile, ignore=ignored)
+    for path in (target, *target.rglob("*")):
+        path.chmod(0o755 if path.parent in (base.parent, target) else 0o700)
+    return target
+
+
+async def test_a_copied_checkout_has_its_own_server(base: Path) -> None:
+    """With what was stored up to then, and whoever owns the copied files."""
+    async with EmbeddedPostgres(base, settings=FAST) as server:
+        connection = await asyncpg.connect(server.dsn)
+        await connection.execute("CREATE TABLE copied AS SELECT 7 AS n")
+        await connection.close()
+    async with (
+        EmbeddedPostgres(copied(base, "second"), settings=FAST) as copy,
+        EmbeddedPostgres(base, settings=FAST) as server,
+    ):
+        assert copy.dsn != server.dsn
+        first, second = await asyncpg.connect(server.dsn), await asyncpg.connect(copy.dsn)
+        await second.execute("UPDATE copied SET n = 8")
+        assert await first.fetchval("SELECT n FROM copied") == 7
+        await first.execute("DROP TABLE copied")
+        await first.close()
+        await second.close()
+
+
+async def test_a_copy_of_a_running_server_is_refused(base: Path) -> None:
+    """It would use the server of the original, or files that do not fit together."""
+    async with EmbeddedPostgres(base, settings=FAST) as server:
+        copy = copied(base, "third")
+        with pytest.raises(EmbeddedServerError, match=r"was copied from .* while a server was running"):
+            await EmbeddedPostgres(copy, settings=FAST).start()
+        assert await answers(server.dsn)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user has the cluster in the checkout")
+def test_a_copied_checkout_whose_cluster_is_elsewhere_gets_a_new_one(tmp_path: Path) -> None:
+    """A moved one keeps its own."""
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    folders = []
+    try:
+        folders.append(choose_place(private / "state").folder)
+        shutil.copytree(private / "state", private / "copy")
+        folders.append(choose_place(private / "copy").folder)
+        assert folders[0] != folders[1]
+        assert choose_place(private / "state").folder == folders[0]
+        (private / "copy").rename(private / "moved")
+        assert choose_place(private / "moved").folder == folders[1]
+        assert choose_place(private / "moved").folder == folders[1]
+    finally:
+        for folder in folders:
+            shutil.rmtree(folder)
+
+
+def test_files_that_cannot_be_read_are_named(base: Path) -> None:
+    """The reason is that of this start, not the last line of an old log."""
+    handle = cluster.Cluster(base, FAST)
+    handle.acquire()
+    handle.release()
+    place = choose_place(base)
+    os.chown(place.log, os.geteuid(), os.getegid())
+    place.log.chmod(0)
+    try:
+        with pytest.raises(EmbeddedServerError, match=re.escape("server.log: Permission denied")):
+            handle.acquire()
+    finally:
+        place.log.chmod(0o600)
+        os.chown(place.log, place.account.uid, place.account.gid)
 
 
 def modes(folder: Path) -> dict[Path, int]:
