@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import os
+import threading
 import time
 from array import array
 from collections.abc import Callable
@@ -11,17 +14,47 @@ from typing import Any
 
 from benchmarks.figures import percentiles
 
-__all__ = ["BUCKETS_MS", "CallbackWatch", "Ticker"]
+__all__ = ["BUCKETS_MS", "CallbackWatch", "CoreWait", "Ticker"]
 
 INTERVAL = 0.001
 BUCKETS_MS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 
 
+class CoreWait:
+    """How long this thread has been ready to run without getting a core (Linux; else it is not known)."""
+
+    def __init__(self) -> None:
+        self._file: int | None = None
+        with contextlib.suppress(OSError):
+            self._file = os.open(f"/proc/self/task/{threading.get_native_id()}/schedstat", os.O_RDONLY)
+
+    @property
+    def known(self) -> bool:
+        """False where the system does not tell."""
+        return self._file is not None
+
+    def seconds(self) -> float:
+        """Since the thread began."""
+        return 0.0 if self._file is None else int(os.pread(self._file, 100, 0).split()[1]) / 1e9
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
 class Ticker:
-    """Asks the loop to call back in a millisecond, again and again, and notes how much later it did."""
+    """Asks the loop to call back in a millisecond, again and again, and notes how much later it did.
+
+    Beside it, how much of that was not spent waiting for a core.
+    """
 
     def __init__(self) -> None:
         self._lags = array("d")
+        self._own = array("d")
+        self._core = CoreWait()
+        self._waited = self._core.seconds()
         self._loop = asyncio.get_running_loop()
         self._handle: asyncio.TimerHandle | None = None
         self._due = 0.0
@@ -36,14 +69,21 @@ class Ticker:
             self._handle.cancel()
         lags = [lag * 1000 for lag in self._lags]
         histogram = [sum(1 for lag in lags if lag <= edge) for edge in BUCKETS_MS]
-        return {**percentiles(lags), "ticks": len(lags), "histogram": [*histogram, len(lags)]}
+        own = percentiles([lag * 1000 for lag in self._own]) if self._core.known else None
+        self._core.close()
+        return {**percentiles(lags), "own": own, "ticks": len(lags), "histogram": [*histogram, len(lags)]}
 
     def _next(self) -> None:
         self._due = time.perf_counter() + INTERVAL  # uvloop's own clock counts in whole milliseconds
         self._handle = self._loop.call_later(INTERVAL, self._tick)
 
     def _tick(self) -> None:
-        self._lags.append(max(0.0, time.perf_counter() - self._due))
+        lag = max(0.0, time.perf_counter() - self._due)
+        self._lags.append(lag)
+        if self._core.known:
+            waited = self._core.seconds()
+            self._own.append(max(0.0, lag - (waited - self._waited)))
+            self._waited = waited
         self._next()
 
 
