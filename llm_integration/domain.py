@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -24,6 +24,7 @@ __all__ = [
     "ParseMethod",
     "Signal",
     "TaskStatus",
+    "bars_in_pieces",
     "parse_time",
     "to_price",
 ]
@@ -31,7 +32,9 @@ __all__ = [
 MAX_NAME_CHARS = 128
 """Longest symbol, signal type or strategy name that is kept."""
 MAX_BARS = 1_000
-"""Most bars of one signal that are kept, the last ones: converting more would hold the event loop up."""
+"""Most bars of one signal that are kept, the last ones."""
+BARS_AT_ONCE = 50
+"""Bars converted in one go by who gives way in between: a tenth of a millisecond."""
 MAX_INDICATORS = 200
 MOST_SETS_OF_NAMES = 64
 """Indicators of one signal that are kept, and sets of their names that are remembered."""
@@ -115,7 +118,9 @@ def parse_time(value: object) -> datetime | None:
             moment = datetime.fromtimestamp(seconds, UTC)
         if moment is None or moment != moment:  # noqa: PLR0124  pandas' NaT differs from itself
             return None
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        if moment.tzinfo is None:
+            return moment.replace(tzinfo=UTC)
+        return moment if type(moment) is datetime and moment.tzinfo is UTC else moment.astimezone(UTC)
     except Exception:  # whatever a foreign object's own conversion raises
         return None
 
@@ -202,6 +207,8 @@ def _indicators(value: object) -> dict[str, float | None]:
     return dict(zip(_indicator_names([key for key, _ in items]), numbers, strict=True))
 
 
+_FLOATS = {float}
+
 _known_names: dict[tuple[str, ...], list[str]] = {}
 
 
@@ -222,21 +229,42 @@ def _bars(value: object) -> tuple[Bar, ...]:
         return value
     if not isinstance(value, Iterable) or isinstance(value, (str, bytes, Mapping)):
         return ()
-    newest = value[-MAX_BARS:] if isinstance(value, (list, tuple)) else deque(value, maxlen=MAX_BARS)
-    bars = (_bar(item) for item in newest)
-    return tuple(bar for bar in bars if bar is not None)
+    bars = [_bar(item) for item in _newest(value)]
+    return tuple([bar for bar in bars if bar is not None])
+
+
+def bars_in_pieces(value: Iterable[object]) -> Generator[None, None, tuple[Bar, ...]]:
+    """The bars that ``Signal.from_mapping`` makes of ``value``, with a pause wherever this yields.
+
+    Hundreds of bars take longer than an event loop should wait.
+    """
+    bars: list[Bar] = []
+    for number, item in enumerate(_newest(value), 1):
+        bar = _bar(item)
+        if bar is not None:
+            bars.append(bar)
+        if number % BARS_AT_ONCE == 0:
+            yield
+    return tuple(bars)
+
+
+def _newest(value: Iterable[object]) -> Sequence[object] | deque[object]:
+    return value[-MAX_BARS:] if isinstance(value, (list, tuple)) else deque(value, maxlen=MAX_BARS)
 
 
 def _bar(item: object) -> Bar | None:
     if isinstance(item, Bar):
         return item
-    if isinstance(item, Mapping):
-        values: Sequence[Any] = [item.get(name) for name in Bar._fields]
+    if type(item) is dict or isinstance(item, Mapping):
+        values: Sequence[Any] = [*map(item.get, Bar._fields)]
     elif isinstance(item, Sequence) and not isinstance(item, (str, bytes)) and len(item) >= 5:
         values = item
     else:
         values = [getattr(item, name, None) for name in Bar._fields]
     moment = parse_time(values[0])
+    numbers = values[1:6]
+    if moment and {*map(type, numbers)} == _FLOATS and all(map(math.isfinite, numbers)) and len(numbers) == 5:
+        return Bar(moment, *numbers)
     prices = [to_price(value) for value in values[1:5]]
     if moment is None or None in prices:
         return None

@@ -261,6 +261,14 @@ class SignalMemoryStore:
                 taken.append(entry)
         return taken
 
+    def next_pending(self, limit: int) -> list[QueuedSignal]:
+        """The up to ``limit`` signals that ``take_pending`` would take first, without taking them."""
+        with self._lock:
+            fresh = [self._fresh.entry(signal_id) for signal_id in islice(self._fresh.data, limit)]
+            if not self._returned:
+                return fresh
+            return sorted([*self._returned[:limit], *fresh], key=_number)[:limit]
+
     def requeue(self, signal_ids: Iterable[str]) -> int:
         """Make those of ``signal_ids`` that are ``processing`` pending again, each in its old place.
 

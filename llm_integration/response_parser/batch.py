@@ -20,6 +20,7 @@ from types import MappingProxyType
 from typing import Final
 
 from llm_integration.domain import ParseMethod
+from llm_integration.pieces import Steps
 from llm_integration.response_parser.batch_entries import Entry, Walk, quoting
 from llm_integration.response_parser.batch_match import Expected, Roster, says, shown_id
 from llm_integration.response_parser.model import (
@@ -28,7 +29,6 @@ from llm_integration.response_parser.model import (
     Budget,
     OutOfWork,
     ParsedResponse,
-    Steps,
     as_response,
     show,
 )

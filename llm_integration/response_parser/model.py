@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
 from llm_integration.domain import Choppiness, ParseMethod
 
@@ -17,9 +16,7 @@ __all__ = [
     "ParsedResponse",
     "Reading",
     "Scanned",
-    "Steps",
     "as_response",
-    "at_once",
     "show",
 ]
 
@@ -34,21 +31,6 @@ _STEPS_IN_ONE_GO: Final = 150
 
 _SHOWN_CHARS: Final = 40
 _MAX_WARNINGS: Final = 8
-
-
-T = TypeVar("T")
-Steps = Generator[None, None, T]
-"""Reading in pieces: it may be left alone for a while wherever it yields, and returns what was read."""
-
-
-def at_once(steps: Steps[T]) -> T:
-    """What ``steps`` come to, without a pause between them."""
-    try:
-        while True:
-            next(steps)
-    except StopIteration as end:
-        found: T = end.value
-        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, TypeVar
+from typing import Final
 
 from llm_integration.domain import ParseMethod
+from llm_integration.pieces import Steps, at_once, in_turns
 from llm_integration.response_parser.batch import BatchReading, Expected, read_batch, steps_for
 from llm_integration.response_parser.fields import MAX_TEXT_CHARS, read_value
 from llm_integration.response_parser.keywords import keyword_choppiness, keyword_verdicts
@@ -16,9 +17,7 @@ from llm_integration.response_parser.model import (
     OutOfWork,
     ParsedResponse,
     Reading,
-    Steps,
     as_response,
-    at_once,
 )
 from llm_integration.response_parser.objects import Search, search
 from llm_integration.response_parser.prose import Verdicts
@@ -28,7 +27,6 @@ from llm_integration.response_parser.thoughts import without_thoughts
 
 __all__ = ["LLMResponseParser"]
 
-T = TypeVar("T")
 
 _SEAM: Final = "\x00[cut]\x00"
 """Joins head and tail of an overlong reply: no value, no number and no sentence reads across it."""
@@ -57,7 +55,7 @@ class LLMResponseParser:
         A piece of 65,536 characters of anything takes a third of a millisecond, a millisecond at most.
         """
         steps = self._parse(text, Budget())
-        return await _in_turns(steps, turn)
+        return await in_turns(steps, turn)
 
     def parse_batch(self, text: str | None, expected: Sequence[Expected]) -> BatchReading:
         """What ``text`` says of each signal of a batch, matched by label and never by position alone.
@@ -70,7 +68,7 @@ class LLMResponseParser:
         self, text: str | None, expected: Sequence[Expected], turn: Callable[[], Awaitable[object]]
     ) -> BatchReading:
         """``parse_batch`` for an event loop, as ``parse_in_turns``."""
-        return await _in_turns(read_batch(text, expected, Budget(steps_for(len(expected)))), turn)
+        return await in_turns(read_batch(text, expected, Budget(steps_for(len(expected)))), turn)
 
     def extract_json_data(self, text: str | None) -> dict[str, object] | None:
         """The JSON object in ``text`` that answers, with its keys as the model wrote them.
@@ -110,16 +108,6 @@ class LLMResponseParser:
         head = (self._max_chars + 1) // 2
         tail = self._max_chars - head
         return True, (text[:head] + _SEAM + (text[-tail:] if tail else "")).strip(BLANK)
-
-
-async def _in_turns(steps: Steps[T], turn: Callable[[], Awaitable[object]]) -> T:
-    try:
-        while True:
-            next(steps)
-            await turn()
-    except StopIteration as end:
-        found: T = end.value
-        return found
 
 
 def _decoded(body: str) -> object:

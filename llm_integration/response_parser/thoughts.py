@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from llm_integration.response_parser.model import Budget, Steps
+from llm_integration.pieces import Steps
+from llm_integration.response_parser.model import Budget
 from llm_integration.response_parser.objects import has_lost_keys
 from llm_integration.response_parser.scanner import end_of_first
 from llm_integration.response_parser.strict import Decoder

@@ -9,6 +9,7 @@ from typing import Any, Final
 from llm_integration.batch_labels import batch_labels
 from llm_integration.config import LLMConfig
 from llm_integration.domain import Signal
+from llm_integration.pieces import Steps, at_once
 from llm_integration.prompts import PromptTemplate, PromptText, builtin_prompt, estimated_tokens
 from llm_integration.signal_formatter.batching import (
     LATER_SUFFIX,
@@ -100,6 +101,13 @@ class SignalFormatter:
         facts = signal_facts(self._reader.read(signal_data, market_df), self._template.used("user"))
         return self._template.render({"signal": facts})
 
+    def read_ahead(self, signal: Signal) -> Steps[None]:
+        """Do most of the work of a prompt about ``signal``, with a pause wherever this yields.
+
+        For an event loop, and signals with hundreds of bars that no signal brought before.
+        """
+        return self._reader.read_ahead(signal)
+
     def format_batch(self, signals: Iterable[Source]) -> str:
         """The request to rate several signals at once: the text of ``batch_prompt``."""
         return self.batch_prompt(list(signals)).text
@@ -124,10 +132,17 @@ class SignalFormatter:
 
         Raises ConfigError when the prompt's file has no section for it.
         """
-        prepared = [self.prepare(signal) for signal in signals]
+        return at_once(self.batch_in_pieces([self.prepare(signal) for signal in signals]))
+
+    def batch_in_pieces(self, prepared: Sequence[Prepared]) -> Steps[BatchPrompt]:
+        """``batch_prompt`` for an event loop, with a pause wherever this yields."""
         labels = tuple(batch_labels([signal.reading.source_id for signal in prepared]))
-        found = shared_tables([(one.reading.signal.symbol, one.reading.shown) for one in prepared])
-        tables = [_table(number, table) for number, table in enumerate(found, start=1)]
+        found = yield from shared_tables([(one.reading.signal.symbol, one.reading.shown) for one in prepared])
+        tables = []
+        for number, table in enumerate(found, start=1):
+            lines = yield from table.lines()
+            tables.append({"number": str(number), "symbol": table.symbol, "bars": "\n".join(lines)})
+        yield
         values = {"count": str(len(prepared)), "signals": _told(prepared, labels, found), "tables": tables}
         text = self._template.render_batch(values)
         saw_later = in_view_of_later([signal.reading.span for signal in prepared])
@@ -180,10 +195,6 @@ def _told(
         signal.facts | {"id": label, "position": str(position + 1), "table": tabled.get(position, "")}
         for position, (signal, label) in enumerate(zip(prepared, labels, strict=True))
     ]
-
-
-def _table(number: int, table: BarTable) -> dict[str, str]:
-    return {"number": str(number), "symbol": table.symbol, "bars": "\n".join(table.lines())}
 
 
 def _saved(prepared: Sequence[Prepared], tables: Sequence[Mapping[str, str]]) -> int:

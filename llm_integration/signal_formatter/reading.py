@@ -11,7 +11,8 @@ from typing import Any, Final, NamedTuple
 
 from llm_integration.config import LLMConfig
 from llm_integration.domain import Signal, parse_time
-from llm_integration.signal_formatter.bars import BarReader, ShownBar
+from llm_integration.pieces import Steps
+from llm_integration.signal_formatter.bars import FEW, READ_AT_ONCE, BarReader, ShownBar
 from llm_integration.signal_formatter.measures import CHOPPINESS_PERIODS, EFFICIENCY_PERIODS
 from llm_integration.signal_formatter.tables import common_places
 from llm_integration.signal_formatter.text import clean, finite
@@ -25,6 +26,7 @@ BARS_FOR_MEASURES: Final = max(CHOPPINESS_PERIODS, EFFICIENCY_PERIODS) + 1
 MOST_SETS_OF_NAMES: Final = 64
 MOST_NAMES: Final = 64
 """Sets of indicator names that are remembered, how large one may be, and how many other names are."""
+MOST_SPANS: Final = 128
 MAX_ID_CHARS: Final = 256
 MAX_NAME_CHARS: Final = 64
 MAX_NOTE_CHARS: Final = 500
@@ -65,7 +67,9 @@ class Reader:
         ]
         self._known: dict[str, str] = {}
         self._names: dict[tuple[object, ...], list[tuple[str, str | None]]] = {}
-        self.bars = BarReader()
+        self.bars = BarReader(self.lookback)
+        self._spans: dict[int, tuple[Signal, tuple[datetime, datetime] | None]] = {}
+        """Of signals with many bars, by their ids as objects; they live as long."""
 
     def read(self, source: Mapping[str, Any] | Signal, market: object = None) -> Reading:
         """``source`` and the bars of ``market``, else its own. Never raises on bad values."""
@@ -76,9 +80,35 @@ class Reader:
         identity = signal_id if isinstance(signal_id, str) else signal.signal_id
         return Reading(signal, identity, shown, closed, common_places(shown))
 
+    def read_ahead(self, signal: Signal) -> Steps[None]:
+        """Read and write out the bars that ``read`` will find, with a pause wherever this yields."""
+        until = signal.timestamp
+        if until is None or len(signal.bars) <= READ_AT_ONCE:
+            return
+        try:
+            yield from self.bars.read_ahead(signal.bars, until, max(self.lookback, BARS_FOR_MEASURES))
+        except Exception:  # said by ``read``
+            return
+        shown = self._closed(until, signal.bars)[-self.lookback :]
+        places = common_places(shown)
+        for number, bar in enumerate(shown, 1):
+            bar.text(places)
+            if number % READ_AT_ONCE == 0:
+                yield
+
     def span(self, source: Mapping[str, Any] | Signal) -> tuple[datetime, datetime] | None:
         """From the newest bar that ``source`` shows to its own time; None without a time."""
         given, _ = _given(source)
+        if not isinstance(given, Signal) or len(given.bars) <= FEW:
+            return self._span(given)
+        known, span = self._spans.get(id(given), (None, None))
+        if known is not given:
+            if len(self._spans) >= MOST_SPANS:
+                self._spans.clear()
+            self._spans[id(given)] = given, (span := self._span(given))
+        return span
+
+    def _span(self, given: Signal | _Given) -> tuple[datetime, datetime] | None:
         until = parse_time(given.timestamp)
         if until is None:
             return None

@@ -6,9 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from llm_integration.pieces import Steps
 from llm_integration.signal_formatter.bars import ShownBar
 
 __all__ = ["BarTable", "common_places", "shared_tables"]
+
+LINES_AT_ONCE = 50
+"""Rows written in one go by who gives way in between."""
 
 
 def common_places(bars: Iterable[ShownBar]) -> int:
@@ -39,18 +43,26 @@ class BarTable:
         self.users.add(user)
         self.bars.update((bar.moment, bar) for bar in bars if bar.moment is not None)
 
-    def lines(self) -> list[str]:
-        """The rows of the table, oldest first."""
+    def lines(self) -> Steps[list[str]]:
+        """The rows of the table, oldest first, with a pause wherever this yields."""
         places = common_places(self.bars.values())
-        return [self.bars[moment].text(places) for moment in sorted(self.bars)]
+        lines: list[str] = []
+        for number, moment in enumerate(sorted(self.bars), 1):
+            lines.append(self.bars[moment].text(places))
+            if number % LINES_AT_ONCE == 0:
+                yield
+        return lines
 
 
-def shared_tables(signals: Iterable[tuple[str, Sequence[ShownBar]]]) -> list[BarTable]:
-    """As few tables as hold the bars of all signals, given as symbol and bars."""
+def shared_tables(
+    signals: Iterable[tuple[str, Sequence[ShownBar]]],
+) -> Steps[list[BarTable]]:
+    """As few tables as hold the bars of all signals, given as symbol and bars; pauses where it yields."""
     tables: list[BarTable] = []
     for position, (symbol, bars) in enumerate(signals):
         if not bars:
             continue
+        yield
         table = next((table for table in tables if table.accepts(symbol, bars)), None)
         if table is None:
             table = BarTable(symbol)

@@ -47,8 +47,8 @@ def _visible(char: str) -> bool:
 
 
 def finite(value: object) -> float | None:
-    """``to_price``, without its questions for what is a plain number already."""
-    return value if type(value) is float and isfinite(value) else to_price(value)
+    """``to_price``, without its questions for what is a plain number already; zero has no sign."""
+    return value + 0.0 if type(value) is float and isfinite(value) else to_price(value)
 
 
 def decimals(value: float | None) -> int:

@@ -23,6 +23,7 @@ from llm_integration.errors import (
 )
 from llm_integration.llm_processor import Completion
 from llm_integration.llm_processor.wire import estimate_tokens
+from llm_integration.pieces import in_turns
 from llm_integration.reply_schema import BATCH_SCHEMA
 from llm_integration.response_parser import Expected, LLMResponseParser, ParsedResponse
 from llm_integration.routing import CallPlan
@@ -48,6 +49,8 @@ __all__ = ["Asker", "Voice", "opinion_of"]
 logger = logging.getLogger(__name__)
 
 LARGEST_REPLY_TOKENS = 65_536
+MANY_BARS = 50
+"""More bars than this are read in several turns of the loop."""
 LONG_REPLY_CHARS = 8_192
 """A longer reply is read in several turns of the loop; a shorter one takes half a millisecond at most."""
 
@@ -145,10 +148,13 @@ class Asker:
             return None
         prepared = []
         for job in jobs:
+            await self._read_ahead(job.signal, load.formatter)
             prepared.append(load.formatter.prepare(job.signal))
             await asyncio.sleep(0)  # each is a slice of its own
         while len(jobs) > 1:
-            batch = load.formatter.batch_prompt(prepared[: len(jobs)])
+            batch = await in_turns(
+                load.formatter.batch_in_pieces(prepared[: len(jobs)]), self._turnstile.turn
+            )
             size = estimate_tokens(batch.text, batch.system, 0)
             most = self._most_tokens(_room_for(load.choice.plan, len(jobs), self._config))
             if size <= most:
@@ -194,12 +200,19 @@ class Asker:
         self, signal: Signal, deadline: float | None, plan: CallPlan, formatter: SignalFormatter
     ) -> Voice:
         """What one model says about one signal."""
+        await self._read_ahead(signal, formatter)
         text = formatter.prompt(signal)
         prompt = Prompt(
             text.user, formatter.prompt_version, formatter.prompt_name, formatter.prompt_hash, text.system
         )
+        if len(signal.bars) > MANY_BARS:
+            await self._turnstile.turn()
         completion = await self._complete(text.user, text.system, deadline, plan, [signal])
         return Voice(prompt, completion, {signal.signal_id: await self._read(completion.text)})
+
+    async def _read_ahead(self, signal: Signal, formatter: SignalFormatter) -> None:
+        if len(signal.bars) > MANY_BARS:
+            await in_turns(formatter.read_ahead(signal), self._turnstile.turn)
 
     async def _read(self, text: str) -> ParsedResponse:
         if len(text) <= LONG_REPLY_CHARS:

@@ -37,6 +37,7 @@ from llm_integration.worker.loads import Load
 from llm_integration.worker.others import Others
 from llm_integration.worker.outage import Outage
 from llm_integration.worker.ports import AnalysisSink, Processor, TaskDatabase, WorkerOutbox
+from llm_integration.worker.reading import SignalReader
 from llm_integration.worker.registry import Registry
 from llm_integration.worker.shadows import Shadows
 from llm_integration.worker.subscribers import Callback, Subscribers
@@ -106,6 +107,7 @@ class LLMWorker:
         self._stopped = asyncio.Event()
         self._ready: asyncio.Queue[Load] = asyncio.Queue(self.config.max_concurrency)
         turnstile = Turnstile()
+        reader = SignalReader(turnstile.turn)
         self._writer = ResultWriter(
             db_manager, csv_exporter, self._subscribers.deliver, batch_size=self.config.write_batch_size,
             worker_id=self.worker_id, lease_seconds=self.config.lease_seconds, outbox=outbox,
@@ -122,13 +124,13 @@ class LLMWorker:
         )  # fmt: skip
         self._registry = Registry(
             self.memory_store, db_manager if stores_signals else None, outbox, self._outage, self.worker_id,
-            turn=turnstile.turn,
+            turn=turnstile.turn, reader=reader,
         )  # fmt: skip
         self._intake = Intake(
             self.config, self.memory_store, db_manager, self._processor, router=router,
             formatters=formatters, worker_id=self.worker_id, outage=self._outage, clock=clock,
             elsewhere=self._taken_elsewhere, expire=self._asker.expire, holds=self._writer.holds,
-            unclaimed=self._registry.keep, turn=turnstile.turn,
+            unclaimed=self._registry.keep, turn=turnstile.turn, reader=reader,
         )  # fmt: skip
         self._others = Others(db_manager, self._outage, self._hand_on)
         self._shadows = Shadows(

@@ -19,6 +19,7 @@ from llm_integration.worker.jobs import Job, one_line
 from llm_integration.worker.loads import Load, signals_per_request, sort_into_loads
 from llm_integration.worker.outage import Outage
 from llm_integration.worker.ports import Processor, TaskDatabase
+from llm_integration.worker.reading import SignalReader
 
 __all__ = ["Intake"]
 
@@ -30,6 +31,8 @@ CLAIMED_TOGETHER = 32
 """While the rate limit has room, so many signals are claimed with one statement; the rest of them is next."""
 READ_AT_ONCE = 8
 """Signals read from the host's mappings before its loop gets its turn."""
+MANY_BARS = 50
+"""A signal with more bars than this is work of its own."""
 EXPIRED_AT_ONCE = 20
 """Signals ended before the host's loop gets its turn: a fraction of a millisecond."""
 
@@ -59,6 +62,7 @@ class Intake:
         holds: Callable[[], Mapping[str, Job]],
         unclaimed: Callable[[Iterable[Signal]], None],
         turn: Callable[[], Awaitable[None]],
+        reader: SignalReader,
     ) -> None:
         self._config = config
         self._store = memory_store
@@ -74,6 +78,7 @@ class Intake:
         self._holds = holds
         self._unclaimed = unclaimed
         self._turn = turn
+        self._reader = reader
         self._parked: list[tuple[float, int, Job]] = []
         self._numbers = itertools.count()
         self._given_up: list[Claim] = []
@@ -109,6 +114,8 @@ class Intake:
             return []
         size, requests = self._how_many(lanes)
         jobs = await self._collect(size * requests)
+        if size > 1:
+            await self._place_in_time(jobs)
         return self._loads(jobs, size)
 
     def pause(self) -> float:
@@ -137,6 +144,14 @@ class Intake:
 
     def _until_parked(self) -> float:
         return max(0.001, self._parked[0][0] - self._clock()) if self._parked else 0.0
+
+    async def _place_in_time(self, jobs: Sequence[Job]) -> None:
+        """Find out what signals with many bars show, which says who may be asked about with whom."""
+        for job in jobs:
+            if len(job.signal.bars) > MANY_BARS:
+                for formatter in {id(one): one for one in self._formatters.values()}.values():
+                    formatter.span(job.signal)
+                await self._turn()
 
     def _loads(self, jobs: Sequence[Job], size: int) -> list[Load]:
         backlog = self.waiting + len(jobs)
@@ -177,6 +192,7 @@ class Intake:
         if room <= 0:
             return []
         wanted = max(room, self._claimable())
+        await self._reader.ahead(self._store.next_pending(wanted))
         jobs = self._read(min(wanted, READ_AT_ONCE))
         while jobs and len(jobs) < wanted:
             await self._turn()
@@ -197,7 +213,7 @@ class Intake:
             if self._in_hand(entry.signal_id, answered):
                 continue
             job = Job(
-                signal=Signal.from_mapping(entry.signal_id, entry.signal_data),
+                signal=self._reader.read(entry),
                 accepted_at=entry.added_at,
                 deadline=entry.added_at + self._config.signal_max_age_seconds,
             )
@@ -359,7 +375,7 @@ class Intake:
         for entry in self._store.take_pending(1):
             deadline = entry.added_at + self._config.signal_max_age_seconds
             if now >= deadline:
-                signal = Signal.from_mapping(entry.signal_id, entry.signal_data)
+                signal = self._reader.read(entry)
                 return Job(signal, entry.added_at, deadline)
             self._store.requeue([entry.signal_id])
         return None

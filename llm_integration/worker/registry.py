@@ -12,6 +12,7 @@ from llm_integration.memory_store import SignalMemoryStore
 from llm_integration.worker.jobs import one_line
 from llm_integration.worker.outage import Outage
 from llm_integration.worker.ports import TaskDatabase, WorkerOutbox
+from llm_integration.worker.reading import SignalReader
 
 __all__ = ["Registry"]
 
@@ -41,6 +42,7 @@ class Registry:
         worker_id: str,
         *,
         turn: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(0),
+        reader: SignalReader | None = None,
     ) -> None:
         self._store = memory_store
         self._database = database
@@ -48,6 +50,7 @@ class Registry:
         self._outage = outage
         self._worker_id = worker_id
         self._turn = turn
+        self._reader = reader or SignalReader(turn)
         self._kept: dict[str, Signal] = {}
         if database is not None:
             memory_store.follow_arrivals()
@@ -64,7 +67,7 @@ class Registry:
             await self._store_kept(self._database)
         found: list[Signal] = []
         for number, entry in enumerate(self._store.arrivals(AT_ONCE, WAITED_SECONDS), 1):
-            found.append(Signal.from_mapping(entry.signal_id, entry.signal_data))
+            found.append(await self._reader.read_in_turns(entry))
             if number % READ_AT_ONCE == 0:
                 await self._turn()
         if found and not await self._record(self._database, found):

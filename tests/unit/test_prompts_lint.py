@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -101,6 +104,11 @@ def test_a_signals_text_outside_of_the_data_block_is_an_error() -> None:
         assert any("outside of <data>" in one.message for one in found)
 
 
+def _late(find: Callable[..., Any], rows: Any, until: datetime, wanted: int) -> Any:
+    """``find`` for three hours later."""
+    return find(rows, until + timedelta(hours=3), wanted)
+
+
 @pytest.mark.parametrize("times", ["{{ bar.time }},", ""])
 def test_a_formatter_that_lets_later_bars_through_is_caught(
     monkeypatch: pytest.MonkeyPatch, times: str
@@ -110,10 +118,9 @@ def test_a_formatter_that_lets_later_bars_through_is_caught(
     single = SOURCE[: SOURCE.index("{% block batch %}")]
     text = single.replace("{{ signal.bars }}\n", row)
     assert [one.severity for one in lint_text(text)] == ["warning"]
-    last = bars._last
-    monkeypatch.setattr(
-        bars, "_last", lambda found, until, wanted: last(found, until + timedelta(hours=3), wanted)
-    )
+    for name in ("_window", "_last"):
+        real = getattr(bars, name)
+        monkeypatch.setattr(bars, name, partial(_late, real))
     assert any(one.severity == "error" and "bar from after" in one.message for one in lint_text(text))
 
 
