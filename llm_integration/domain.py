@@ -6,14 +6,17 @@ name ends with. A value that is missing, NaN or infinite is None from here on.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections import deque
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple, cast
+
+from llm_integration.bar_forms import FrameBars, bar_values, is_frame, parse_time
 
 __all__ = [
     "Bar",
@@ -93,36 +96,6 @@ def to_price(value: object) -> float | None:
     except Exception:  # whatever a foreign object's own conversion raises
         return None
     return number if math.isfinite(number) else None
-
-
-def parse_time(value: object) -> datetime | None:
-    """``value`` as an aware UTC datetime.
-
-    Accepts datetimes (pandas' too), dates, ISO 8601 text and epoch seconds or milliseconds. A naive
-    time is taken as UTC. None for anything else.
-    """
-    if type(value) is datetime and value.tzinfo is UTC:
-        return value
-    moment: datetime | None = None
-    try:
-        if isinstance(value, datetime):
-            moment = value
-        elif isinstance(value, date):
-            moment = datetime(value.year, value.month, value.day, tzinfo=UTC)
-        elif isinstance(value, str):
-            moment = datetime.fromisoformat(value.strip())
-        elif hasattr(value, "to_pydatetime"):
-            moment = value.to_pydatetime()
-        elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            seconds = value / 1000 if abs(value) > 1e11 else value
-            moment = datetime.fromtimestamp(seconds, UTC)
-        if moment is None or moment != moment:  # noqa: PLR0124  pandas' NaT differs from itself
-            return None
-        if moment.tzinfo is None:
-            return moment.replace(tzinfo=UTC)
-        return moment if type(moment) is datetime and moment.tzinfo is UTC else moment.astimezone(UTC)
-    except Exception:  # whatever a foreign object's own conversion raises
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,20 +200,16 @@ def _indicator_names(keys: list[Any]) -> list[str]:
 def _bars(value: object) -> tuple[Bar, ...]:
     if type(value) is tuple and len(value) <= MAX_BARS and set(map(type, value)) <= {Bar}:
         return value
-    if not isinstance(value, Iterable) or isinstance(value, (str, bytes, Mapping)):
-        return ()
-    bars = [_bar(item) for item in _newest(value)]
-    return tuple([bar for bar in bars if bar is not None])
+    return tuple([bar for bar in _newest(value) if bar is not None])
 
 
-def bars_in_pieces(value: Iterable[object]) -> Generator[None, None, tuple[Bar, ...]]:
+def bars_in_pieces(value: object) -> Generator[None, None, tuple[Bar, ...]]:
     """The bars that ``Signal.from_mapping`` makes of ``value``, with a pause wherever this yields.
 
     Hundreds of bars take longer than an event loop should wait.
     """
     bars: list[Bar] = []
-    for number, item in enumerate(_newest(value), 1):
-        bar = _bar(item)
+    for number, bar in enumerate(_newest(value), 1):
         if bar is not None:
             bars.append(bar)
         if number % BARS_AT_ONCE == 0:
@@ -248,28 +217,38 @@ def bars_in_pieces(value: Iterable[object]) -> Generator[None, None, tuple[Bar, 
     return tuple(bars)
 
 
-def _newest(value: Iterable[object]) -> Sequence[object] | deque[object]:
-    return value[-MAX_BARS:] if isinstance(value, (list, tuple)) else deque(value, maxlen=MAX_BARS)
+def _newest(value: object) -> Iterator[Bar | None]:
+    """What the last ``MAX_BARS`` of ``value`` are, None for what is no bar."""
+    if is_frame(value):
+        with contextlib.suppress(Exception):  # whatever a foreign frame raises: no bars, or none of the rest
+            frame = FrameBars(value)
+            for start in range(max(0, len(frame) - MAX_BARS), len(frame), BARS_AT_ONCE):
+                for row in frame.values(start, min(start + BARS_AT_ONCE, len(frame))):
+                    yield _checked(*row)
+    elif isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping)):
+        items: Sequence[object] | deque[object] = ()
+        with contextlib.suppress(Exception):  # whatever a foreign container raises
+            items = value[-MAX_BARS:] if isinstance(value, (list, tuple)) else deque(value, maxlen=MAX_BARS)
+        for item in items:
+            yield item if isinstance(item, Bar) else _made(item)
 
 
-def _bar(item: object) -> Bar | None:
-    if isinstance(item, Bar):
-        return item
-    if type(item) is dict or isinstance(item, Mapping):
-        values: Sequence[Any] = [*map(item.get, Bar._fields)]
-    elif isinstance(item, Sequence) and not isinstance(item, (str, bytes)) and len(item) >= 5:
-        values = item
-    else:
-        values = [getattr(item, name, None) for name in Bar._fields]
-    moment = parse_time(values[0])
-    numbers = values[1:6]
-    if moment and {*map(type, numbers)} == _FLOATS and all(map(math.isfinite, numbers)) and len(numbers) == 5:
-        return Bar(moment, *numbers)
-    prices = [to_price(value) for value in values[1:5]]
-    if moment is None or None in prices:
+def _made(item: object) -> Bar | None:
+    try:
+        return _checked(*bar_values(item))
+    except Exception:  # whatever a foreign object raises
         return None
-    volume = to_price(values[5]) if len(values) > 5 else None
-    opened, high, low, close = cast("list[float]", prices)
+
+
+def _checked(moment: datetime | None, values: Sequence[Any]) -> Bar | None:
+    """A bar of the five ``values``, None without its time or one of its prices."""
+    if moment is None:
+        return None
+    if {*map(type, values)} == _FLOATS and all(map(math.isfinite, values)):
+        return Bar(moment, *values)
+    opened, high, low, close, volume = map(to_price, values)
+    if opened is None or high is None or low is None or close is None:
+        return None
     return Bar(moment, opened, high, low, close, volume or 0.0)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import bisect
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from itertools import islice
 from operator import gt, itemgetter, lt
 from typing import Any, Protocol, cast
 
-from llm_integration.domain import Bar, parse_time
+from llm_integration.bar_forms import FrameBars, bar_values, is_frame, parse_time
+from llm_integration.domain import Bar
 from llm_integration.pieces import Steps
 from llm_integration.signal_formatter.text import decimals, finite, number, price, shown_time
 
@@ -26,10 +27,7 @@ FEW = 64
 READ_AT_ONCE = 25
 """Bars read, or written, in one go by who gives way in between: a fifth of a millisecond."""
 
-TIME_NAMES = ("timestamp", "datetime", "date", "time")
 _PLAIN = {datetime, float}
-
-PRICE_NAMES = ("open", "high", "low", "close", "volume")
 
 
 class ShownBar:
@@ -121,7 +119,7 @@ class BarReader:
     def _rows(self, market: object) -> _Rows:
         if type(market) is tuple or type(market) is list:
             return _ListRows(market, self)
-        if hasattr(market, "columns") and hasattr(market, "iloc"):
+        if is_frame(market):
             return _FrameRows(market)
         if isinstance(market, Iterable) and not isinstance(market, (str, bytes, Mapping)):
             return _ListRows(market if isinstance(market, (list, tuple)) else list(market), self)
@@ -130,7 +128,7 @@ class BarReader:
     def shown(self, item: object) -> ShownBar:
         """``item`` as a checked bar, from memory if the very same object was read before."""
         if type(item) is not Bar:
-            return _read_row(item)
+            return ShownBar(item, *bar_values(item))
         known = self._known.get(id(item))
         return self._remember(item) if known is None else known
 
@@ -204,38 +202,23 @@ class _ListRows:
 
 
 class _FrameRows:
-    """A pandas DataFrame, read by position, of which only the needed rows are converted."""
+    """The rows of a pandas DataFrame."""
 
     def __init__(self, frame: Any) -> None:
-        self._frame = frame
-        names = [_column_name(column) for column in frame.columns]
-        self._columns = [names.index(name) if name in names else None for name in PRICE_NAMES]
-        self._times = [names.index(name) for name in _time_columns(names)]
-        times = frame.iloc[:, self._times[0]] if len(self._times) == 1 else frame.index
-        known = len(frame) <= MOST_SCANNED and len(self._times) < 2
-        self.in_order = known and bool(getattr(times, "is_monotonic_increasing", False))
+        self._frame = FrameBars(frame)
+
+    @property
+    def in_order(self) -> bool:
+        return len(self._frame) <= MOST_SCANNED and self._frame.rising
 
     def __len__(self) -> int:
         return len(self._frame)
 
     def moment(self, index: int) -> datetime | None:
-        return self._moments(index, index + 1)[0]
+        return self._frame.moments(index, index + 1)[0]
 
     def read(self, start: int, stop: int) -> list[ShownBar]:
-        moments = self._moments(start, stop)
-        nothing = [None] * len(moments)
-        columns = [
-            nothing if column is None else self._frame.iloc[start:stop, column].tolist()
-            for column in self._columns
-        ]
-        rows = zip(moments, zip(*columns, strict=True), strict=True)
-        return [ShownBar(None, moment, values) for moment, values in rows]
-
-    def _moments(self, start: int, stop: int) -> list[datetime | None]:
-        if not self._times:
-            return [_index_time(value) for value in self._frame.index[start:stop].tolist()]
-        columns = [self._frame.iloc[start:stop, column].tolist() for column in self._times]
-        return [_joined_time(parts) for parts in zip(*columns, strict=True)]
+        return [ShownBar(None, moment, values) for moment, values in self._frame.values(start, stop)]
 
 
 def _window(rows: _Rows, until: datetime, size: int) -> tuple[int, int]:
@@ -262,51 +245,3 @@ def _last(bars: list[ShownBar], until: datetime, wanted: int) -> list[ShownBar]:
         by_time = dict(zip(moments, closed, strict=True))
         closed = [by_time[moment] for moment in sorted(by_time)]
     return closed[-wanted:]
-
-
-def _read_row(item: object) -> ShownBar:
-    fields = getattr(item, "_fields", None)
-    if isinstance(item, Mapping):
-        named = {str(key).strip().lower(): value for key, value in item.items()}
-    elif fields is not None and isinstance(item, Sequence):
-        named = {str(key).lower(): value for key, value in zip(fields, item, strict=False)}
-    elif isinstance(item, Sequence) and not isinstance(item, (str, bytes)):
-        return ShownBar(item, parse_time(item[0]) if item else None, _padded(item[1:6]))
-    else:
-        named = {name: getattr(item, name, None) for name in (*TIME_NAMES, *PRICE_NAMES)}
-        named = {name: value for name, value in named.items() if value is not None}
-    times = [named[name] for name in _time_columns(named)] or [_index_time(named.get("index"))]
-    return ShownBar(item, _joined_time(times), [named.get(name) for name in PRICE_NAMES])
-
-
-def _padded(values: Sequence[object]) -> list[object]:
-    return [*values, *(None for _ in range(5 - len(values)))]
-
-
-def _column_name(column: object) -> str:
-    """The name of a column, of several levels the first, as some feeds add the symbol as a second."""
-    first = column[0] if isinstance(column, tuple) and column else column
-    return str(first).strip().lower()
-
-
-def _time_columns(names: Iterable[str]) -> list[str]:
-    """Where the time stands: one column, or ``date`` and ``time`` together.
-
-    A date alone, with the time beside it ignored, would let every bar of the day pass for closed.
-    """
-    known = set(names)
-    if not known & {"timestamp", "datetime"} and {"date", "time"} <= known:
-        return ["date", "time"]
-    return [name for name in TIME_NAMES if name in known][:1]
-
-
-def _joined_time(parts: Sequence[object]) -> datetime | None:
-    if len(parts) == 1:
-        return parse_time(parts[0])
-    day = parts[0].isoformat()[:10] if isinstance(parts[0], date) else str(parts[0]).strip()
-    return parse_time(f"{day} {str(parts[1]).strip()}")
-
-
-def _index_time(value: object) -> datetime | None:
-    """An index of plain numbers counts rows, not seconds."""
-    return None if isinstance(value, (int, float)) else parse_time(value)
