@@ -21,31 +21,40 @@ NAMES = ("timestamp", *PRICE_NAMES)
 def parse_time(value: object) -> datetime | None:
     """``value`` as an aware UTC datetime.
 
-    Accepts datetimes (pandas' too), dates, ISO 8601 text and epoch seconds or milliseconds. A naive
-    time is taken as UTC. None for anything else.
+    Accepts datetimes (pandas' and numpy's too), dates, ISO 8601 text and epoch seconds or milliseconds. A
+    naive time is taken as UTC. None for anything else.
     """
     if type(value) is datetime and value.tzinfo is UTC:
         return value
     moment: datetime | None = None
     try:
+        if value != value:  # noqa: PLR0124  pandas' NaT and NaN differ from themselves
+            return None
+        if hasattr(value, "to_pydatetime"):  # pandas' Timestamp is a datetime, but not as quick as one
+            value = value.to_pydatetime(warn=False)
+        elif hasattr(value, "dtype"):
+            value = _python_scalar(value)
         if isinstance(value, datetime):
             moment = value
         elif isinstance(value, date):
             moment = datetime(value.year, value.month, value.day, tzinfo=UTC)
         elif isinstance(value, str):
             moment = datetime.fromisoformat(value.strip())
-        elif hasattr(value, "to_pydatetime"):
-            moment = value.to_pydatetime()
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
             seconds = value / 1000 if abs(value) > 1e11 else value
             moment = datetime.fromtimestamp(seconds, UTC)
-        if moment is None or moment != moment:  # noqa: PLR0124  pandas' NaT differs from itself
+        if moment is None:
             return None
         if moment.tzinfo is None:
             return moment.replace(tzinfo=UTC)
         return moment if type(moment) is datetime and moment.tzinfo is UTC else moment.astimezone(UTC)
     except Exception:  # whatever a foreign object's own conversion raises
         return None
+
+
+def _python_scalar(value: Any) -> object:
+    """A scalar of numpy as one of Python; nanoseconds, which Python's times do not know, are cut off."""
+    return (value.astype("datetime64[us]") if value.dtype.kind == "M" else value).item()
 
 
 def bar_values(item: object) -> tuple[datetime | None, Sequence[Any]]:

@@ -192,17 +192,20 @@ class Intake:
         if room <= 0:
             return []
         wanted = max(room, self._claimable())
-        await self._reader.ahead(self._store.next_pending(wanted))
-        jobs = self._read(min(wanted, READ_AT_ONCE))
+        jobs = await self._read_ahead(min(wanted, READ_AT_ONCE))
         while jobs and len(jobs) < wanted:
             await self._turn()
-            more = self._read(min(wanted - len(jobs), READ_AT_ONCE))
+            more = await self._read_ahead(min(wanted - len(jobs), READ_AT_ONCE))
             if not more:
                 break
             jobs += more
         jobs = await self._claimed(jobs)
         self.recovered.extend(jobs[room:])
         return jobs[:room]
+
+    async def _read_ahead(self, count: int) -> list[Job]:
+        await self._reader.ahead(self._store.next_pending(count))
+        return self._read(count)
 
     def _read(self, count: int) -> list[Job]:
         """Up to ``count`` signals of the host's, from now on in hand."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any
 
+from llm_integration.bar_forms import is_frame
 from llm_integration.domain import BARS_AT_ONCE, Bar, Signal, bars_in_pieces
 from llm_integration.memory_store import QueuedSignal
 from llm_integration.pieces import in_turns
@@ -55,10 +56,12 @@ class SignalReader:
 
 
 def _takes_long(data: Mapping[str, Any]) -> bool:
-    """True for a signal with many bars that are no ``Bar`` yet."""
+    """True for a signal with many bars that are no ``Bar`` yet, or with any in a DataFrame."""
     bars = data.get("bars")
     if type(bars) is tuple and bars and type(bars[0]) is Bar:
         return False
+    if is_frame(bars):
+        return True
     if not isinstance(bars, Collection) or isinstance(bars, (str, bytes, Mapping)):
         return False
     return len(bars) > BARS_AT_ONCE // 2

@@ -13,6 +13,7 @@ from decimal import Decimal
 from types import FrameType
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from llm_integration import LLMConfig, LLMWorker, Signal, SignalFormatter, SignalMemoryStore
@@ -45,6 +46,8 @@ def feed(kind: str, count: int, at: int = 0) -> Any:
             ]
         case "rows":
             return [list(row) for row in rows]
+        case "frames":
+            return pd.DataFrame(rows, columns=list(Bar._fields))
         case "newest first":
             return [Bar(*row) for row in reversed(rows)]
         case _:
@@ -78,7 +81,7 @@ class CallsPerCallback:
 
 
 @pytest.mark.parametrize("batch_size", [1, 8])
-@pytest.mark.parametrize("kind", ["mappings", "rows", "newest first", "bars"])
+@pytest.mark.parametrize("kind", ["mappings", "rows", "newest first", "bars", "frames"])
 async def test_no_callback_has_much_to_do(kind: str, batch_size: int) -> None:
     """From the store to the delivered analysis, though every signal brings 500 bars of its own."""
     config = LLMConfig(
