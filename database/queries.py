@@ -147,8 +147,9 @@ WITH picked AS MATERIALIZED (
     FROM picked p WHERE t.task_id = p.task_id
     RETURNING t.task_id, t.signal_id, t.claim_id, t.attempts, t.context, t.created_at
 )
-SELECT c.task_id, c.claim_id, c.attempts, c.context, s.signal_id, s.session_id, s.symbol, s."timestamp",
-       s.signal_type, s.entry_price, s.stop_loss, s.target_price, s.indicators, s.strategy, s.notes,
+SELECT c.task_id, c.claim_id, c.attempts, c.context::text AS context, s.signal_id, s.session_id, s.symbol,
+       s."timestamp", s.signal_type, s.entry_price, s.stop_loss, s.target_price, s.indicators, s.strategy,
+       s.notes,
        extract(epoch FROM clock_timestamp() - c.created_at)::float8 AS age_seconds
 FROM claimed c JOIN trading_signals s ON s.signal_id = c.signal_id
 ORDER BY c.task_id

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import orjson
 
 from database.bar_texts import BarTexts
 from database.storable import LONGEST_NAME, clean_key, clean_text, json_bytes
-from llm_integration.domain import Bar, Signal, parse_time, to_price
+from llm_integration.domain import Bar, Signal, bars_in_pieces, parse_time, to_price
+from llm_integration.pieces import Steps, at_once
 
-__all__ = ["SIGNAL_COLUMNS", "Row", "bar_columns", "signal_from_row", "signal_row"]
+__all__ = ["SIGNAL_COLUMNS", "Row", "bar_columns", "signal_from_row", "signal_in_pieces", "signal_row"]
 
 
 class Row(Protocol):
@@ -76,7 +77,12 @@ _bar_texts = BarTexts(most=2_048)
 
 def signal_from_row(row: Row) -> Signal:
     """The signal of a row of ``trading_signals``, with the bars of the task's ``context`` if selected."""
-    context = row.get("context")
+    return at_once(signal_in_pieces(row, row.get("context")))
+
+
+def signal_in_pieces(row: Row, context: object) -> Steps[Signal]:
+    """``signal_from_row`` for an event loop, with a pause wherever this yields."""
+    bars = context.get("bars") if isinstance(context, Mapping) else None
     return Signal(
         signal_id=row["signal_id"],
         timestamp=row["timestamp"],
@@ -86,7 +92,7 @@ def signal_from_row(row: Row) -> Signal:
         stop_loss=to_price(row["stop_loss"]),
         target_price=to_price(row["target_price"]),
         indicators=_indicators(row["indicators"]),
-        bars=_bars(context),
+        bars=(yield from bars_in_pieces(bars)) if isinstance(bars, list) else (),
         session_id=row["session_id"],
         strategy=row["strategy"],
         notes=row["notes"],
@@ -98,20 +104,6 @@ def _indicators(value: object) -> dict[str, float | None]:
     if not isinstance(value, Mapping):
         return {}
     return {str(name): to_price(number) for name, number in value.items()}
-
-
-def _bars(context: object) -> tuple[Bar, ...]:
-    rows = context.get("bars") if isinstance(context, Mapping) else None
-    if not isinstance(rows, list):
-        return ()
-    return tuple(bar for bar in map(_bar, rows) if bar is not None)
-
-
-def _bar(row: object) -> Bar | None:
-    if not isinstance(row, list) or len(row) != len(Bar._fields):
-        return None
-    moment, numbers = parse_time(row[0]), [to_price(number) for number in row[1:]]
-    return None if moment is None or None in numbers else Bar(moment, *cast("list[float]", numbers))
 
 
 def bar_columns(bars: Iterable[Bar]) -> tuple[list[Any], ...]:

@@ -10,14 +10,17 @@ from dataclasses import replace
 from typing import Any, TypeVar
 from uuid import UUID
 
+import orjson
+
 from database import queries
 from database.connections import Connections
 from database.errors import BadRowError, DatabaseError, UnknownSignalError, UnknownTaskError
 from database.opinion_rows import opinion_rows
 from database.outcome_rows import analysis_from_mapping, outcome_row
-from database.rows import Row, signal_from_row, signal_row
+from database.rows import Row, signal_in_pieces, signal_row
 from database.storable import clean_key, clean_text, json_rows, may_be_digest, one_array
 from llm_integration.domain import Claim, LLMAnalysis, Signal, TaskStatus
+from llm_integration.pieces import in_turns
 
 __all__ = ["TaskStore"]
 
@@ -31,6 +34,8 @@ LARGEST_TEXT = 100_000
 AT_ONCE = 8
 TEXT_AT_ONCE = 32_000
 """Rows, or characters of them, that are made ready before the host's loop gets its turn."""
+MANY_BARS = 10
+"""A signal with more bars than this is read in a turn of the host's loop of its own."""
 MOST_REMEMBERED = 10_000
 """Signals that are known to be stored, by their ids."""
 PAGE = 250
@@ -232,7 +237,7 @@ class TaskStore:
             if len(page) < PAGE:
                 break
             last = page[-1][0]
-        return [(_claim(row, row["signal_id"]), signal_from_row(row)) for row in claimed]
+        return [await _taken(row) for row in claimed]
 
     async def save_outcomes(self, outcomes: Sequence[Outcome]) -> set[str]:
         """Store results and end their tasks; the signal ids that were accepted.
@@ -362,6 +367,23 @@ async def _outcome_arguments(batch: Sequence[Outcome], workers: Iterable[str]) -
     return [rows, sorted(workers), json_rows(shared), json_rows(opinions)]
 
 
+async def _taken(row: Row) -> tuple[Claim, Signal]:
+    """A claimed task, its context still a text: bars by the hundred are not read in one go."""
+    text = row["context"] or "null"
+    if len(text) > MANY_BARS * CHARS_OF_A_BAR:
+        await _next_turn()
+    try:
+        context = orjson.loads(text)
+    except orjson.JSONDecodeError:  # an outsider's number that is too large
+        context = None
+    signal = await in_turns(signal_in_pieces(row, context), _next_turn)
+    return _claim(row, row["signal_id"], context), signal
+
+
+async def _next_turn() -> None:
+    await asyncio.sleep(0)
+
+
 async def _signals_json(signals: Sequence[Signal]) -> bytes:
     return await _json(signals, signal_row, _text_of_signal)
 
@@ -400,8 +422,7 @@ class _Known:
         return key in self._keys
 
 
-def _claim(row: Row, signal_id: str) -> Claim:
-    context = row.get("context")
+def _claim(row: Row, signal_id: str, context: object) -> Claim:
     model = context.get("model") if isinstance(context, Mapping) else None
     return Claim(
         row["task_id"], signal_id, str(row["claim_id"]), row["attempts"], row["age_seconds"],

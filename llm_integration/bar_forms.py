@@ -59,6 +59,8 @@ def _python_scalar(value: Any) -> object:
 
 def bar_values(item: object) -> tuple[datetime | None, Sequence[Any]]:
     """Time, and open, high, low, close and volume as they were given; None for what is not there."""
+    if (type(item) is list or type(item) is tuple) and len(item) == len(NAMES):
+        return parse_time(item[0]), item[1:]
     if type(item) is dict:
         time, *prices = map(item.get, NAMES)
         if time is not None and not any(map(_missing, prices)):  # the usual names in lower case

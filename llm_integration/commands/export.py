@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -121,8 +121,8 @@ async def _rebuild(
 ) -> Rebuilt:
     """New versions of both files, streamed from PostgreSQL, and put in place."""
     worker = _Thread()
-    files = await worker.do(lambda: Rebuild(directory, pause=worker.pause))
-    with files:
+    with ExitStack() as drafts:  # theirs also when this is interrupted while they are being opened
+        files = await worker.do(lambda: drafts.enter_context(Rebuild(directory, pause=worker.pause)))
         for session_id in [None] if args.all else [item.session.session_id for item in exported]:
             async with aclosing(database.iter_analyses(session_id, chunk=CHUNK)) as outcomes:
                 async for batch in _batches(outcomes):

@@ -7,6 +7,7 @@ import asyncio
 import csv
 import fcntl
 import json
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -263,3 +264,26 @@ async def test_an_export_of_nothing_but_bars_holds_no_rows_in_memory(
     assert (await run(database_url, capsys))["bar_rows"] == 2_000
     assert max(sizes) <= export.CHUNK
     assert sum(sizes) == 2_000
+
+
+async def test_an_interruption_while_the_drafts_are_opened_leaves_none(
+    db: CommandDatabase, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither on the disk nor open: the thread that opens them cannot be stopped, so it is waited for."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Slow(Rebuild):
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            begun.set()
+            assert go_on.wait(10)
+
+    monkeypatch.setattr(export, "Rebuild", Slow)
+    working = asyncio.create_task(export._rebuild(db, [], tmp_path / "out", parsed(database_url)))
+    assert await asyncio.to_thread(begun.wait, 10)
+    assert len(list((tmp_path / "out").iterdir())) == 2
+    working.cancel()
+    asyncio.get_running_loop().call_later(0.01, go_on.set)
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    assert list((tmp_path / "out").iterdir()) == []

@@ -16,6 +16,7 @@ from database.errors import BadRowError, UnknownSignalError, UnknownTaskError
 from llm_integration.domain import Signal, TaskStatus
 from llm_integration.signal_formatter import SignalFormatter
 from tests.integration.database_helpers import LEASE, answer, bars, lapse, plain, signal
+from tests.unit.test_long_bars import MOST_CALLS_IN_A_CALLBACK, CallsPerCallback
 
 
 async def test_a_signal_and_its_task_are_stored_once(db: DatabaseManager) -> None:
@@ -124,6 +125,37 @@ async def test_bars_reach_a_task_that_was_made_before_them(db: DatabaseManager, 
     await lapse(database_url)
     ((_, back),) = await db.claim_waiting(worker_id="v", limit=5, lease_seconds=LEASE)
     assert back.bars == signal().bars
+
+
+@pytest.mark.parametrize(
+    ("context", "known"),
+    [
+        ("null", 0), ("7", 0), ('"bars"', 0), ("[]", 0), ('{"bars": null}', 0), ('{"bars": {"a": 1}}', 0),
+        ('{"bars": [null, 3, [], ["x", 1, 2, 3, 4, 5], ["2026-01-05T09:00:00Z", 1, 2, 0.5, 1.5, 10]]}', 1),
+        (f'{{"bars": [["2026-01-05T09:00:00Z", 1, 2, 0.5, 1.5, 1{"0" * 400}]], "model": "m/m"}}', None),
+    ],
+)  # fmt: skip
+async def test_whatever_an_outsider_wrote_beside_a_task_it_is_claimed(
+    db: DatabaseManager, database_url: str, context: str, known: int | None
+) -> None:
+    """Bars that are no bars are left out, and so is a number that nobody can read."""
+    await db.record_signal(signal(bars=()))
+    async with plain(database_url) as connection:
+        await connection.execute("UPDATE llm_enhancement_tasks SET context = $1::text::jsonb", context)
+    ((claim, back),) = await db.claim_waiting(worker_id="w", limit=5, lease_seconds=LEASE)
+    assert claim.signal_id == back.signal_id == "s-1"
+    assert known is None or len(back.bars) == known
+
+
+async def test_hundreds_of_stored_bars_are_read_in_turns_of_the_loop(db: DatabaseManager) -> None:
+    """Signals found waiting come with all their bars, and the host's loop gets its turn in between."""
+    signals = [signal(f"s-{number}", bars=bars(500)) for number in range(8)]
+    await db.record_signals(signals)
+    calls = CallsPerCallback()
+    with calls.watching():
+        found = await db.claim_waiting(worker_id="w", limit=8, lease_seconds=LEASE)
+    assert [back for _, back in found] == signals
+    assert max(calls.counts) <= MOST_CALLS_IN_A_CALLBACK
 
 
 async def test_ids_that_do_not_exist_are_named_in_the_error(db: DatabaseManager) -> None:
