@@ -181,6 +181,39 @@ def test_memory_of_bars_is_bounded() -> None:
         assert 0 < len(kept) <= CACHED_BARS
 
 
+class Hostile(list[Any]):
+    """A container that raises whatever is asked."""
+
+    def __len__(self) -> int:
+        raise RuntimeError
+
+    def __iter__(self) -> Any:
+        raise RuntimeError
+
+    def __getitem__(self, key: Any) -> Any:
+        raise RuntimeError
+
+
+async def test_a_hostile_container_stands_in_nobodys_way() -> None:
+    """The signal is rated without bars, and so is the one behind it."""
+    store = SignalMemoryStore()
+    worker = LLMWorker(
+        LLMConfig(base_url="http://127.0.0.1:1/v1"),
+        store,
+        MemoryDatabase(),
+        Sink(),
+        processor=ScriptedProcessor(),
+    )
+    for number, bars in enumerate((Hostile(), pd.DataFrame({"open": [object()] * 60}), feed("rows", 60))):
+        store.add_signal(signal_mapping(f"s-{number}", bars=bars))
+    running = asyncio.create_task(worker.run())
+    assert await worker.drain(10)
+    assert worker.get_statistics()["completed"] == 3
+    assert not worker.get_statistics()["crashes"]
+    await worker.stop(2)
+    await running
+
+
 async def test_signals_made_ahead_are_those_that_wait() -> None:
     """One that was replaced meanwhile is made anew; nothing is taken, and not too many are kept."""
     store = SignalMemoryStore(1_000)
