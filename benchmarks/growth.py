@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Generator
 from typing import Any
 
 from benchmarks import loops
-from benchmarks.figures import compact, median, spread
+from benchmarks.figures import compact, median, percentiles, spread
 from benchmarks.outcome import Chart, Options, Outcome, Table, Verdict
 from benchmarks.samples import signals
 from benchmarks.sides import Postgres, instant_server, postgres, scratch
 from benchmarks.turns import open_sides
 from llm_integration import LLMConfig, Signal, SignalFormatter, SignalMemoryStore, TaskStatus
+from llm_integration.domain import bars_in_pieces
 
 __all__ = ["TITLE", "run"]
 
@@ -36,9 +38,11 @@ async def _run(options: Options) -> Outcome:
         waiting = await _pipeline(server, database, WAITING, turns, options, "waiting")
         in_flight = await _pipeline(server, database, IN_FLIGHT, turns, options, "in flight")
     lookback = _lookback(options.pick(5, 1), options.pick(500, 50))
+    copied, piece = _copied(options.pick(3, 1), options.pick(60, 20))
     found: dict[str, Series] = {
         "store": store, "waiting": waiting["cpu"], "in_flight": in_flight["cpu"],
         "in_flight_rate": in_flight["rate"], "lookback": lookback,
+        "copied": copied, "piece": piece,
     }  # fmt: skip
     return Outcome(
         "growth", TITLE, _tables(found), _verdicts(found), _charts(found),
@@ -105,6 +109,53 @@ def _lookback(turns: int, count: int) -> Series:
     return found
 
 
+def _copied(turns: int, count: int) -> tuple[Series, Series]:
+    """The same with bars copied for every signal, in pieces as the worker does it: the whole, the longest.
+
+    Microseconds of CPU, from the host's mapping to the prompt.
+    """
+    whole: Series = {bars: [] for bars in LOOKBACK}
+    longest: Series = {bars: [] for bars in LOOKBACK}
+    for _ in range(turns):
+        for bars in LOOKBACK:
+            formatter = SignalFormatter(LLMConfig(lookback_periods=bars))
+            ready = []
+            for item in itertools.islice(signals("copied", bars), count):
+                data = item["signal_data"]
+                copies = [{**bar._asdict(), "timestamp": bar.timestamp.isoformat()} for bar in data["bars"]]
+                ready.append({**item, "signal_data": {**data, "bars": copies}})
+            _one_copied(formatter, ready[0])
+            pieces = [_one_copied(formatter, item) for item in ready[1:]]
+            whole[bars].append(sum(map(sum, pieces)) / len(pieces))
+            longest[bars].append(percentiles([max(one) for one in pieces])["p99"])
+    return whole, longest
+
+
+def _one_copied(formatter: SignalFormatter, item: dict[str, Any]) -> list[float]:
+    """Microseconds of CPU of each piece of work on one signal."""
+    taken = []
+
+    def piece(steps: Generator[None, None, Any]) -> Any:
+        while True:
+            started = time.thread_time()
+            try:
+                next(steps)
+            except StopIteration as end:
+                return end.value
+            finally:
+                taken.append((time.thread_time() - started) * 1e6)
+
+    known = piece(bars_in_pieces(item["signal_data"]["bars"]))
+    started = time.thread_time()
+    signal = Signal.from_mapping(item["signal_id"], {**item["signal_data"], "bars": known})
+    taken.append((time.thread_time() - started) * 1e6)
+    piece(formatter.read_ahead(signal))
+    started = time.thread_time()
+    formatter.format_signal_data(signal)
+    taken.append((time.thread_time() - started) * 1e6)
+    return taken
+
+
 def _tables(found: dict[str, Series]) -> list[Table]:
     def rows(*names: str) -> list[list[Any]]:
         return [[str(key), *(spread(found[name][key]) for name in names)] for key in found[names[0]]]
@@ -125,7 +176,16 @@ def _tables(found: dict[str, Series]) -> list[Table]:
             "A server that answers at once: more calls in flight bring larger batches for PostgreSQL, not "
             "less waiting.",
         ),
-        Table("Bars of lookback", ["bars", "us to write one prompt"], rows("lookback")),
+        Table(
+            "Bars of lookback",
+            [
+                "bars", "us to write one prompt", "bars copied as mappings: us of CPU to read and write",
+                "the longest piece of that, p99",
+            ],
+            rows("lookback", "copied", "piece"),
+            "Each signal is on the bar after the one before. A host that copies its bars for every signal "
+            "has them read every time, some at a time, with a turn of the loop in between.",
+        ),
     ]  # fmt: skip
 
 
@@ -158,6 +218,6 @@ def _charts(found: dict[str, Series]) -> list[Chart]:
         ),
         Chart(
             "lookback", "Bars of lookback", "bars", "microseconds per prompt",
-            {"writing the prompt": points("lookback")},
+            {"writing the prompt": points("lookback"), "bars copied for every signal": points("copied")},
         ),
     ]  # fmt: skip
