@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import time
 from collections.abc import Generator
@@ -125,7 +126,10 @@ def _copied(turns: int, count: int) -> tuple[Series, Series]:
                 copies = [{**bar._asdict(), "timestamp": bar.timestamp.isoformat()} for bar in data["bars"]]
                 ready.append({**item, "signal_data": {**data, "bars": copies}})
             _one_copied(formatter, ready[0])
+            gc.collect()
+            gc.freeze()
             pieces = [_one_copied(formatter, item) for item in ready[1:]]
+            gc.unfreeze()
             whole[bars].append(sum(map(sum, pieces)) / len(pieces))
             longest[bars].append(percentiles([max(one) for one in pieces])["p99"])
     return whole, longest

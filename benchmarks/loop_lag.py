@@ -103,7 +103,7 @@ class _Runs:
                         "dsn": await database.database(), "folder": str(folder), "slow_disk": state.slow_disk,
                     }  # fmt: skip
                 await one.ask("open", **setup)
-                await one.ask("lag", seconds=0.3, rate=state.rate)
+                await one.ask("lag", seconds=0.2, rate=state.rate)
                 results = [await self._repeat(one, database) for _ in range(self.options.pick(3, 1))]
                 await one.ask("close")
         return results

@@ -28,7 +28,7 @@ __all__ = ["TITLE", "run"]
 TITLE = "Memory and import"
 QUEUED = 10_000
 SHORTEST_FLOW_SECONDS, LONGEST_QUICK_FLOW_SECONDS = 60.0, 20.0
-MARGIN_SECONDS = 10.0
+MARGIN_SECONDS = 7.0
 """For the last signals, for the bytes of those that wait, and for writing everything down."""
 IMPORTS = {
     "the standard library's asyncio": "asyncio", "aiohttp": "aiohttp", "this library": "llm_integration",
@@ -195,7 +195,7 @@ def _imports(options: Options, skipped: list[str]) -> dict[str, dict[str, Any]]:
             entry["first_seconds"].append(one[0])
             entry["mib"].append(one[1])
     for name, module in IMPORTS.items():
-        if name in found and (name.startswith("this") or not options.quick):
+        if name in found and (name.startswith("this") or (name == "aiohttp" and not options.quick)):
             found[name]["compiling_seconds"] = (_import(module, compiling=True) or [math.nan])[0]
     return found
 
