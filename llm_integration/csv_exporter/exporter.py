@@ -24,8 +24,8 @@ logger = logging.getLogger(__name__)
 
 GATHER_SECONDS = 0.025
 """After the first row of a lull the thread waits this long for more: fewer, larger writes."""
-SPACING_SECONDS = 0.2
-"""Under load writes follow one another no faster, unless a batch is together before that."""
+SPACING_SECONDS, BUSY_ROWS = 0.2, 8
+"""After a write of so many rows the next one comes no sooner, unless a batch is together before that."""
 CLOSING_POLL_SECONDS = 0.05
 CLOSE_MARGIN_SECONDS = 0.5
 FIRST_RESTART_SECONDS, LONGEST_RESTART_SECONDS = 0.1, 30.0
@@ -87,6 +87,7 @@ class LLMCSVExporter:
         self._hurry = threading.Event()
         self._enough = min(BATCH, config.csv_queue_size // 4)
         self._gathered = threading.Event()
+        self._busy = False
         self._tickets: deque[threading.Event] = deque()
         self._thread: threading.Thread | None = None
         self._closing = False
@@ -270,9 +271,10 @@ class LLMCSVExporter:
         except Empty:
             return
         self._rung = False
-        if not self._hurry.wait(GATHER_SECONDS):
+        if not self._hurry.wait(GATHER_SECONDS) and self._busy:
             self._gathered.wait(max(0.0, ended + SPACING_SECONDS - self._clock()))
         self._gathered.clear()
+        self._busy = self._writer.waiting >= BUSY_ROWS
 
     def _finished(self) -> bool:
         if self._writer.idle and self._flush_held:

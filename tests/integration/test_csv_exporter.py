@@ -498,13 +498,25 @@ def until_written(folder: Path, count: int) -> None:
 def test_rows_under_load_share_a_write(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows that follow close upon others wait for more of them, but not once a batch is together."""
     monkeypatch.setattr(exporter_module, "SPACING_SECONDS", 30.0)
+    monkeypatch.setattr(exporter_module, "BUSY_ROWS", 1)
     exporter = make()
     assert exporter.flush(5.0)
-    feed(exporter, range(BATCH - 1))
+    feed(exporter, range(1))
+    until_written(tmp_path, 1)
+    feed(exporter, range(1, BATCH))
     threading.Event().wait(2 * exporter_module.GATHER_SECONDS)
-    assert rows(tmp_path) == []
-    feed(exporter, range(BATCH - 1, BATCH + 1))
-    until_written(tmp_path, BATCH)
+    assert len(rows(tmp_path)) == 1
+    feed(exporter, range(BATCH, BATCH + 3))
+    until_written(tmp_path, BATCH + 1)
+
+
+def test_a_few_rows_wait_for_nothing(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where rows come one by one, each is in the file as soon as ever, however many follow."""
+    monkeypatch.setattr(exporter_module, "SPACING_SECONDS", 30.0)
+    exporter = make()
+    for number in range(5):
+        feed(exporter, range(number, number + 1))
+        until_written(tmp_path, number + 1)
 
 
 def test_nobody_who_waits_for_the_rows_waits_for_more_of_them(
@@ -512,6 +524,7 @@ def test_nobody_who_waits_for_the_rows_waits_for_more_of_them(
 ) -> None:
     """``flush`` and ``close`` end the gathering."""
     monkeypatch.setattr(exporter_module, "SPACING_SECONDS", 30.0)
+    monkeypatch.setattr(exporter_module, "BUSY_ROWS", 1)
     exporter = make()
     for numbers in (range(3), range(3, 6)):
         feed(exporter, numbers)
