@@ -222,6 +222,6 @@ def _charts(found: dict[str, Series]) -> list[Chart]:
         ),
         Chart(
             "lookback", "Bars of lookback", "bars", "microseconds per prompt",
-            {"writing the prompt": points("lookback"), "bars copied for every signal": points("copied")},
+            {"bars shared": points("lookback"), "bars copied": points("copied")},
         ),
     ]  # fmt: skip
