@@ -172,9 +172,10 @@ class Round:
             return self._has_refused(kill)
         self.report.kills += 1
         await shorten_leases(self.url)
-        if kill.tear:
+        unfinished = await self._unfinished()
+        if kill.tear and unfinished:  # else nobody opens the file again who could mend it
             tear(self.program.out / RESULT_FILE)
-        return await self._unfinished()
+        return unfinished
 
     def _has_refused(self, kill: KillPlan) -> bool:
         """Whether it refused to start for want of PostgreSQL; False when it had finished before the kill."""
