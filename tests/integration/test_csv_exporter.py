@@ -517,6 +517,7 @@ def test_a_few_rows_wait_for_nothing(make: Make, tmp_path: Path, monkeypatch: py
     for number in range(5):
         feed(exporter, range(number, number + 1))
         until_written(tmp_path, number + 1)
+    assert exporter.get_statistics()["files"][RESULT_FILE]["rows_written"] == 5
 
 
 def test_nobody_who_waits_for_the_rows_waits_for_more_of_them(
