@@ -192,9 +192,10 @@ class TradingSystem:
     async def _setup_outbox(self) -> None:
         """What waits for PostgreSQL is kept on disk; what earlier runs left there is stored first."""
         settings = self.settings.database
-        if self.database is None or not settings.outbox_directory:
+        folder = settings.outbox_folder
+        if self.database is None or folder is None:
             return
-        folder, target = settings.outbox_directory, self.database.address
+        target = self.database.address
         self.outbox = Outbox(
             folder, target=target, worker_id=self._worker_id, max_entries=settings.outbox_max_entries
         )
@@ -665,14 +666,15 @@ def load(args: argparse.Namespace) -> Settings:
             raise ConfigError(f"{file}: unknown block {name!r}{suggestion(name, BLOCKS)}")
         if not isinstance(block, dict):
             raise ConfigError(f"{file}: {name!r} must be an object of settings")
-    llm = LLMConfig.from_file_values(blocks.get("llm", {}), where=f"{file}: llm")
+    folder = Path(file).absolute().parent
+    llm = LLMConfig.from_file_values(blocks.get("llm", {}), where=f"{file}: llm", folder=folder)
     database = blocks.get("database", {})
     if url := args.database_url or os.environ.get("DATABASE_URL"):
         database = {**database, "url": url}
     trading = load_settings(TradingConfig, blocks.get("trading", {}), f"{file}: trading")
     settings = Settings(
         llm=_for_run(llm, args),
-        database=load_settings(DatabaseConfig, database, f"{file}: database"),
+        database=load_settings(DatabaseConfig, database, f"{file}: database").in_folder(folder),
         trading=trading,
         data=_data(args),
         symbol=args.symbol or trading.symbol,
@@ -749,7 +751,7 @@ def report(system: TradingSystem) -> None:
         f"cost {stats.get('cost_usd', 0)} USD"
         + (" (simulated)" if system.settings.demo else "")
         + f", longest bar {system.progress.longest_bar_seconds * 1000:.1f} ms",
-        f"files: {system.settings.llm.csv_output_directory}",
+        f"files: {system.settings.llm.output_folder}",
         f"database: {system.database_hint()}",
     ]
     sys.stdout.write("\n".join(lines) + "\n")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator
 
 __all__ = ["EMBEDDED", "DatabaseConfig"]
 
@@ -47,6 +49,8 @@ class DatabaseConfig(BaseModel):
         100_000, ge=1, le=10_000_000, description="Most signals and results in the outbox of one process."
     )
 
+    _folder: Path = PrivateAttr(default=Path())
+
     @field_validator("url")
     @classmethod
     def _url(cls, value: SecretStr) -> SecretStr:
@@ -60,6 +64,17 @@ class DatabaseConfig(BaseModel):
         if scheme not in ("postgresql", "postgres") or port == 0:
             raise ValueError("should be 'embedded' or start with postgresql://")
         return SecretStr(text)
+
+    def in_folder(self, folder: Path | None) -> Self:
+        """A copy whose relative paths start in ``folder``, that of the file; None: in the working folder."""
+        copy = self.model_copy()
+        copy._folder = folder or Path()
+        return copy
+
+    @property
+    def outbox_folder(self) -> Path | None:
+        """The folder that ``outbox_directory`` means; None when there is none."""
+        return self._folder / self.outbox_directory if self.outbox_directory else None
 
     @property
     def embedded(self) -> bool:

@@ -21,7 +21,7 @@ __all__ = ["Change", "CircuitBreaker", "Entry"]
 
 BUCKETS = 10
 MINIMUM_CALLS = 10
-SILENT_IN_A_ROW = 5
+SILENT_IN_A_ROW = 4
 """As many as a signal has attempts by default: its last one finds the circuit open, so the signal waits."""
 PROBE_RUNNING_SECONDS = 1.0
 """What ``ready_in`` answers while the probe is under way: its end cannot be foreseen."""

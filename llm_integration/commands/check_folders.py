@@ -17,14 +17,14 @@ LITTLE_BYTES = 100 * 1_048_576
 
 def check(settings: Settings) -> list[Item]:
     """The folders of results, outbox and prompts."""
-    items = [_writable("results folder", Path(settings.llm.csv_output_directory), "csv_output_directory")]
-    if settings.database.outbox_directory:
-        items.append(_writable("outbox folder", Path(settings.database.outbox_directory), "outbox_directory"))
-    prompts = settings.llm.prompt_directory
-    if prompts and not Path(prompts).is_dir():
+    items = [_writable("results folder", settings.llm.output_folder, "csv_output_directory")]
+    outbox, prompts = settings.database.outbox_folder, settings.llm.prompt_folder
+    if outbox is not None:
+        items.append(_writable("outbox folder", outbox, "outbox_directory"))
+    if prompts is not None and not prompts.is_dir():
         items.append(failed("prompt folder", f"{prompts} is no folder; make it, or change prompt_directory"))
-    elif prompts:
-        items.append(fine("prompt folder", prompts))
+    elif prompts is not None:
+        items.append(fine("prompt folder", str(prompts)))
     return items
 
 

@@ -87,7 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 async def run(args: argparse.Namespace) -> int:
     """See Command."""
     settings = load(args)
-    directory = args.output or Path(settings.llm.csv_output_directory)
+    directory = args.output or settings.llm.output_folder
     async with open_database(settings) as database:
         known = await database.list_sessions()
         exported = [Exported(session) for session in _chosen(args, known)]

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 async def run(args: argparse.Namespace) -> int:
     """See Command."""
     settings = load(args)
-    library = library_of(settings.llm)
+    library = library_of(settings.llm, args.a, args.b)
     first, second = library.get(args.a), library.get(args.b)
     tried = await signals_to_try(settings, args.signals)
     found = diff(first, second, tried.signals, config=settings.llm)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 from llm_integration.commands.arguments import count
 from llm_integration.commands.prompt_samples import Tried, signals_to_try
@@ -61,20 +60,9 @@ async def run(args: argparse.Namespace) -> int:
 
 def _text(config: LLMConfig, name: str) -> tuple[str, str]:
     """The text of a prompt, and what to call its place. Raises ConfigError when there is none."""
-    path = library_path(config, name)
-    if path is not None:
-        return read_prompt_file(path), str(path)
-    return library_of(config).get(name).source, name
-
-
-def library_path(config: LLMConfig, name: str) -> Path | None:
-    """The file that ``name`` means; None for a built-in prompt, or a name that there is not."""
-    folder = Path(config.prompt_directory) if config.prompt_directory else None
-    if "/" not in name and not name.endswith(".md"):
-        own = None if folder is None else folder / f"{name}.md"
-        return own if own is not None and own.is_file() else None
-    inside = Path(name) if folder is None else folder / name
-    return inside if inside.is_file() else Path(name)
+    library = library_of(config, name)
+    file = library.file_of(name)
+    return (library.get(name).source, name) if file is None else (read_prompt_file(file), str(file))
 
 
 def _findings(
@@ -83,7 +71,7 @@ def _findings(
     findings = lint_text(text, signals, where=where, config=config)
     if not any(finding.severity == "error" for finding in findings):
         try:
-            library_of(config).get(name)
+            library_of(config, name).get(name)
         except ConfigError as error:  # what only shows in its folder, such as a name that is not its file's
             findings.append(Finding("error", 1, str(error)))
     return findings

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict, dataclass
 
-from llm_integration.commands.prompt_lint import library_path
 from llm_integration.commands.prompt_source import library_of
 from llm_integration.commands.settings import add_common_arguments, load
 from llm_integration.commands.terminal import json_line, say, show_table
@@ -48,9 +47,7 @@ async def run(args: argparse.Namespace) -> int:
     config = load(args).llm
     library = library_of(config)
     used = _in_use(config)
-    found = [
-        _listed(config, library, name, name in used) for name in [*_others(used, library), *library.names()]
-    ]
+    found = [_listed(library, name, name in used) for name in [*_others(used, library), *library.names()]]
     if args.json:
         json_line({"prompts": [asdict(one) for one in found]})
     else:
@@ -68,8 +65,8 @@ def _others(used: set[str], library: PromptLibrary) -> list[str]:
     return sorted(used.difference(library.names()))
 
 
-def _listed(config: LLMConfig, library: PromptLibrary, name: str, in_use: bool) -> Listed:
-    path = library_path(config, name)
+def _listed(library: PromptLibrary, name: str, in_use: bool) -> Listed:
+    path = library.file_of(name)
     place = "built-in" if path is None else str(path)
     try:
         template = library.get(name)

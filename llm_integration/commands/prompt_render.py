@@ -89,7 +89,7 @@ async def run(args: argparse.Namespace) -> int:
     if args.signal is None and not args.last:
         if not args.system:
             raise UsageError("say which signal: --signal ID or --last")
-        return _system(args, library_of(settings.llm).get(args.prompt or settings.llm.prompt))
+        return _system(args, library_of(settings.llm, args.prompt).get(args.prompt or settings.llm.prompt))
     stored = await stored_signal(args, settings)
     if args.stored:
         return await _really_sent(args, settings, stored)
@@ -105,7 +105,7 @@ async def run(args: argparse.Namespace) -> int:
 
 async def _request(config: LLMConfig, stored: StoredSignal, prompt: str | None) -> Request:
     choice = chosen_way(config, stored, 1)
-    template = library_of(config).get(prompt or choice.prompt or config.prompt)
+    template = library_of(config, prompt).get(prompt or choice.prompt or config.prompt)
     rendered = render_stored(template, stored.signal, config=config)
     models = asked(config, choice, await catalogue_of(config))
     plan = choice.plan

@@ -128,9 +128,10 @@ async def catalogue_of(config: LLMConfig) -> ModelCatalogue:
     return catalogue
 
 
-def library_of(config: LLMConfig) -> PromptLibrary:
-    """The prompts that the settings know."""
-    return PromptLibrary(config.prompt_directory or None)
+def library_of(config: LLMConfig, *typed: str | None) -> PromptLibrary:
+    """The prompts that the settings know; a file that was ``typed`` is one of the working folder."""
+    files = {name: file for name, file in config.prompt_files.items() if name not in typed}
+    return PromptLibrary(config.prompt_folder, files)
 
 
 def prompt_facts(template: PromptTemplate) -> dict[str, str]:

@@ -52,11 +52,14 @@ def load(args: argparse.Namespace) -> Settings:
             raise ConfigError(f"{file}: unknown block {name!r}{suggestion(name, BLOCKS)}")
         if not isinstance(block, dict):
             raise ConfigError(f"{file}: {name!r} must be an object of settings")
-    llm = LLMConfig.from_file_values(blocks.get("llm", {}), where=f"{file or 'defaults'}: llm")
+    folder = None if file is None else file.absolute().parent
+    where = f"{file or 'defaults'}: llm"
+    llm = LLMConfig.from_file_values(blocks.get("llm", {}), where=where, folder=folder)
     database = dict(blocks.get("database", {}))
     if url := args.database_url or os.environ.get("DATABASE_URL"):
         database["url"] = url
-    return Settings(file, llm, load_settings(DatabaseConfig, database, f"{file or 'command line'}: database"))
+    checked = load_settings(DatabaseConfig, database, f"{file or 'command line'}: database")
+    return Settings(file, llm, checked.in_folder(folder))
 
 
 @asynccontextmanager

@@ -9,18 +9,23 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-__all__ = ["Block", "ModelId", "Names", "names_of", "normalise_model_id", "suggestion"]
+__all__ = ["Block", "ModelId", "Names", "is_file_name", "names_of", "normalise_model_id", "suggestion"]
 
 
 def normalise_model_id(model: str) -> str:
     """The id OpenRouter knows: a leading ``openrouter/`` goes if the rest still contains ``/``.
 
-    ``openrouter/google/gemini-2.5-flash`` becomes ``google/gemini-2.5-flash``; ``openrouter/auto``
+    ``openrouter/google/gemini-3.5-flash-lite`` becomes ``google/gemini-3.5-flash-lite``; ``openrouter/auto``
     is an id of OpenRouter's own and stays.
     """
     model = model.strip()
     rest = model.removeprefix("openrouter/")
     return rest if rest != model and "/" in rest else model
+
+
+def is_file_name(prompt: str) -> bool:
+    """True when ``prompt`` names a file, not one of the prompts that a library knows by name."""
+    return "/" in prompt or prompt.endswith(".md")
 
 
 def suggestion(key: str, names: Iterable[str]) -> str:

@@ -1,11 +1,13 @@
 """LLMConfig: every setting of the sidecar, its default, its bounds and its meaning.
 
 Where a value comes from, first match wins: a keyword given in code, the environment
-(``LLM_<FIELD>``, also from ``.env``), the configuration file, the default.
+(``LLM_<FIELD>``, also from ``.env``), the configuration file, the default. Values stay as they are written;
+``output_folder``, ``prompt_folder`` and ``prompt_files`` say which folders and files they mean.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -28,7 +30,16 @@ from pydantic import (
 )
 
 from llm_integration.config.budgets import Budget
-from llm_integration.config.names import ModelId, Names, names_of, normalise_model_id, suggestion
+from llm_integration.config.files import read_text_file
+from llm_integration.config.names import (
+    ModelId,
+    Names,
+    is_file_name,
+    names_of,
+    normalise_model_id,
+    suggestion,
+)
+from llm_integration.config.places import Places
 from llm_integration.config.routes import Route, Shadow
 from llm_integration.errors import ConfigError
 
@@ -45,6 +56,10 @@ __all__ = [
 S = TypeVar("S", bound=BaseModel)
 
 DEFAULT_MODEL = "google/gemini-3.5-flash-lite"
+DEFAULT_INDICATORS = (
+    "rsi", "atr", "sma_20", "sma_50", "volume_ratio",
+    "bb_upper", "bb_lower", "bb_middle", "stochastic_k", "stochastic_d",
+)  # fmt: skip
 DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
 KEY_VARIABLE = "OPENROUTER_API_KEY"
 URL_VARIABLE = "OPENROUTER_BASE_URL"
@@ -55,24 +70,34 @@ def environment(env_file: str | Path | None = None) -> dict[str, str]:
     """The process environment over the ``.env`` file; neither is changed.
 
     The file is ``env_file``, else what ``TRADENT_ENV_FILE`` names (empty: none), else ``.env`` in the
-    working folder.
+    working folder; a missing one is none. UTF-8, UTF-16 with its mark and Latin-1 are read. Raises
+    ConfigError, which names the file, for anything else.
     """
     name = str(env_file) if env_file is not None else os.environ.get(ENV_FILE_VARIABLE, ".env")
-    values: dict[str, str] = {}
-    if name and Path(name).is_file():
-        values = {key: value for key, value in dotenv_values(name).items() if value is not None}
+    values = _read_env_file(Path(name)) if name else {}
     return {**values, **os.environ}
+
+
+def _read_env_file(file: Path) -> dict[str, str]:
+    try:
+        text = read_text_file(file, unmarked="latin-1")
+    except FileNotFoundError:
+        return {}
+    except ConfigError as error:
+        raise ConfigError(f"{error}; or set {ENV_FILE_VARIABLE} to another file, or to nothing") from None
+    found = dotenv_values(stream=io.StringIO(text))
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def read_json(path: str | Path) -> dict[str, Any]:
     """The JSON object in ``path``. Raises ConfigError for a missing file or anything but an object."""
     file = Path(path)
     try:
-        data = json.loads(file.read_text(encoding="utf-8-sig"))
+        data = json.loads(read_text_file(file))
     except FileNotFoundError:
         raise ConfigError(f"{file}: no such file; name another one with --config") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: cannot be read: {error}") from error
+    except ConfigError:
+        raise
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{file}: not valid JSON: {error}") from error
     if not isinstance(data, dict):
@@ -192,7 +217,7 @@ class LLMConfig(BaseModel):
         950_000, ge=1_000, le=10_000_000_000, description="Most tokens in any 60 seconds, prompt and reply."
     )
     max_retries: int = Field(
-        4, ge=0, le=20, description="Further attempts after a first one that failed for a passing reason."
+        3, ge=0, le=20, description="Further attempts after a first one that failed for a passing reason."
     )
     request_timeout_seconds: float = Field(
         60.0, gt=0, le=600, description="Bound of one attempt, from connecting to the last byte."
@@ -261,7 +286,7 @@ class LLMConfig(BaseModel):
     )
     lookback_periods: int = Field(20, ge=1, le=500, description="Bars shown to the model.")
     indicators_to_include: Names = Field(
-        default_factory=lambda: ["sma_20", "ema_50", "rsi_14", "macd", "macd_signal", "atr_14", "adx_14"],
+        default_factory=lambda: list(DEFAULT_INDICATORS),
         max_length=50,
         description="Indicators shown to the model, by name.",
     )
@@ -270,10 +295,10 @@ class LLMConfig(BaseModel):
         60.0, ge=0, le=525_600, description="How long a finished signal stays in memory."
     )
     cleanup_interval_minutes: float = Field(
-        10.0, gt=0, le=1_440, description="How often finished signals past their retention are removed."
+        30.0, gt=0, le=1_440, description="How often finished signals past their retention are removed."
     )
     poll_interval: float = Field(
-        5.0,
+        1.0,
         gt=0,
         le=3_600,
         description="Seconds between looks into PostgreSQL for waiting or abandoned tasks.",
@@ -292,10 +317,10 @@ class LLMConfig(BaseModel):
         description="Results held while PostgreSQL is away; when full, no further call is made.",
     )
     csv_output_directory: str = Field(
-        "llm_results", min_length=1, description="Folder of the three output files."
+        "output/llm_enhanced/", min_length=1, description="Folder of the three output files."
     )
     batch_export_interval_seconds: float = Field(
-        30.0,
+        60.0,
         gt=0,
         le=86_400,
         description="How often the summary is rewritten and the CSV files are forced to disk.",
@@ -317,6 +342,7 @@ class LLMConfig(BaseModel):
     )
 
     _api_key: SecretStr | None = PrivateAttr(default=None)
+    _places: Places = PrivateAttr(default=Places())
 
     def __init__(self, **values: Any) -> None:
         env = environment()
@@ -328,27 +354,65 @@ class LLMConfig(BaseModel):
         """The key from ``OPENROUTER_API_KEY``, stripped of quotes and blanks; None when there is none."""
         return self._api_key
 
+    @property
+    def folder(self) -> Path:
+        """The folder of the file that these settings were read from; the working folder without one."""
+        return self._places.folder
+
+    @property
+    def output_folder(self) -> Path:
+        """The folder that ``csv_output_directory`` means."""
+        return self._places.of("csv_output_directory") / self.csv_output_directory
+
+    @property
+    def prompt_folder(self) -> Path | None:
+        """The folder that ``prompt_directory`` means; None when there is none."""
+        return self._places.of("prompt_directory") / self.prompt_directory if self.prompt_directory else None
+
+    @property
+    def prompt_files(self) -> dict[str, Path]:
+        """The files that prompts of these settings mean, by their name as it is written."""
+        named = [("shadow", shadow.prompt) for shadow in self.shadow]
+        named += [("routes", route.prompt) for route in self.routes]
+        named += [("prompt", self.prompt)]
+        return {name: self._places.of(field) / name for field, name in named if name and is_file_name(name)}
+
     @classmethod
     def load(cls, path: str | Path, *, section: str = "llm") -> Self:
         """Settings from the ``section`` block of the JSON file ``path``, under the environment.
 
-        Raises ConfigError, one line long, for anything wrong in the file or the environment.
+        Relative paths in the file, and those of the defaults, are relative to its folder. Raises
+        ConfigError, one line long, for anything wrong in the file or the environment.
         """
         block = read_json(path).get(section, {})
         if not isinstance(block, dict):
             raise ConfigError(f"{path}: {section!r} must be an object of settings")
-        return cls.from_file_values(block, where=f"{path}: {section}")
+        return cls.from_file_values(block, where=f"{path}: {section}", folder=Path(path).absolute().parent)
 
     @classmethod
-    def from_file_values(cls, block: Mapping[str, Any], *, where: str) -> Self:
-        """Settings from a block already read; the environment goes over it."""
+    def from_file_values(cls, block: Mapping[str, Any], *, where: str, folder: Path | None = None) -> Self:
+        """Settings from a block already read, of a file in ``folder``; the environment goes over it."""
         if "api_key" in block:
             raise ConfigError(
                 f"{where}: api_key does not belong in a file; set {KEY_VARIABLE} or put it in .env"
             )
         load_settings(cls, {}, "environment")  # a fault is blamed on where it stands
         load_settings(cls, block, where)
-        return load_settings(cls, {**block, **_from_environment(environment(), cls)}, "environment")
+        given = _from_environment(environment(), cls)
+        config = load_settings(cls, {**block, **given}, "environment")
+        config._places = Places(folder or Path(), frozenset(given))
+        return config
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy; paths in ``update`` come from code and are relative to the working folder."""
+        copy = super().model_copy(update=update, deep=deep)
+        copy._places = self._places.without(update or ())
+        return copy
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in type(self).model_fields:
+            self._places = self._places.without((name,))
 
     def save(self, path: str | Path, *, section: str = "llm") -> None:
         """Write the settings into the ``section`` block of ``path``, atomically; other blocks stay."""

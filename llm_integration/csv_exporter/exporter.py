@@ -62,7 +62,7 @@ class LLMCSVExporter:
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         config = config or LLMConfig()
-        self.directory = Path(output_directory or config.csv_output_directory)
+        self.directory = Path(output_directory or config.output_folder)
         self._clock, self._now = clock, now
         self._started_at = now()
         self._statistics_source = statistics

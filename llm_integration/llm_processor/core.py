@@ -46,6 +46,7 @@ from llm_integration.routing import CallPlan, router_for
 
 __all__ = ["LLMProcessor"]
 
+RETRIES_WITHOUT_SETTINGS = 4
 UNSURE_STATUSES = frozenset({408, 499})
 """4xx statuses after which the prompt may have been worked on, and billed, all the same."""
 
@@ -53,8 +54,9 @@ UNSURE_STATUSES = frozenset({408, 499})
 class LLMProcessor:
     """Asks a model and answers with its reply or with one leaf of CallError.
 
-    ``config`` says where and how; the key comes from it unless ``api_key`` is given. Processors that use
-    one key share a ``limiter``. Every request passes ``guard``, which may refuse it or name a cheaper model.
+    ``config`` says where and how; without one an answer is tried for up to five times. The key comes from it
+    unless ``api_key`` is given. Processors that use one key share a ``limiter``. Every request passes
+    ``guard``, which may refuse it or name a cheaper model.
     ``catalogue`` knows which response formats a model takes. A ``session`` passed in stays open on ``close``.
     ``clock`` is in seconds and also that of ``deadline``; ``wall_clock`` (epoch seconds) serves only to read
     dates that a server sends. For one event loop. Raises ConfigError for an ``api_key`` that no header can
@@ -76,7 +78,7 @@ class LLMProcessor:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         rng: random.Random | None = None,
     ) -> None:
-        self.config = config or LLMConfig()
+        self.config = config or _settings_of_its_own()
         key = self.config.api_key if api_key is None else clean_key(api_key.get_secret_value())
         self._clock = clock
         self._sleep = sleep
@@ -384,6 +386,13 @@ class LLMProcessor:
         if self._line.ready_in() > 0:
             return self._line.refusal()
         return self._board.refusal(call.models)
+
+
+def _settings_of_its_own() -> LLMConfig:
+    """For a client that is built without settings: the environment's and the defaults, but five attempts."""
+    config = LLMConfig()
+    given = "max_retries" in config.model_fields_set
+    return config if given else config.model_copy(update={"max_retries": RETRIES_WITHOUT_SETTINGS})
 
 
 def _closed() -> LineStoppedError:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from llm_integration.config.names import is_file_name
 from llm_integration.errors import ConfigError
 from llm_integration.prompts.front_matter import refuse
 from llm_integration.prompts.template import PromptTemplate
@@ -31,18 +33,21 @@ def _builtin(name: str) -> PromptTemplate:
 class PromptLibrary:
     """Finds prompts in ``directory``, if one is given, and then among the built-in ones.
 
+    ``files`` says where the files lie that settings name, by the name that stands there.
     Files are read when a prompt is first asked for, and kept. Reading blocks, so a host asks before its loop
     is busy.
     """
 
-    def __init__(self, directory: str | Path | None = None) -> None:
+    def __init__(self, directory: str | Path | None = None, files: Mapping[str, Path] | None = None) -> None:
         self.directory = None if directory is None else Path(directory)
+        self._files = files or {}
         self._known: dict[str, PromptTemplate] = {}
 
     def get(self, name: str = DEFAULT_PROMPT) -> PromptTemplate:
         """The prompt ``name``, or the one in the file ``name`` if it has a ``/`` or ends with ``.md``.
 
-        A relative path is looked for in the library's folder first. Raises ConfigError when there is none,
+        A relative path is looked for in the library's folder first, then where ``files`` says, or in the
+        working folder. Raises ConfigError when there is none,
         when it is faulty, or when the file ``x.md`` in a folder says that its name is ``y``.
         """
         if name not in self._known:
@@ -56,21 +61,25 @@ class PromptLibrary:
             {file.stem for folder in folders for file in folder.glob(f"*{SUFFIX}") if _named(file.stem)}
         )
 
+    def file_of(self, name: str) -> Path | None:
+        """The file that ``name`` means; None for a built-in prompt, or a name that there is not."""
+        if is_file_name(name):
+            inside = None if self.directory is None else self.directory / name
+            there = inside is not None and inside.is_file()
+            return inside if there else self._files.get(name, Path(name))
+        own = self.directory / f"{name}{SUFFIX}" if self.directory is not None and _named(name) else None
+        return own if own is not None and own.is_file() else None
+
     def _load(self, name: str) -> PromptTemplate:
-        if "/" in name or name.endswith(SUFFIX):
-            return PromptTemplate.load(self._path(name))
+        file = self.file_of(name)
+        if file is not None:
+            found = PromptTemplate.load(file)
+            return found if is_file_name(name) else _checked(found, name)
         if not _named(name):
             raise ConfigError(f"{name[:80]!r} cannot be the name of a prompt")
-        own = self.directory / f"{name}{SUFFIX}" if self.directory is not None else None
-        if own is not None and own.is_file():
-            return _checked(PromptTemplate.load(own), name)
         if (BUILTIN / f"{name}{SUFFIX}").is_file():
             return _checked(builtin_prompt(name), name)
         raise ConfigError(f"there is no prompt {name!r}{self._places()} (known: {', '.join(self.names())})")
-
-    def _path(self, name: str) -> Path:
-        inside = self.directory / name if self.directory is not None else Path(name)
-        return inside if inside.is_file() else Path(name)
 
     def _places(self) -> str:
         return "" if self.directory is None else f" in {self.directory} or among the built-in ones"

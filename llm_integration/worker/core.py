@@ -54,7 +54,7 @@ MOST_CRASHES = 2
 CLEANED_AT_ONCE = 200
 """Finished signals removed from memory in one go: a fraction of a millisecond."""
 MODELS_FOLDER = Path(".tradent/models")
-"""Where a worker that makes its own client keeps the list of models, in the working folder."""
+"""Where a worker that makes its own client keeps the list of models, in the folder of its settings."""
 MODEL_DOWN_SECONDS = 1.0
 NO_ROOM_SECONDS = 60.0
 """How long a signal waits for a budget that does not know when it has room again."""
@@ -95,7 +95,8 @@ class LLMWorker:
         self.worker_id = worker_id or f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._database = db_manager
         self._sink = csv_exporter
-        self._catalogue = catalogue or ModelCatalogue(self.config.base_url, cache_folder=MODELS_FOLDER)
+        models = self.config.folder / MODELS_FOLDER
+        self._catalogue = catalogue or ModelCatalogue(self.config.base_url, cache_folder=models)
         self._own_processor = processor is None
         self._processor: Processor = processor or self._new_processor()
         self._clock = clock
@@ -504,7 +505,7 @@ def _formatters(
 
     Reads the prompts' files. Raises ConfigError for one that is missing or faulty.
     """
-    library = PromptLibrary(config.prompt_directory or None)
+    library = PromptLibrary(config.prompt_folder, config.prompt_files)
     usual = given or SignalFormatter(config, library.get(config.prompt))
     names = {*router.prompts, *(shadow.prompt for shadow in config.shadow if shadow.prompt)}
     found: dict[str | None, SignalFormatter] = {None: usual, config.prompt: usual}

@@ -467,7 +467,7 @@ def test_the_defaults_come_from_the_configuration(tmp_path: Path, monkeypatch: p
     exporter.start()
     feed(exporter, range(1))
     assert exporter.close()
-    assert sorted(entry.name for entry in (tmp_path / "llm_results").iterdir()) == sorted(
+    assert sorted(entry.name for entry in (tmp_path / "output/llm_enhanced").iterdir()) == sorted(
         [RESULT_FILE, SIGNAL_FILE, SUMMARY_FILE]
     )
 

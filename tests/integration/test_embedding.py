@@ -33,7 +33,7 @@ async def test_the_embedding_example_rates_its_signal(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith("ES-1 ")
         assert sum(request.method == "POST" for request in simulator.requests) == 1
-    with (tmp_path / "llm_results" / "llm_signals.csv").open(newline="") as file:
+    with (tmp_path / "output/llm_enhanced" / "llm_signals.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["signal_id"] for row in rows] == ["ES-1"]
     assert rows[0]["llm_rating"] in "12345"

@@ -262,7 +262,10 @@ def test_list_names_what_there_is_and_what_is_in_use(capsys: pytest.CaptureFixtu
     found = {each["name"]: each for each in told(capsys, "prompt", "list")["prompts"]}
     assert set(found) == {"default", "mine"}
     assert (found["default"]["place"], found["default"]["hash"]) == ("built-in", builtin_prompt().hash)
-    assert (found["mine"]["place"], found["mine"]["in_use"]) == ("prompts/mine.md", True)
+    assert (found["mine"]["place"], found["mine"]["in_use"]) == (
+        str(Path("prompts/mine.md").absolute()),
+        True,
+    )
     Path("prompts/broken.md").write_text("---\nname: broken\n")
     report = told(capsys, "prompt", "list", status=1)
     (broken,) = [each for each in report["prompts"] if each["fault"]]

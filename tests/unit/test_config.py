@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import logging
 import traceback
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from database import DatabaseConfig
 from llm_integration.config import (
     DEFAULT_BASE_URL,
+    DEFAULT_MODEL,
     LLMConfig,
     clean_key,
     environment,
@@ -22,8 +26,11 @@ from llm_integration.config import (
     suggestion,
 )
 from llm_integration.errors import ConfigError, TradentError
+from llm_integration.llm_processor import LLMProcessor
 
 KEY = "sk-or-v1-MARKER"
+ROOT = Path(__file__).resolve().parents[2]
+REPORT_BLOCK: dict[str, Any] = json.loads((ROOT / "tests/data/report_llm_block.json").read_text())["llm"]
 
 OLD_BLOCK: dict[str, Any] = {
     "enabled": True,
@@ -69,6 +76,27 @@ def refusal(path: Path) -> str:
 # Where a value comes from
 
 
+def test_the_defaults_and_the_shipped_file_are_the_block_of_the_report(tmp_path: Path) -> None:
+    """Key for key and value for value; only the model is one that is served today."""
+    shipped = json.loads((ROOT / "config.json").read_text(encoding="utf-8"))["llm"]
+    assert {**shipped, "model": REPORT_BLOCK["model"]} == REPORT_BLOCK
+    assert list(shipped) == list(REPORT_BLOCK)
+    for config in (LLMConfig(), LLMConfig.load(ROOT / "config.json")):
+        values = config.model_dump(mode="json")
+        assert {name: values[name] for name in REPORT_BLOCK} == {**REPORT_BLOCK, "model": DEFAULT_MODEL}
+    pasted = LLMConfig.load(written(tmp_path, {"llm": REPORT_BLOCK}))
+    assert pasted == LLMConfig(model="google/gemini-2.5-flash-preview-05-20")
+
+
+def test_the_report_block_has_four_attempts_and_a_bare_client_five(monkeypatch: pytest.MonkeyPatch) -> None:
+    """max_retries counts what follows the first attempt; a setting beats the bare client's own number."""
+    assert LLMConfig().max_retries == 3
+    assert LLMProcessor(LLMConfig()).config.max_retries == 3
+    assert LLMProcessor().config.max_retries == 4
+    monkeypatch.setenv("LLM_MAX_RETRIES", "2")
+    assert LLMProcessor().config.max_retries == 2
+
+
 def test_the_blocks_that_users_have_load_unchanged(tmp_path: Path) -> None:
     """An old llm block gives the same values, with the id of its model normalised."""
     config = LLMConfig.load(written(tmp_path, {"trading": {"symbol": "ES"}, "llm": OLD_BLOCK}))
@@ -81,7 +109,7 @@ def test_keyword_beats_environment_beats_file_beats_default(
 ) -> None:
     """Each source is overridden by the one before it, setting by setting."""
     path = written(tmp_path, {"llm": {"poll_interval": 2, "max_retries": 7}})
-    assert (LLMConfig().poll_interval, LLMConfig.load(path).poll_interval) == (5.0, 2.0)
+    assert (LLMConfig().poll_interval, LLMConfig.load(path).poll_interval) == (1.0, 2.0)
     monkeypatch.setenv("LLM_POLL_INTERVAL", "3")
     assert LLMConfig().poll_interval == LLMConfig.load(path).poll_interval == 3.0
     assert LLMConfig.load(path).max_retries == 7
@@ -142,12 +170,172 @@ def test_without_a_name_the_env_file_is_the_one_in_the_working_folder(
     """.env of the working folder is read by default; a missing file is no error; a name given wins."""
     monkeypatch.delenv("TRADENT_ENV_FILE")
     monkeypatch.chdir(tmp_path)
-    assert LLMConfig().max_retries == 4
+    assert LLMConfig().max_retries == 3
     written(tmp_path, "LLM_MAX_RETRIES=9\n", ".env")
     other = written(tmp_path, "LLM_MAX_RETRIES=8\n", "other.env")
     assert LLMConfig().max_retries == 9
     assert environment(other)["LLM_MAX_RETRIES"] == "8"
     assert "LLM_MAX_RETRIES" not in environment(tmp_path / "absent.env")
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        (f"# Schlüssel\nOPENROUTER_API_KEY={KEY}\n".encode("utf-8-sig"), KEY),
+        (f"# Schlüssel\r\nOPENROUTER_API_KEY={KEY}\r\n".encode("utf-16"), KEY),
+        (codecs.BOM_UTF16_BE + f"OPENROUTER_API_KEY='{KEY}'".encode("utf-16-be"), KEY),
+        (codecs.BOM_UTF32_LE + f"OPENROUTER_API_KEY={KEY}".encode("utf-32-le"), KEY),
+        (f"# Schlüssel für später\nOPENROUTER_API_KEY={KEY}".encode("latin-1"), KEY),
+        (f"# prix en \x80\nOPENROUTER_API_KEY={KEY}\n".encode("latin-1"), KEY),
+        (b"", None),
+        (codecs.BOM_UTF8, None),
+    ],
+    ids=["utf-8-sig", "utf-16", "utf-16-be", "utf-32", "latin-1", "cp1252", "empty", "only-a-mark"],
+)
+def test_an_env_file_is_read_in_the_encodings_that_editors_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raw: bytes, shown: str | None
+) -> None:
+    """PowerShell's UTF-16, Notepad's byte order mark and an old editor's Latin-1 all give the key."""
+    (tmp_path / ".env").write_bytes(raw)
+    monkeypatch.delenv("TRADENT_ENV_FILE")
+    monkeypatch.chdir(tmp_path)
+    key = LLMConfig().api_key
+    assert (None if key is None else key.get_secret_value()) == shown
+
+
+def _a_folder(file: Path) -> None:
+    file.mkdir()
+
+
+def _a_loop(file: Path) -> None:
+    file.symlink_to(file.name)
+
+
+def _nul_bytes(file: Path) -> None:
+    file.write_bytes(b"OPENROUTER_API_KEY=MARKER\0\n")
+
+
+def _utf_16_without_its_mark(file: Path) -> None:
+    file.write_bytes("OPENROUTER_API_KEY=MARKER\n".encode("utf-16-le"))
+
+
+def _half_a_character(file: Path) -> None:
+    file.write_bytes(codecs.BOM_UTF16_LE + b"M\0A")
+
+
+def _without_end(file: Path) -> None:
+    file.write_bytes(b"# MARKER\n" * 2_000_000)
+
+
+@pytest.mark.parametrize(
+    "make", [_a_folder, _a_loop, _nul_bytes, _utf_16_without_its_mark, _half_a_character, _without_end]
+)
+@pytest.mark.parametrize("name", [".env", "config.json"])
+def test_a_file_that_is_no_text_is_named_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], None], name: str
+) -> None:
+    """A folder, a file that cannot be opened, NUL characters, half a character: one line."""
+    file = tmp_path / name
+    make(file)
+    if name == ".env":
+        monkeypatch.setenv("TRADENT_ENV_FILE", str(file))
+    with pytest.raises(ConfigError) as caught:
+        LLMConfig() if name == ".env" else LLMConfig.load(file)
+    message = str(caught.value)
+    assert message.startswith(f"{file}: cannot be read: ")
+    assert message.isprintable()
+    assert "MARKER" not in message
+    assert ("TRADENT_ENV_FILE" in message) == (name == ".env")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_a_configuration_file_is_read_in_any_unicode_encoding(tmp_path: Path, encoding: str) -> None:
+    """The byte order mark says which; names keep their letters."""
+    (tmp_path / "config.json").write_bytes('{"llm": {"csv_output_directory": "größe"}}'.encode(encoding))
+    assert LLMConfig.load(tmp_path / "config.json").csv_output_directory == "größe"
+
+
+def test_a_configuration_file_in_latin_1_is_refused(tmp_path: Path) -> None:
+    """JSON is Unicode: the name of a folder is not guessed."""
+    (tmp_path / "config.json").write_bytes('{"llm": {"csv_output_directory": "größe"}}'.encode("latin-1"))
+    assert "it is no UTF-8 text; save it as UTF-8" in refusal(tmp_path / "config.json")
+
+
+# Where relative paths start
+
+
+def test_relative_paths_of_a_file_start_in_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the working folder is; what the file leaves out counts as if it stood there."""
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    home.mkdir()
+    elsewhere.mkdir()
+    block = {
+        "csv_output_directory": "out/llm", "prompt_directory": "prompts", "prompt": "a/b.md",
+        "routes": [{"prompt": "./c.md"}, {"prompt": "named"}], "shadow": [{"prompt": "../d.md"}],
+    }  # fmt: skip
+    written(home, {"llm": block})
+    monkeypatch.chdir(elsewhere)
+    config = LLMConfig.load("../home/config.json")
+    assert config.output_folder.resolve() == home / "out/llm"
+    assert (config.prompt_folder or elsewhere).resolve() == home / "prompts"
+    files = {name: file.resolve() for name, file in config.prompt_files.items()}
+    assert files == {"a/b.md": home / "a/b.md", "./c.md": home / "c.md", "../d.md": tmp_path / "d.md"}
+    assert (config.csv_output_directory, config.prompt) == ("out/llm", "a/b.md")
+    bare = LLMConfig.load(written(home, {}, "bare.json"))
+    assert bare.output_folder == home / "output/llm_enhanced"
+    assert bare.prompt_folder is None
+    assert bare == LLMConfig()
+
+
+def test_paths_from_the_environment_and_from_code_start_in_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each setting by where it came from, also one that is changed or copied later; absolute ones stay."""
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    home.mkdir()
+    elsewhere.mkdir()
+    written(home, {"llm": {"csv_output_directory": "out", "prompt_directory": "prompts"}})
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.setenv("LLM_PROMPT_DIRECTORY", "prompts")
+    monkeypatch.setenv("LLM_PROMPT", "./x.md")
+    config = LLMConfig.load("../home/config.json")
+    assert config.output_folder.resolve() == home / "out"
+    assert (config.prompt_folder or home).resolve() == elsewhere / "prompts"
+    assert config.prompt_files["./x.md"].resolve() == elsewhere / "x.md"
+    assert config.model_copy().output_folder.resolve() == home / "out"
+    assert (
+        config.model_copy(update={"csv_output_directory": "out"}).output_folder.resolve() == elsewhere / "out"
+    )
+    config.csv_output_directory = "out"
+    assert config.output_folder.resolve() == elsewhere / "out"
+    assert LLMConfig(csv_output_directory="x").output_folder.resolve() == elsewhere / "x"
+    config.csv_output_directory = str(tmp_path / "absolute")
+    assert config.output_folder == tmp_path / "absolute"
+
+
+def test_a_path_survives_save_and_load_as_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No folder of this machine gets into the file."""
+    path = written(tmp_path, {"llm": {"csv_output_directory": "out", "prompt": "x.md"}})
+    before = LLMConfig.load(path)
+    before.save(path)
+    saved = json.loads(path.read_text(encoding="utf-8"))["llm"]
+    assert (saved["csv_output_directory"], saved["prompt"]) == ("out", "x.md")
+    monkeypatch.chdir("/")
+    assert LLMConfig.load(path).output_folder == before.output_folder == tmp_path / "out"
+
+
+def test_the_outbox_of_a_file_starts_in_its_folder() -> None:
+    """Its default too; without a file in the working folder, and an empty name is none."""
+    folder = Path("/somewhere")
+    assert DatabaseConfig().outbox_folder == Path(".tradent/outbox")
+    assert DatabaseConfig().in_folder(folder).outbox_folder == folder / ".tradent/outbox"
+    assert DatabaseConfig(outbox_directory="/o").in_folder(folder).outbox_folder == Path("/o")
+    assert DatabaseConfig(outbox_directory="").in_folder(folder).outbox_folder is None
+    assert DatabaseConfig().in_folder(folder).outbox_directory == ".tradent/outbox"
 
 
 # What is allowed
@@ -320,7 +508,7 @@ def test_an_assignment_is_checked_like_the_rest() -> None:
     assert config.model == "a/b"
     with pytest.raises(ValidationError, match="greater than 0"):
         config.poll_interval = -1
-    assert config.poll_interval == 5.0
+    assert config.poll_interval == 1.0
     with pytest.raises(ValidationError, match="unknown key"):
         config.bogus = 1  # type: ignore[attr-defined]  # what the test is about
 
@@ -393,7 +581,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     """A missing file, a folder and bytes that are no text are each one clear line."""
     assert "no such file" in refusal(tmp_path / "absent.json")
     assert "cannot be read" in refusal(tmp_path)
-    (tmp_path / "bytes.json").write_bytes(b"\xff\xfe{}")
+    (tmp_path / "bytes.json").write_bytes(b"\xff{}")
     assert "cannot be read" in refusal(tmp_path / "bytes.json")
 
 
