@@ -7,7 +7,14 @@ of the window instead of at the beginning of time; with at least 500 bars, and n
 the period, what the earlier bars would still contribute is less than a millionth of what they once moved.
 Cumulative ones (OBV) count from the beginning of the window, so only their changes carry meaning.
 
-Formulas: TA-Lib, https://ta-lib.org/functions/.
+Formulas: TA-Lib, https://ta-lib.org/functions/, but for two that stand here. The stochastic oscillator is
+George Lane's slow one as in TA-Lib's STOCH. The volume ratio, which TA-Lib lacks, is the relative volume of
+trading platforms: a bar's volume over the simple average of the last 20, its own included. Wilder's RSI and
+average true range are those of "New Concepts in Technical Trading Systems" (1978); Bollinger bands lie two
+standard deviations of the population around the average, as John Bollinger defines them.
+
+What is not defined is missing, never a number: a stochastic or RSI of a market that did not move, a ratio to
+an average volume of zero, and whatever needs a volume that a bar does not have.
 """
 
 from __future__ import annotations
@@ -22,8 +29,8 @@ from typing import Any
 
 import numpy as np
 import talib
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from talib._ta_lib import MA_Type  # the package itself does not list the name for type checkers
 
 from trading.bar import Bar
 from trading.errors import IndicatorError
@@ -37,6 +44,9 @@ MIN_HISTORY = 500
 HISTORY_PER_PERIOD = 20
 SHORTEST_HISTORY = 40
 MAX_PERIOD = 500
+SMOOTHED_OVER = 3
+"""Bars in the averages that make a fast stochastic a slow one, and %D of %K."""
+MISSING: NDArray[np.float64] = np.array([math.nan])
 SUFFIXED_NAME = re.compile(r"([a-z_]{1,30})_([0-9]{1,6})", re.ASCII)
 
 
@@ -76,9 +86,43 @@ def _bands(output: int) -> Callable[[Window, int], Column]:
     return lambda w, period: talib.BBANDS(w.close, timeperiod=period, nbdevup=2.0, nbdevdn=2.0)[output]
 
 
-def _stochastic(output: int) -> Callable[[Window, int], Column]:
-    sma = MA_Type.SMA
-    return lambda w, period: talib.STOCH(w.high, w.low, w.close, period, 3, sma, 3, sma)[output]
+def _rsi(w: Window, period: int) -> Column:
+    """Missing while the close has not moved at all: nothing was gained or lost, of which it is the ratio."""
+    strength: Column = talib.RSI(w.close, timeperiod=period)
+    return strength if w.close.min() < w.close.max() else MISSING
+
+
+def _fast_stochastic(w: Window, period: int, count: int) -> Column | None:
+    """The place of each of the last ``count`` closes between the lowest low and the highest high of
+    ``period`` bars, in percent; None while there are too few bars, or where that range is nothing.
+    """
+    bars = period + count - 1
+    if len(w.close) < bars:
+        return None
+    lowest = sliding_window_view(w.low[-bars:], period).min(axis=1)
+    spans = sliding_window_view(w.high[-bars:], period).max(axis=1) - lowest
+    if not (spans > 0).all():
+        return None
+    places: Column = 100.0 * ((w.close[-count:] - lowest) / spans)
+    return places
+
+
+def _stochastic_k(w: Window, period: int) -> Column:
+    """%K: the average of the last three places."""
+    fast = _fast_stochastic(w, period, SMOOTHED_OVER)
+    return MISSING if fast is None else np.array([fast.mean()])
+
+
+def _stochastic_d(w: Window, period: int) -> Column:
+    """%D: the average of the last three %K."""
+    fast = _fast_stochastic(w, period, 2 * SMOOTHED_OVER - 1)
+    return MISSING if fast is None else np.array([sliding_window_view(fast, SMOOTHED_OVER).mean()])
+
+
+def _volume_ratio(w: Window, period: int) -> Column:
+    """The last volume over the simple average of the last ``period``; missing if that is zero or unknown."""
+    average = w.volume[-period:].mean() if len(w.volume) >= period else math.nan
+    return w.volume[-1:] / average if 0 < average < math.inf else MISSING
 
 
 def _money_flow(w: Window, period: int) -> Column:
@@ -91,7 +135,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         "sma": Family(_closes(talib.SMA), 20, "simple moving average"),
         "ema": Family(_closes(talib.EMA), 20, "exponential moving average"),
         "wma": Family(_closes(talib.WMA), 20, "weighted moving average"),
-        "rsi": Family(_closes(talib.RSI), 14, "relative strength index"),
+        "rsi": Family(_rsi, 14, "relative strength index"),
         "roc": Family(_closes(talib.ROC), 10, "rate of change, percent", shortest=1),
         "mom": Family(_closes(talib.MOM), 10, "momentum, in price", shortest=1),
         "stddev": Family(_closes(talib.STDDEV), 20, "standard deviation of the close"),
@@ -109,8 +153,9 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         "bb_upper": Family(_bands(0), 20, "Bollinger band, average plus 2 standard deviations"),
         "bb_middle": Family(_bands(1), 20, "Bollinger band, average"),
         "bb_lower": Family(_bands(2), 20, "Bollinger band, average less 2 standard deviations"),
-        "stoch_k": Family(_stochastic(0), 14, "slow stochastic %K", shortest=1),
-        "stoch_d": Family(_stochastic(1), 14, "slow stochastic %D", shortest=1),
+        "stoch_k": Family(_stochastic_k, 14, "slow stochastic %K", shortest=1),
+        "stoch_d": Family(_stochastic_d, 14, "slow stochastic %D", shortest=1),
+        "volume_ratio": Family(_volume_ratio, 20, "volume over its average", shortest=1),
         "obv": Family(lambda w, _: talib.OBV(w.close, w.volume), None, "on-balance volume over the window"),
     }
 )
@@ -166,7 +211,7 @@ class IndicatorSet:
             kept = self.history - 1
             self._columns[:, :kept] = self._columns[:, self._end - kept :]
             self._end = kept
-        self._columns[:, self._end] = bar.high, bar.low, bar.close, bar.volume
+        self._columns[:, self._end] = bar.high, bar.low, bar.close, _number(bar.volume)
         self._end += 1
 
     def values(self) -> dict[str, float | None]:
@@ -174,9 +219,15 @@ class IndicatorSet:
         if not self._end:
             return dict.fromkeys(self._wanted)
         window = Window(*self._columns[:, max(0, self._end - self.history) : self._end])
-        return {
-            name: _last(family.compute(window, period)) for name, (family, period) in self._wanted.items()
-        }
+        with np.errstate(all="ignore"):  # what is not finite in the end is missing
+            return {
+                name: _last(family.compute(window, period)) for name, (family, period) in self._wanted.items()
+            }
+
+
+def _number(value: float | None) -> float:
+    """A bar without a volume has one that is not a number."""
+    return math.nan if value is None else value
 
 
 def _last(column: Column) -> float | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import math
 import random
 from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,6 +21,9 @@ from trading.indicators import ALIASES, FAMILIES, MAX_PERIOD, IndicatorSet
 
 SAMPLE = list(read_bars(Path(__file__).parents[2] / "data" / "EURUSD_1h.csv"))
 EVERY_NAME = [*FAMILIES, *ALIASES]
+REPORT_NAMES: list[str] = json.loads(
+    (Path(__file__).parents[1] / "data" / "report_llm_block.json").read_text(encoding="utf-8")
+)["llm"]["indicators_to_include"]
 
 
 def after(bars: list[Bar], names: list[str], history: int | None = None) -> dict[str, float | None]:
@@ -78,6 +84,101 @@ def test_rsi_and_atr_are_wilders() -> None:
     values = after(bars, ["rsi_14", "atr_14"])
     assert values["rsi_14"] == pytest.approx(100 * gain / (gain + loss), rel=1e-9)
     assert values["atr_14"] == pytest.approx(true_range, rel=1e-9)
+
+
+def plainly(bars: list[Bar]) -> dict[str, float]:
+    """The ten of the report in plain arithmetic, from their definitions and every bar there is."""
+    closes = [bar.close for bar in bars]
+    changes = [after - before for before, after in pairwise(closes)]
+    ranges = [max(b.high, a.close) - min(b.low, a.close) for a, b in pairwise(bars)]
+    gain = sum(max(c, 0.0) for c in changes[:14]) / 14
+    loss = sum(max(-c, 0.0) for c in changes[:14]) / 14
+    true_range = sum(ranges[:14]) / 14
+    for change, span in zip(changes[14:], ranges[14:], strict=True):
+        gain = (gain * 13 + max(change, 0.0)) / 14
+        loss = (loss * 13 + max(-change, 0.0)) / 14
+        true_range = (true_range * 13 + span) / 14
+    middle = sum(closes[-20:]) / 20
+    spread = 2 * math.sqrt(sum((close - middle) ** 2 for close in closes[-20:]) / 20)
+    places = []
+    for end in range(len(bars) - 4, len(bars) + 1):
+        window = bars[end - 14 : end]
+        low = min(bar.low for bar in window)
+        places.append(100 * (window[-1].close - low) / (max(bar.high for bar in window) - low))
+    slow = [sum(places[start : start + 3]) / 3 for start in range(3)]
+    return {
+        "rsi": 100 - 100 / (1 + gain / loss),
+        "atr": true_range,
+        "sma_20": middle,
+        "sma_50": sum(closes[-50:]) / 50,
+        "volume_ratio": bars[-1].volume / (sum(bar.volume for bar in bars[-20:]) / 20),
+        "bb_upper": middle + spread,
+        "bb_lower": middle - spread,
+        "bb_middle": middle,
+        "stochastic_k": slow[-1],
+        "stochastic_d": sum(slow) / 3,
+    }
+
+
+@pytest.mark.parametrize("end", [60, 61, 117, 300, 499])
+def test_the_ten_of_the_report_are_what_their_definitions_say(end: int) -> None:
+    """By the report's names, in its order, against arithmetic without any library."""
+    values = after(SAMPLE[:end], REPORT_NAMES)
+    assert list(values) == REPORT_NAMES
+    assert values == pytest.approx(plainly(SAMPLE[:end]), rel=1e-9)
+
+
+def test_other_names_of_the_same_indicators_give_the_same_values() -> None:
+    """The names of older files and those of the report."""
+    pairs = {
+        "rsi": "rsi_14", "atr": "atr_14", "stochastic_k": "stoch_k", "stochastic_d": "STOCH_D_14",
+        "bb_upper": "bollinger_upper", "bb_middle": "bb_mid", "volume_ratio": "volume_ratio_20",
+        "sma_20": "sma", "bb_lower": "bb_lower_20",
+    }  # fmt: skip
+    values = after(SAMPLE[:200], [*pairs, *pairs.values()])
+    assert {name: values[other] for name, other in pairs.items()} == {name: values[name] for name in pairs}
+    assert None not in values.values()
+
+
+@pytest.mark.parametrize(
+    ("name", "bars"),
+    [("rsi", 15), ("atr", 15), ("sma_20", 20), ("sma_50", 50), ("volume_ratio", 20), ("bb_upper", 20),
+     ("bb_lower", 20), ("bb_middle", 20), ("stochastic_k", 16), ("stochastic_d", 18)],
+)  # fmt: skip
+def test_each_of_the_ten_comes_with_the_first_bar_that_it_can_be_told_from(name: str, bars: int) -> None:
+    """One bar fewer and it is missing."""
+    assert after(SAMPLE[: bars - 1], [name]) == {name: None}
+    assert after(SAMPLE[:bars], [name])[name] is not None
+
+
+NEEDS_VOLUME = ["volume_ratio", "obv", "mfi"]
+
+
+@pytest.mark.parametrize("nothing", [None, math.nan])
+def test_bars_without_volume_have_no_indicator_that_needs_it(nothing: Any) -> None:
+    """None of the bars, or one of the last twenty; the others have their values, and the ratio comes back."""
+    none = [bar._replace(volume=nothing) for bar in SAMPLE[:100]]
+    gap = [*SAMPLE[:90], SAMPLE[90]._replace(volume=nothing), *SAMPLE[91:100]]
+    for bars in (none, gap):
+        values = after(bars, [*NEEDS_VOLUME, "rsi", "bb_upper"])
+        assert [values[name] for name in NEEDS_VOLUME] == [None] * 3
+        assert (values["rsi"], values["bb_upper"]) == pytest.approx(
+            tuple(after(SAMPLE[:100], ["rsi", "bb_upper"]).values())
+        )
+    later = [*gap, *SAMPLE[100:120]]
+    assert after(later, ["volume_ratio"]) == after(SAMPLE[:120], ["volume_ratio"])
+
+
+def test_what_is_not_defined_is_missing() -> None:
+    """An average volume of zero, and the place or strength of a close in a market that does not move."""
+    still = [bar._replace(volume=0.0) for bar in bars_of([5.0] * 60, spread=0.0)]
+    values = after(still, ["volume_ratio", "stochastic_k", "stochastic_d", "rsi", "bb_upper", "atr"])
+    assert values == {
+        "volume_ratio": None, "stochastic_k": None, "stochastic_d": None, "rsi": None,
+        "bb_upper": 5.0, "atr": 0.0,
+    }  # fmt: skip
+    quiet = [*(bar._replace(volume=0.0) for bar in SAMPLE[:40]), SAMPLE[40]]
+    assert after(quiet, ["volume_ratio"])["volume_ratio"] == pytest.approx(20.0)
 
 
 @pytest.mark.parametrize("name", EVERY_NAME)
