@@ -43,7 +43,6 @@ from llm_integration.config import load_settings, read_json, suggestion
 from llm_integration.domain import Bar, LLMAnalysis, Signal, TaskStatus
 from llm_integration.errors import ConfigError
 from llm_integration.model_catalogue import ModelCatalogue
-from llm_integration.routing import router_for
 from llm_integration.simulator import SIMULATED_KEY, OpenRouterSimulator
 from trading.command_line import build_parser
 from trading.config import TradingConfig
@@ -147,6 +146,7 @@ class TradingSystem:
         self._recent: deque[RatedSignal] = deque(maxlen=5)
         self._asked: dict[str, Signal] = {}
         self._background: list[asyncio.Task[Any]] = []
+        self._gone_models: list[str] = []
         self._stop = asyncio.Event()
         self._feed: BarFile | None = None
 
@@ -266,7 +266,9 @@ class TradingSystem:
     async def _setup_llm(self) -> None:
         config, key = self.settings.llm, self.settings.llm.api_key
         if self.settings.demo:
-            self._simulator = OpenRouterSimulator(seed=1, latency_seconds=DEMO_LATENCY_SECONDS)
+            self._simulator = OpenRouterSimulator(
+                seed=1, latency_seconds=DEMO_LATENCY_SECONDS, retired_models=()
+            )  # whatever model the settings name: the demo shows how the system works
             await self._simulator.start()
             config = config.model_copy(update={"base_url": self._simulator.base_url})
             key = SecretStr(SIMULATED_KEY)
@@ -292,7 +294,7 @@ class TradingSystem:
         self.off_reason = self.worker.off_reason()
         if self.off_reason is None:
             self._start(catalogue.run(), "model catalogue")
-            self._start(self._watch_models(catalogue, router_for(config).models), "model warnings")
+            self._start(self._watch_models(catalogue, config.models_named), "model warnings")
             if isinstance(self._ledger, PostgresLedger):
                 self._start(self._ledger.run(), "ledger")
         if self.database is not None:
@@ -318,15 +320,19 @@ class TradingSystem:
             key_fingerprint=fingerprint, worker_id=self._worker_id,
         )  # fmt: skip
 
-    async def _watch_models(self, catalogue: ModelCatalogue, models: Sequence[str]) -> None:
-        """Say once what is to be said about the models in use: unknown, gone, or soon to go."""
-        told: set[str] = set()
+    async def _watch_models(self, catalogue: ModelCatalogue, settings: Mapping[str, str]) -> None:
+        """Say what there is to say about the models in use, unknown, gone or soon to go, when it changes."""
+        told: list[str] = []
         while True:
-            for line in catalogue.warnings(models, datetime.now(UTC).date()):
+            today = datetime.now(UTC).date()
+            lines = catalogue.warnings(settings, today, settings)
+            for line in lines:
                 if line not in told:
                     logger.warning("%s", line)
-                    told.add(line)
-            await asyncio.sleep(MODEL_LOOK_SECONDS)
+            told = lines
+            gone = [model for model in settings if catalogue.is_gone(model, today)]
+            self._gone_models = catalogue.warnings(gone, today, settings)
+            await catalogue.changed(MODEL_LOOK_SECONDS)
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)
@@ -572,7 +578,8 @@ class TradingSystem:
     def _notes(self, stats: Mapping[str, Any]) -> str:
         """What is not as it should be while the LLM is on: a model that is down, a budget that is used up."""
         models: Mapping[str, Any] = stats["processor"]["models"] if stats else {}
-        notes = [f"{name} is down: {each['reason']}" for name, each in models.items() if each["reason"]]
+        notes = list(self._gone_models)
+        notes += [f"{name} is down: {each['reason']}" for name, each in models.items() if each["reason"]]
         notes += [f"budget {each.name} is used up" for each in self._budgets() if each.state == "reached"]
         return "; ".join(notes)
 

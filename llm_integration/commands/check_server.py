@@ -159,26 +159,26 @@ def _number(value: object) -> Decimal | None:
 
 async def _models(config: LLMConfig, today: date) -> list[Item]:
     catalogue = ModelCatalogue(config.base_url)
-    if not await catalogue.refresh():
-        say = failed if config.base_url == DEFAULT_BASE_URL else warned
-        return [say("models", f"{config.base_url}/models cannot be read; whether they are served is unknown")]
-    return [_model(catalogue, name, config, today) for name in _named(config)]
+    if await catalogue.refresh():
+        return [_model(catalogue, name, config, today) for name in config.models_named]
+    await catalogue.load()
+    return _unread(catalogue, config, today)
 
 
-def _named(config: LLMConfig) -> list[str]:
-    """Every model that the settings name, the usual one first."""
-    names: list[str | None] = [config.model, *config.fallback_models, *config.ensemble]
-    for route in config.routes:
-        names += [route.model, *(route.fallbacks or ()), *(route.ensemble or ())]
-    names += [shadow.model for shadow in config.shadow]
-    names += [budget.downgrade_to for budget in config.budgets]
-    return [name for name in dict.fromkeys(names) if name]
+def _unread(catalogue: ModelCatalogue, config: LLMConfig, today: date) -> list[Item]:
+    """What is known of the models without the server: those that the shipped list knows to be gone."""
+    named = config.models_named
+    say = failed if config.base_url == DEFAULT_BASE_URL else warned
+    unread = say("models", f"{config.base_url}/models cannot be read; whether they are served is unknown")
+    gone = [name for name in named if catalogue.is_gone(name, today)]
+    told = catalogue.warnings(gone, today, named)
+    return [unread, *(failed(f"model {name}", line) for name, line in zip(gone, told, strict=True))]
 
 
 def _model(catalogue: ModelCatalogue, name: str, config: LLMConfig, today: date) -> Item:
     title = f"model {name}"
     info = catalogue.find(name)
-    told = "; ".join(catalogue.warnings([name], today))
+    told = "; ".join(catalogue.warnings([name], today, config.models_named))
     if info is None:
         return (
             failed(title, told or "nothing is known about it; check the id")

@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -377,6 +377,28 @@ class LLMConfig(BaseModel):
         named += [("prompt", self.prompt)]
         return {name: self._places.of(field) / name for field, name in named if name and is_file_name(name)}
 
+    @property
+    def models_named(self) -> dict[str, str]:
+        """Every model that these settings name, the usual one first, and the setting that names it."""
+        named: list[tuple[str | None, str]] = [(self.model, "llm.model")]
+        named += [(model, "llm.fallback_models") for model in self.fallback_models]
+        named += [(model, "llm.ensemble") for model in self.ensemble]
+        for number, route in enumerate(self.routes):
+            place = f"llm.routes[{number}]"
+            named.append((route.model, f"{place}.model"))
+            named += [(model, f"{place}.fallbacks") for model in route.fallbacks or ()]
+            named += [(model, f"{place}.ensemble") for model in route.ensemble or ()]
+        named += [(shadow.model, f"llm.shadow[{number}].model") for number, shadow in enumerate(self.shadow)]
+        named += [
+            (budget.downgrade_to, f"llm.budgets[{number}].downgrade_to")
+            for number, budget in enumerate(self.budgets)
+        ]
+        found: dict[str, str] = {}
+        for model, setting in named:
+            if model:
+                found.setdefault(model, setting)
+        return found
+
     @classmethod
     def load(cls, path: str | Path, *, section: str = "llm") -> Self:
         """Settings from the ``section`` block of the JSON file ``path``, under the environment.
@@ -409,10 +431,12 @@ class LLMConfig(BaseModel):
         copy._places = self._places.without(update or ())
         return copy
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
-        if name in type(self).model_fields:
-            self._places = self._places.without((name,))
+    if not TYPE_CHECKING:  # type checkers would take any attribute for a setting
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            super().__setattr__(name, value)
+            if name in type(self).model_fields:
+                self._places = self._places.without((name,))
 
     def save(self, path: str | Path, *, section: str = "llm") -> None:
         """Write the settings into the ``section`` block of ``path``, atomically; other blocks stay."""

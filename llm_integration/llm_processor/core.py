@@ -87,7 +87,7 @@ class LLMProcessor:
             RateLimiter(self.config.requests_per_minute, self.config.tokens_per_minute, clock=clock)
         )
         self._line = breaker or line_breaker(self.config, clock)
-        self._board = ModelBoard(clock)
+        self._board = ModelBoard(clock, self._advise)
         self._plan = CallPlan(self.config.model, tuple(self.config.fallback_models))
         self._ladders = router_for(self.config).ladders
         self._spending = None if guard is None else Spending(guard)
@@ -178,6 +178,11 @@ class LLMProcessor:
         await self._transport.close()
         if self._spending is not None:
             self._spending.close()
+
+    def _advise(self, model: str) -> tuple[str, str | None]:
+        """The setting that names ``model``, and what to put there instead once it is gone."""
+        setting = self.config.models_named.get(model, "llm.model")
+        return setting, None if self._catalogue is None else self._catalogue.successor(model)
 
     def _wait(self, models: Sequence[str]) -> float:
         return max(self._line.ready_in(), self._board.ready_in(models))

@@ -40,6 +40,10 @@ class Listings(Protocol):
         """What is listed about ``model``; None when it is not listed."""
         ...
 
+    def successor(self, model: str) -> str | None:
+        """A served model to name to somebody whose ``model`` is gone; None when none is known."""
+        ...
+
 
 def choose_format(setting: str, plan: CallPlan, listed: Capabilities | None, refused: Collection[str]) -> str:
     """One of FORMATS for this request.

@@ -23,7 +23,7 @@ from llm_integration.errors import (
 )
 from llm_integration.llm_processor.call import Attempt, Books, Call, Next
 from llm_integration.llm_processor.formats import refuses_format
-from llm_integration.llm_processor.models import ModelBoard, no_model_left
+from llm_integration.llm_processor.models import ModelBoard
 from llm_integration.llm_processor.wire import Failed
 
 __all__ = ["Judge", "line_breaker", "without_response"]
@@ -138,7 +138,7 @@ class Judge:
             change = attempt.seat.failed(error)
         self._announce_model(call, attempt.model, change)
         if another is None and isinstance(error, ModelUnavailableError):
-            error = ModelUnavailableError(no_model_left(call.models, error), status=error.status)
+            error = ModelUnavailableError(self._board.no_model_left(call.models, error), status=error.status)
         return Next(error, at_once=another is not None and not isinstance(error, DeadlineError))
 
     def _line_failed(self, call: Call, entry: Entry, attempt: Attempt, error: CallError) -> Next:

@@ -68,10 +68,17 @@ class Seat:
 
 
 class ModelBoard:
-    """The state of every model that was asked. ``clock`` in seconds."""
+    """The state of every model that was asked. ``clock`` in seconds.
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    ``advise`` answers for a model that is gone with the setting that names it, and with a served successor
+    or None.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float], advise: Callable[[str], tuple[str, str | None]] | None = None
+    ) -> None:
         self._clock = clock
+        self._advise = advise or (lambda _: ("llm.model", None))
         self._states: dict[str, ModelState] = {}
 
     def state(self, model: str) -> ModelState:
@@ -121,12 +128,24 @@ class ModelBoard:
         wait = self.ready_in(models)
         if all(isinstance(each, ModelUnavailableError) for each in refusals.values()):
             said = lost or next(reversed(refusals.values()))
-            return ModelUnavailableError(no_model_left(models, said), status=said.status, retry_after=wait)
+            return ModelUnavailableError(
+                self.no_model_left(models, said), status=said.status, retry_after=wait
+            )
         soonest = min(models, key=self._wait)
         if len(models) == 1:
             return refusals[soonest]
         reasons = "; ".join(f"{model}: {str(error)[:160]}" for model, error in refusals.items())
         return type(refusals[soonest])(f"none of the models can be asked: {reasons}", retry_after=wait)
+
+    def no_model_left(self, models: Sequence[str], said: CallError) -> str:
+        """What to do when every model of a plan is gone: the setting, a served successor, what was said."""
+        setting, successor = self._advise(models[0])
+        instead = "one that the server offers" if successor is None else f"{successor}, which is served"
+        names = ", ".join(repr(model) for model in models)
+        return (
+            f"set `{setting}` to {instead}, or name others in `llm.fallback_models`: none of the models is"
+            f" available: {names} (the server said: {said})"
+        )
 
     def reason(self, models: Sequence[str]) -> str | None:
         """Why ``models`` are down, in one line; None while one of them is not."""
@@ -156,12 +175,3 @@ class ModelBoard:
 
     def _wait(self, model: str) -> float:
         return self.state(model).ready_in(self._clock())
-
-
-def no_model_left(models: Sequence[str], said: CallError) -> str:
-    """What to do when every model of a plan is gone."""
-    names = ", ".join(repr(model) for model in models)
-    return (
-        f"none of the models is available: {names}; set `model` (of the settings or of the route) to one the"
-        f" server offers, or name others in `fallback_models` (the server said: {said})"
-    )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from llm_integration.model_catalogue.files import (
     write_cache,
 )
 from llm_integration.model_catalogue.listing import MOST_LISTING_BYTES, Listing, ModelInfo
+from llm_integration.model_catalogue.successors import WARN_DAYS, successor_of
 
 __all__ = ["ModelCatalogue"]
 
@@ -29,7 +31,6 @@ logger = logging.getLogger(__name__)
 MAX_AGE = timedelta(days=1)
 RETRY_SECONDS = 3_600.0
 FETCH_SECONDS = 30.0
-WARN_DAYS = 30
 SIMULATED_PREFIX = "simulated/"
 VARIANTS = (":nitro", ":floor", ":exacto", ":online")
 """Ways to choose a provider that may be added to any id; what they cost is not listed."""
@@ -57,6 +58,8 @@ class ModelCatalogue:
         self._sleep = sleep
         self._listing = Listing()
         self._failing = False
+        self._news = asyncio.Event()
+        self._successors: tuple[Listing, date, dict[str, str | None]] = (self._listing, date.min, {})
 
     @property
     def as_of(self) -> datetime | None:
@@ -96,25 +99,75 @@ class ModelCatalogue:
         info = self.find(model)
         return None if info is None else info.price
 
-    def warnings(self, models: Iterable[str], today: date) -> list[str]:
-        """One line for each of ``models`` that is unknown, gone, or announced to go within 30 days."""
-        lines = (self._warning(model, today) for model in dict.fromkeys(models))
-        return [line for line in lines if line is not None]
+    def successor(self, model: str) -> str | None:
+        """A model to ask instead of ``model``: served, priced, and not about to go; None if none is known."""
+        return self._successor(model, datetime.fromtimestamp(self._wall_clock(), UTC).date())
 
-    def _warning(self, model: str, today: date) -> str | None:
+    def warnings(
+        self, models: Iterable[str], today: date, settings: Mapping[str, str] | None = None
+    ) -> list[str]:
+        """One line for each of ``models`` that is unknown, gone, or announced to go within 30 days.
+
+        It names the setting to change, by ``settings`` that of each model, and a model to put there.
+        """
+        known = settings or {}
+        found = {model: self._fault(model, today) for model in dict.fromkeys(models)}
+        return [
+            f"model {model} {fault}; {self._advice(model, known.get(model, 'llm.model'), today)}"
+            for model, fault in found.items()
+            if fault is not None
+        ]
+
+    def is_gone(self, model: str, today: date) -> bool:
+        """Whether ``model`` is known not to be served any more, or never to have been."""
+        info = self.find(model)
+        if info is not None:
+            return info.expiration_date is not None and info.expiration_date <= today
+        return self._fault(model, today) is not None
+
+    def _fault(self, model: str, today: date) -> str | None:
+        """What is wrong with ``model``: the rest of the sentence."""
         info = self.find(model)
         if info is None:
-            if normalise_model_id(model) in self._listing.retired:
-                return f"model {model} is no longer offered; choose another one"
-            missing = self._listing.complete and not model.startswith(("~", "openrouter/"))
-            return f"model {model} is not among those offered at {self._base_url}" if missing else None
+            name = normalise_model_id(model.removeprefix(SIMULATED_PREFIX))
+            if name in self._retired():
+                return "is no longer served"
+            missing = self._listing.complete and not name.startswith(("~", "openrouter/"))
+            return f"is not among those offered at {self._base_url}" if missing else None
         end = info.expiration_date
         if end is None or end > today + timedelta(days=WARN_DAYS):
             return None
         if end <= today:
-            return f"model {model} was announced to be gone from {end.isoformat()} on; choose another one"
-        days = (end - today).days
-        return f"model {model} will be gone from {end.isoformat()} on, in {days} days; choose another one"
+            return f"was announced to be gone from {end.isoformat()} on"
+        return f"will be gone from {end.isoformat()} on, in {(end - today).days} days"
+
+    def _retired(self) -> frozenset[str]:
+        """Ids known to be gone; a server's whole list does not tell which of the missing ones once were."""
+        return read_shipped().retired if self._listing.complete else self._listing.retired
+
+    def _advice(self, model: str, setting: str, today: date) -> str:
+        instead = self._successor(model, today)
+        return f"change {setting}" + ("" if instead is None else f" to {instead}, which is served")
+
+    def _successor(self, model: str, today: date) -> str | None:
+        """Looked for once per list and day: statistics ask several times a second."""
+        name = normalise_model_id(model.removeprefix(SIMULATED_PREFIX))
+        listing, shipped = self._listing, read_shipped()
+        of, day, known = self._successors
+        if of is not listing or day != today:
+            known = {}
+            self._successors = (listing, today, known)
+        if name not in known:
+            unread = not listing.models and name in shipped.successors
+            known[name] = successor_of(name, shipped if unread else listing, shipped.successors, today)
+        return known[name]
+
+    async def changed(self, timeout: float) -> None:
+        """Wait until the server's list has been read anew, at most ``timeout`` seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._news.wait()
+        self._news.clear()
 
     def load_now(self) -> None:
         """Read the copy on disk, else the one that ships. Blocks; for programs without an event loop."""
@@ -130,11 +183,13 @@ class ModelCatalogue:
             async with asyncio.timeout(FETCH_SECONDS):
                 body = await self._fetch()
             moment = datetime.fromtimestamp(self._wall_clock(), UTC)
+            await asyncio.to_thread(read_shipped)
             self._listing = await asyncio.to_thread(parse, body, moment)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             self._tell_failure(error)
             return False
         self._failing = False
+        self._news.set()
         await self._keep()
         return True
 
@@ -181,6 +236,7 @@ class ModelCatalogue:
             logger.warning("the list of models cannot be kept in %s: %s", self._file, error)
 
     def _from_disk(self) -> Listing:
+        read_shipped()  # here, where reading a file may block; from now on it is in memory
         kept = None if self._file is None else read_cache(self._file, self._base_url)
         if kept is not None:
             return kept

@@ -6,7 +6,9 @@ import json
 import os
 import tempfile
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import blake2b
 from importlib.resources import files
 from pathlib import Path
@@ -55,12 +57,17 @@ def write_cache(file: Path, base_url: str, listing: Listing) -> None:
         raise
 
 
+@lru_cache(maxsize=1)
 def read_shipped() -> Listing:
-    """The few models that the library itself names, as known when it was made."""
+    """The few models that the library itself names, as known when it was made; read once in a process."""
     text = files("llm_integration.model_catalogue").joinpath("shipped.json").read_text(encoding="utf-8")
-    as_of = datetime.fromisoformat(json.loads(text)["as_of"]).replace(tzinfo=UTC)
-    listing = read_listing(text, as_of=as_of, complete=False)
-    return Listing(listing.models, as_of, complete=False, retired=frozenset(json.loads(text)["retired"]))
+    head = json.loads(text)
+    as_of = datetime.fromisoformat(head["as_of"]).replace(tzinfo=UTC)
+    return replace(
+        read_listing(text, as_of=as_of, complete=False),
+        retired=frozenset(head["retired"]),
+        successors=head["successors"],
+    )
 
 
 def parse(body: bytes, as_of: datetime) -> Listing:

@@ -53,13 +53,14 @@ class ModelInfo:
 class Listing:
     """A list of models as it was at ``as_of``. ``complete``: what is not in it is not offered.
 
-    ``retired`` are ids known to be gone.
+    ``retired`` are ids known to be gone, ``successors`` what to ask instead of those and others.
     """
 
     models: Mapping[str, ModelInfo] = field(default_factory=dict)
     as_of: datetime | None = None
     complete: bool = False
     retired: frozenset[str] = frozenset()
+    successors: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_listing(

@@ -20,11 +20,14 @@ from llm_integration.commands.check_database import skew
 from llm_integration.commands.check_item import Status
 from llm_integration.commands.line import load_command
 from llm_integration.commands.settings import Settings, load
+from llm_integration.config import DEFAULT_BASE_URL, LLMConfig
+from llm_integration.model_catalogue import ModelCatalogue
 from llm_integration.simulator import SIMULATED_KEY, OpenRouterSimulator
 from tests.conftest import PostgresForTests
 from tests.integration.database_helpers import plain
 
 MODEL = "google/gemini-3.5-flash-lite"
+DEAD = "google/gemini-2.5-flash-preview-05-20"
 SECRET = "sk-or-v1-marker-of-a-secret"
 
 
@@ -307,3 +310,26 @@ def test_numbers_of_a_server_are_numbers_or_nothing() -> None:
     assert [number(value) for value in (1, Decimal("0.5"), True, "1", None, Decimal("NaN"))] == [
         1, Decimal("0.5"), None, None, None, None,
     ]  # fmt: skip
+
+
+async def test_a_model_that_is_gone_is_told_with_its_successor_also_without_a_network(
+    simulator: OpenRouterSimulator, database_url: str, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The setting to change and what to put there, from the server's list or from the shipped one."""
+    monkeypatch.setenv("LLM_MODEL", f"openrouter/{DEAD}")
+    monkeypatch.setenv("LLM_FALLBACK_MODELS", "google/gemini-2.5-flash-preview")
+    online = await found(database_url, capsys, status=1)
+    assert simulator.counters["chat_requests"] == 0
+    offline, shipped = LLMConfig(base_url=DEFAULT_BASE_URL), ModelCatalogue(DEFAULT_BASE_URL)
+    await shipped.load()
+    items = check_server._unread(shipped, offline, date(2026, 11, 27))
+    told = {item.name: [(item.status.value, item.text)] for item in items}
+    for items_by_name in (online, told):
+        (status, text), *_ = items_by_name[f"model {DEAD}"]
+        assert status == "fail"
+        assert text.endswith(f"change llm.model to {MODEL}, which is served")
+        (_, text), *_ = items_by_name["model google/gemini-2.5-flash-preview"]
+        assert text.endswith(f"change llm.fallback_models to {MODEL}, which is served")
+    assert "cannot be read" in told["models"][0][1]
+    assert list(told) == ["models", f"model {DEAD}", "model google/gemini-2.5-flash-preview"]

@@ -179,7 +179,7 @@ async def test_each_odd_reply_is_handed_on_as_it_is(bench: Bench, info: FaultInf
 async def test_passing_faults_are_retried_until_the_answer(bench: Bench) -> None:
     """Four different faults and then an answer: five attempts, the cost of all of them summed."""
     bench.simulator.script("bad_gateway_html", "content_empty", "reset_before_headers", "blank_body", "ok")
-    processor = bench.processor()
+    processor = bench.processor(max_retries=4)
     done = await processor.complete("rate this")
     assert done.attempts == 5
     assert len(bench.time.pauses) == 4
@@ -332,7 +332,7 @@ async def test_a_retired_model_gives_one_message_with_the_settings(
                 await processor.complete("x")
     assert sent(bench) == 1
     assert len(caplog.records) == 1
-    for part in (RETIRED, "`model`", "`fallback_models`"):
+    for part in (RETIRED, "`llm.model`", "`llm.fallback_models`"):
         assert part in str(failure.value)
         assert part in caplog.text
 

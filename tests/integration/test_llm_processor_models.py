@@ -42,6 +42,9 @@ class Listings:
     def find(self, model: str) -> ModelInfo | None:
         return ModelInfo(model, supported_parameters=self._parameters)
 
+    def successor(self, _: str) -> str | None:
+        return None
+
 
 class Bench:
     """Builds processors for one simulator and closes them."""

@@ -11,7 +11,9 @@ from pydantic import SecretStr
 
 from database import DatabaseManager
 from llm_integration import LLMConfig, LLMProcessor, LLMWorker, SignalMemoryStore
+from llm_integration.config import DEFAULT_MODEL
 from llm_integration.domain import Signal
+from llm_integration.model_catalogue import ModelCatalogue
 from llm_integration.simulator import FAULTS, SIMULATED_KEY, Fault, OpenRouterSimulator, rate
 from llm_integration.simulator.kinds import Kind
 from tests.unit.worker_parts import signal_mapping
@@ -35,7 +37,8 @@ def build(simulator: OpenRouterSimulator, db: DatabaseManager | None, **values: 
         "base_url": simulator.base_url, "requests_per_minute": 10_000, "tokens_per_minute": 10**9,
         "max_concurrency": 2, **values,
     })  # fmt: skip
-    processor = LLMProcessor(config, api_key=SecretStr(SIMULATED_KEY))
+    known = ModelCatalogue(config.base_url)
+    processor = LLMProcessor(config, api_key=SecretStr(SIMULATED_KEY), catalogue=known)
     return LLMWorker(config, SignalMemoryStore(), db, processor=processor)
 
 
@@ -122,7 +125,7 @@ async def test_max_retries_bounds_the_requests_for_one_signal(db: DatabaseManage
 async def test_a_retired_default_gives_one_message_and_no_failure_per_signal(
     db: DatabaseManager, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The dead default of older files: one warning that names model and fallback_models; signals wait."""
+    """The dead default of older files: one warning with the settings and a successor; signals wait."""
     async with OpenRouterSimulator(seed=1) as simulator:
         worker = build(simulator, db, model="openrouter/google/gemini-2.5-flash-preview-05-20")
         running = asyncio.create_task(worker.run())
@@ -139,7 +142,8 @@ async def test_a_retired_default_gives_one_message_and_no_failure_per_signal(
         assert len(simulator.requests) <= 2
     messages = [r.getMessage() for r in caplog.records if "gemini-2.5-flash-preview-05-20" in r.getMessage()]
     assert len(messages) == 1
-    assert "fallback_models" in messages[0]
+    for part in ("llm.model", f"{DEFAULT_MODEL}, which is served", "llm.fallback_models"):
+        assert part in messages[0]
     assert len(await db.get_pending_llm_tasks(100)) == 10
 
 

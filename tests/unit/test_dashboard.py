@@ -135,6 +135,23 @@ def test_llm_that_is_off_says_why() -> None:
     assert "on  circuit open" in "\n".join(picture(waiting))
 
 
+NOTE = (
+    "model google/gemini-2.5-flash-preview-05-20 is no longer served; change llm.model to"
+    " google/gemini-3.5-flash-lite, which is served"
+)
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 200])
+@pytest.mark.parametrize("height", [26, 30, 50, None])
+def test_a_note_too_long_for_its_place_is_shown_whole(width: int, height: int | None) -> None:
+    """What the trader has to change can be read, not just its beginning."""
+    lines = picture(replace(FULL, llm_note=NOTE), width, height)
+    together = " ".join(line.strip("│╭╮╰╯─ ") for line in lines)
+    for part in ("llm.model", "gemini-3.5-flash-lite,"):
+        assert part in together
+    assert height is None or len(lines) <= height
+
+
 def test_follow_mode_has_no_end_to_show() -> None:
     """When nobody knows how many bars will come there is no share and no time left."""
     shown_text = "\n".join(picture(replace(FULL, following=True, total_bars=None)))
@@ -145,7 +162,9 @@ def test_follow_mode_has_no_end_to_show() -> None:
 
 @pytest.mark.parametrize("height", [24, 30, 50, None])
 @pytest.mark.parametrize("width", [40, 60, 76, 80, 100, 120, 200])
-@pytest.mark.parametrize("state", [FULL, DashboardState()], ids=["full", "empty"])
+@pytest.mark.parametrize(
+    "state", [FULL, DashboardState(), replace(FULL, llm_note=NOTE * 5)], ids=["full", "empty", "note"]
+)
 def test_no_line_wraps_and_no_screen_overflows(state: DashboardState, width: int, height: int | None) -> None:
     """At every usual size all lines fit, frames close at the right edge, and the screen is not overrun."""
     lines = picture(state, width, height)

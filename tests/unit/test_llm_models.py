@@ -101,7 +101,7 @@ def test_when_all_are_gone_the_refusal_says_which_setting_to_change(board: Model
         seat(board, model).stop(ModelUnavailableError(f"No endpoints found for {model}."))
     error = board.refusal(MODELS)
     assert type(error) is ModelUnavailableError
-    for part in ("'a/1', 'b/2'", "`model`", "`fallback_models`", "No endpoints found for b/2."):
+    for part in ("'a/1', 'b/2'", "`llm.model`", "`llm.fallback_models`", "No endpoints found for b/2."):
         assert part in str(error)
     assert error.retry_after == 60
 

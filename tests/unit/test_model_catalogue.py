@@ -20,8 +20,9 @@ from aiohttp.test_utils import TestServer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llm_integration.budget import BudgetExceededError, MemoryLedger, SpendRequest
 from llm_integration.budget.prices import Price
-from llm_integration.config import DEFAULT_BASE_URL, DEFAULT_MODEL
+from llm_integration.config import DEFAULT_BASE_URL, DEFAULT_MODEL, LLMConfig
 from llm_integration.model_catalogue import ModelCatalogue, catalogue
 from llm_integration.model_catalogue.files import cache_file, read_cache, read_shipped, write_cache
 from llm_integration.model_catalogue.listing import (
@@ -215,7 +216,7 @@ def test_models_that_end_or_are_unknown_are_warned_of() -> None:
         "~google/gemini-flash-latest",
     ]
     ahead, unknown = known.warnings(names, date(2026, 11, 22))
-    assert ahead == f"model {FLASH} will be gone from 2026-12-01 on, in 9 days; choose another one"
+    assert ahead == f"model {FLASH} will be gone from 2026-12-01 on, in 9 days; change llm.model"
     assert "a/unknown" in unknown
     assert "127.0.0.1:1" in unknown
     assert known.warnings([FLASH], date(2026, 10, 31)) == []
@@ -223,24 +224,134 @@ def test_models_that_end_or_are_unknown_are_warned_of() -> None:
     assert "was announced to be gone" in known.warnings([FLASH], date(2026, 12, 1))[0]
 
 
+PRICED = {"prompt": "0.0000001", "completion": "0.0000004"}
+DEAD = "google/gemini-2.5-flash-preview-05-20"
+
+
+def entry(name: str, **changes: Any) -> dict[str, Any]:
+    return {"id": name, "pricing": PRICED, **changes}
+
+
+@pytest.mark.parametrize(
+    ("gone", "offered", "instead"),
+    [
+        (DEAD, [entry(DEFAULT_MODEL), entry("google/gemini-2.5-pro")], DEFAULT_MODEL),
+        (f"openrouter/{DEAD}", [entry(DEFAULT_MODEL)], DEFAULT_MODEL),
+        (f"simulated/{DEAD}", [entry(DEFAULT_MODEL)], DEFAULT_MODEL),
+        (DEAD, [FACTS, entry("google/gemini-2.5-pro")], "google/gemini-2.5-pro"),
+        (DEAD, [FACTS], None),
+        (DEAD, [entry(DEFAULT_MODEL, pricing=None), FACTS], None),
+        (DEAD, [entry(DEFAULT_MODEL, expiration_date="2026-12-10"), entry("google/x")], "google/x"),
+        (DEAD, [entry(DEFAULT_MODEL, expiration_date="2020-01-01"), entry("z/other")], None),
+        (DEAD, [entry(f"{DEFAULT_MODEL}:free"), entry("~google/gemini-flash-latest")], None),
+        ("mistralai/small-2402", [entry("mistralai/large-3"), entry("mistralai/small-2603"), entry("a/b")],
+         "mistralai/small-2603"),
+        ("mistralai/small-2402", [entry("a/b"), entry(DEFAULT_MODEL)], DEFAULT_MODEL),
+        ("mistralai/small-2402", [entry("a/b")], None),
+        ("nobody", [entry("a/b"), entry(DEFAULT_MODEL)], DEFAULT_MODEL),
+        ("llama3.1", [{"id": "qwen3:8b"}, {"id": "llama3.2:3b"}], "llama3.2:3b"),
+        ("gpt-4", [{"id": "local-model"}], "local-model"),
+        ("a/b", [entry("a/b")], None),
+    ],
+)  # fmt: skip
+def test_a_successor_is_served_priced_and_stays(
+    gone: str, offered: list[dict[str, Any]], instead: str | None
+) -> None:
+    """The one that is known for it, else the nearest name; never one that goes too, or has no price."""
+    assert filled_at(NOW, *offered).successor(gone) == instead
+
+
+def test_before_any_list_was_read_the_shipped_successors_are_known() -> None:
+    """A first refusal may come before the server's list; of other models nothing is claimed then."""
+    unread = ModelCatalogue("http://127.0.0.1:1/v1", wall_clock=NOW.timestamp)
+    assert unread.successor(DEAD) == DEFAULT_MODEL
+    assert unread.successor("mistralai/small-2402") is None
+
+
+def test_a_warning_names_the_setting_that_names_the_model() -> None:
+    """The general one, a fallback, a route, a shadow, a budget; the first of several."""
+    config = LLMConfig(
+        model="a/one", fallback_models=["a/two"], ensemble=["a/one", "a/three"],
+        routes=[{"model": "a/four", "fallbacks": ["a/five"]}, {"ensemble": ["a/six"]}],
+        shadow=[{"model": "a/seven"}],
+        budgets=[{"per": "day", "usd": 1, "on_exceeded": "downgrade", "downgrade_to": "a/eight"}],
+    )  # fmt: skip
+    assert config.models_named == {
+        "a/one": "llm.model", "a/two": "llm.fallback_models", "a/three": "llm.ensemble",
+        "a/four": "llm.routes[0].model", "a/five": "llm.routes[0].fallbacks",
+        "a/six": "llm.routes[1].ensemble", "a/seven": "llm.shadow[0].model",
+        "a/eight": "llm.budgets[0].downgrade_to",
+    }  # fmt: skip
+    lines = filled(entry("a/served")).warnings(config.models_named, NOW.date(), config.models_named)
+    assert [line.rpartition("; ")[2] for line in lines] == [
+        f"change {setting} to a/served, which is served" for setting in config.models_named.values()
+    ]
+
+
+def test_what_is_gone_is_known_by_its_date_too() -> None:
+    """Retired, missing from a whole list, or past its announced end; not what nobody knows."""
+    known = filled(FACTS, entry("a/stays"))
+    gone = [name for name in (FLASH, "a/stays", "a/unknown", DEAD) if known.is_gone(name, date(2026, 12, 1))]
+    assert gone == [FLASH, "a/unknown", DEAD]
+    assert not known.is_gone(FLASH, date(2026, 11, 30))
+    assert not ModelCatalogue().is_gone("a/unknown", NOW.date())
+
+
 # The shipped copy and the cache
 
 
+def filled_at(moment: datetime, *entries: dict[str, Any]) -> ModelCatalogue:
+    """As ``filled``, with a clock that stands at ``moment``."""
+    found = ModelCatalogue("http://127.0.0.1:1/v1", wall_clock=moment.timestamp)
+    found._listing = read_listing(listed(*entries), as_of=moment)
+    return found
+
+
 def test_the_shipped_copy_knows_the_default_model_and_invents_nothing() -> None:
-    """Its one price is the published one; the dead default of old files is known to be gone."""
+    """Its price is the published one; the dead default of old files is known to be gone."""
     shipped = read_shipped()
-    assert DEFAULT_MODEL in shipped.models
-    assert shipped.models[FLASH].price == Price(Decimal("0.0000003"), Decimal("0.0000025"))
-    assert [info.id for info in shipped.models.values() if info.price is not None] == [FLASH]
+    price = shipped.models[DEFAULT_MODEL].price
+    assert price is not None
+    assert (price.prompt, price.completion) == (Decimal("0.0000003"), Decimal("0.0000025"))
     assert not shipped.complete
     known = ModelCatalogue()
     known.load_now()
-    dead = "google/gemini-2.5-flash-preview-05-20"
-    assert "no longer offered" in known.warnings([f"openrouter/{dead}"], NOW.date())[0]
+    assert known.warnings([f"openrouter/{DEAD}"], NOW.date()) == [
+        f"model openrouter/{DEAD} is no longer served; change llm.model to {DEFAULT_MODEL}, which is served"
+    ]
     assert known.warnings(["somebody/new"], NOW.date()) == []
     local = ModelCatalogue("http://127.0.0.1:11434/v1")
     local.load_now()
     assert local.models == ()
+
+
+def test_every_shipped_successor_is_served_priced_and_stays() -> None:
+    """What the list recommends, it knows; nothing that goes is recommended."""
+    shipped = read_shipped()
+    known = ModelCatalogue(wall_clock=NOW.timestamp)
+    known.load_now()
+    assert shipped.retired <= shipped.successors.keys()
+    for gone, successor in shipped.successors.items():
+        assert known.successor(gone) == successor, gone
+        assert known.warnings([successor], NOW.date()) == [], successor
+        assert known.warnings([gone], NOW.date()), gone
+    assert known.warnings([DEFAULT_MODEL], NOW.date()) == []
+    for info in shipped.models.values():
+        assert info.expiration_date is None or info.price is not None or info.id in shipped.successors
+
+
+async def test_a_budget_in_dollars_holds_on_the_first_start_without_a_network() -> None:
+    """The default model's price is known from the shipped list: requests pass until there is no room."""
+    config = LLMConfig(budgets=[{"per": "day", "usd": 0.02}])
+    known = ModelCatalogue(config.base_url)
+    await known.load()
+    ledger = MemoryLedger(config.budgets, known)
+    request = SpendRequest(config.model, 2_000, config.max_tokens, {"ES": 1})
+    amounts = [(await ledger.reserve(request)).reserved_usd for _ in range(3)]
+    assert all(amount is not None and amount >= Decimal("0.0056") for amount in amounts)
+    with pytest.raises(BudgetExceededError) as refused:
+        await ledger.reserve(request)
+    assert "price" not in str(refused.value)
 
 
 def test_the_cache_survives_a_round_trip_and_belongs_to_one_server(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ FULL_ROWS = 96
 COMPACT_BELOW = 38
 """With fewer lines than this, panels that do not fit beside each other become one short panel."""
 SHOWN_RATINGS = 5
+NOTICE_LINES = 3
 RATING_STYLES = {1: "bold red", 2: "dark_orange", 3: "yellow", 4: "green", 5: "bold green"}
 SIDE_STYLES = {"BUY": "green", "SELL": "red"}
 FRAME = 2
@@ -45,6 +46,9 @@ def dashboard_view(state: DashboardState, console: Console, *, height: int | Non
     width = console.width
     parts = [_header(state, width, glyphs), _top(state, width, height, glyphs), _answers(state, width)]
     spare = None if height is None else height - sum(_height(part, console) for part in parts)
+    if (notice := _notice(state, console, width, spare)) is not None:
+        parts.insert(2, notice)
+        spare = None if spare is None else spare - _height(notice, console)
     parts.append(_ratings(state, console, width, _lines_each(spare), glyphs))
     if spare is None or spare >= SHOWN_RATINGS + FRAME + 1 + FRAME:
         room = 3 if spare is None else min(3, spare - SHOWN_RATINGS - FRAME - FRAME)
@@ -59,6 +63,16 @@ def _height(part: RenderableType, console: Console) -> int:
 def _lines_each(spare: int | None) -> int:
     """Lines of text for each of the last ratings, messages having their five lines below."""
     return 2 if spare is None else max(1, min(3, (spare - FRAME - 5) // SHOWN_RATINGS))
+
+
+def _notice(state: DashboardState, console: Console, width: int, spare: int | None) -> RenderableType | None:
+    """What keeps the LLM waiting, whole, where it is too long to stand beside its state."""
+    note, room = clean(state.llm_note, 1_000), width - FRAME - 2
+    beside = (room - FRAME - 2) // 2 if width >= SIDE_BY_SIDE else room
+    lines = NOTICE_LINES if spare is None else min(NOTICE_LINES, spare - SHOWN_RATINGS - FRAME - FRAME)
+    if lines < 1 or len(note) <= beside - len("LLM        OFF  "):
+        return None
+    return _panel(_shortened(note, console, room, lines), "Note", _llm_style(state, calm="blue"))
 
 
 def _top(state: DashboardState, width: int, height: int | None, glyphs: Glyphs) -> RenderableType:
