@@ -43,6 +43,8 @@ from llm_integration.config import load_settings, read_json, suggestion
 from llm_integration.domain import Bar, LLMAnalysis, Signal, TaskStatus
 from llm_integration.errors import ConfigError
 from llm_integration.model_catalogue import ModelCatalogue
+from llm_integration.prompts import PromptLibrary
+from llm_integration.routing import router_for
 from llm_integration.simulator import SIMULATED_KEY, OpenRouterSimulator
 from trading.command_line import build_parser
 from trading.config import TradingConfig
@@ -94,6 +96,9 @@ class UsageError(Exception):
     """Something the user has to change; shown as one line, exit status 2."""
 
 
+REFUSALS = (UsageError, ConfigError, TradingError)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything a run depends on, checked."""
@@ -134,6 +139,7 @@ class TradingSystem:
         self.off_reason: str | None = None
         self.messages = RecentMessages()
         self.finished = False
+        self._entered = False
         self._worker_id = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._leftovers: Leftovers | None = None
         self._ledger: PostgresLedger | MemoryLedger | None = None
@@ -168,7 +174,8 @@ class TradingSystem:
         await self._setup_database()
         await self._setup_outbox()
         await self._setup_session()
-        await self._setup_llm()
+        await self._setup_sidecar()
+        self._setup_recorder()
 
     async def _setup_database(self) -> None:
         settings = self.settings.database
@@ -262,6 +269,17 @@ class TradingSystem:
             source=str(self.settings.data),
             config=self.settings.llm.model_dump(mode="json"),
         )
+        self._entered = True
+
+    async def _setup_sidecar(self) -> None:
+        """The LLM's parts; a failure that is none of the settings' leaves trading without them."""
+        try:
+            await self._setup_llm()
+        except REFUSALS:
+            raise
+        except Exception:
+            logger.exception("the LLM cannot be set up; trading goes on without ratings")
+            self.worker, self.off_reason = None, "its set-up failed, the log says why"
 
     async def _setup_llm(self) -> None:
         config, key = self.settings.llm, self.settings.llm.api_key
@@ -297,12 +315,15 @@ class TradingSystem:
             self._start(self._watch_models(catalogue, config.models_named), "model warnings")
             if isinstance(self._ledger, PostgresLedger):
                 self._start(self._ledger.run(), "ledger")
+            logger.info("LLM on: %s at %s", config.model, config.base_url)
+
+    def _setup_recorder(self) -> None:
         if self.database is not None:
             self.recorder = SessionRecorder(
                 self.database,
                 self.session_id,
                 self.settings.symbol,
-                worker_id=None if self.off_reason else self.worker.worker_id,
+                worker_id=None if self.off_reason else self._worker_id,
                 off_reason=self.off_reason,
                 outbox=self.outbox,
                 handoff_seconds=self.settings.database.handoff_timeout_seconds,
@@ -343,8 +364,9 @@ class TradingSystem:
 
     async def run(self) -> None:
         """Trade bar by bar to the end of the feed, then wait for the answers."""
-        assert self.worker is not None and self._feed is not None  # noqa: S101, PT018  setup comes first
-        self._start(self.worker.run(), "llm worker")
+        assert self._feed is not None  # noqa: S101  setup comes first
+        if self.worker is not None:
+            self._start(self.worker.run(), "llm worker")
         if self.recorder is not None:
             self._start(self.recorder.run(), "recorder")
         if self._leftovers is not None:
@@ -516,7 +538,8 @@ class TradingSystem:
         if self.outbox is not None:
             await asyncio.to_thread(self.outbox.close)
         if self.database is not None:
-            await self._end_session(self.database)
+            if self._entered:
+                await self._end_session(self.database)
             await self.database.close()
         if self._simulator is not None:
             await self._simulator.stop()
@@ -692,8 +715,17 @@ def load(args: argparse.Namespace) -> Settings:
         dashboard=not args.no_dashboard and terminal_available(),
         picture=args.picture,
     )
-    IndicatorSet(llm.indicators_to_include)  # names it cannot compute are an error before anything starts
+    # What cannot be computed or asked is an error before anything starts
+    IndicatorSet(llm.indicators_to_include)
+    _check_prompts(llm)
     return settings
+
+
+def _check_prompts(llm: LLMConfig) -> None:
+    library = PromptLibrary(llm.prompt_folder, llm.prompt_files)
+    for name in (llm.prompt, *router_for(llm).prompts, *(shadow.prompt for shadow in llm.shadow)):
+        if name is not None:
+            library.get(name)
 
 
 def _for_run(llm: LLMConfig, args: argparse.Namespace) -> LLMConfig:
@@ -726,7 +758,10 @@ async def trade(settings: Settings) -> int:
     for number in (signals.SIGINT, signals.SIGTERM):
         loop.add_signal_handler(number, _stop_or_leave, system)
     try:
-        await system.setup_components()
+        try:
+            await system.setup_components()
+        except REFUSALS as error:
+            return _refuse(error)  # before the clean-up has anything to say
         gc.collect()
         gc.freeze()  # set-up's objects live to the end: no collection in mid-trade walks through them
         await system.run()
@@ -764,6 +799,12 @@ def report(system: TradingSystem) -> None:
     sys.stdout.write("\n".join(lines) + "\n")
 
 
+def _refuse(error: Exception) -> int:
+    """Say why the program does not start, in one line; the exit status."""
+    sys.stderr.write(f"{build_parser().prog}: {error}\n")
+    return 2
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; the exit status."""
     args = build_parser().parse_args(arguments)
@@ -771,9 +812,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = load(args)
         configure_logging(args.log_level, quiet=settings.dashboard)
         return asyncio.run(trade(settings))
-    except (UsageError, ConfigError, TradingError) as error:
-        sys.stderr.write(f"{build_parser().prog}: {error}\n")
-        return 2
+    except REFUSALS as error:
+        return _refuse(error)
     except KeyboardInterrupt:
         return 0
     except Exception as error:

@@ -34,7 +34,7 @@ __all__ = ["Arrivals", "Found", "arrivals_at", "play", "sample"]
 LIMIT = 14
 WINDOW = 60.25
 """Seconds after which the limiter gives a request back."""
-MODEL = "google/gemini-2.5-flash"
+MODEL = "google/gemini-3.5-flash-lite"
 FIRST_TOKEN_SECONDS, TOKENS_PER_SECOND = 1.0, 200.0
 """How long the model takes; an assumption about a quick model, which the tables repeat."""
 

@@ -1,7 +1,7 @@
 """The models that the simulator serves: ids, prices, providers, and what each supports.
 
-Ids come from OpenRouter's catalogue of autumn 2026. The price of ``google/gemini-2.5-flash`` is the
-published one; the other prices are plausible figures for tests and demos, not quotations.
+Ids and the prices of Google's models come from OpenRouter's catalogue of autumn 2026; the other prices are
+plausible figures for tests and demos, not quotations. ``google/gemini-2.5-flash`` is about to go.
 """
 
 from __future__ import annotations
@@ -130,41 +130,41 @@ DEFAULT_MODELS: tuple[Model, ...] = (
     _gemini(
         "gemini-3.5-flash-lite",
         "Gemini 3.5 Flash Lite",
-        "0.00000015",
-        "0.0000006",
-        "0.000000015",
+        "0.0000003",
+        "0.0000025",
+        "0.00000003",
         reasoning_mandatory=True,
     ),
     _gemini(
         "gemini-3.5-flash",
         "Gemini 3.5 Flash",
-        "0.0000004",
-        "0.000003",
-        "0.00000004",
+        "0.0000015",
+        "0.000009",
+        "0.00000015",
         reasoning_mandatory=True,
     ),
     _gemini(
         "gemini-3.6-flash",
         "Gemini 3.6 Flash",
-        "0.0000004",
-        "0.000003",
-        "0.00000004",
+        "0.00000075",
+        "0.00000375",
+        "0.000000075",
         reasoning_mandatory=True,
     ),
     _gemini(
         "gemini-3.7-flash",
         "Gemini 3.7 Flash",
-        "0.0000004",
-        "0.000003",
-        "0.00000004",
+        "0.00000075",
+        "0.00000375",
+        "0.000000075",
         reasoning_mandatory=True,
     ),
     _gemini(
         "gemini-3.8-flash",
         "Gemini 3.8 Flash",
-        "0.0000005",
-        "0.0000035",
-        "0.00000005",
+        "0.00000075",
+        "0.00000375",
+        "0.000000075",
         reasoning_mandatory=True,
     ),
     _gemini(
@@ -175,7 +175,7 @@ DEFAULT_MODELS: tuple[Model, ...] = (
         "0.00000005",
         canonical_slug="google/gemini-3-flash-preview-20251217",
     ),
-    _gemini("gemini-3.1-flash-lite", "Gemini 3.1 Flash Lite", "0.00000015", "0.0000006", "0.000000015"),
+    _gemini("gemini-3.1-flash-lite", "Gemini 3.1 Flash Lite", "0.00000025", "0.0000015", "0.000000025"),
     _gemini(
         "gemini-2.5-flash",
         "Gemini 2.5 Flash",
