@@ -11,9 +11,11 @@ from database import DatabaseConfig
 from llm_integration.config import LLMConfig
 from llm_integration.config.budgets import Budget
 from llm_integration.config.routes import Bounds, Route, Shadow, When
+from llm_integration.model_catalogue import ModelCatalogue
 from llm_integration.reference import settings_table
 from trading.command_line import build_parser
 from trading.config import TradingConfig
+from trading.indicators import FAMILIES
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -38,6 +40,26 @@ def test_the_example_settings_are_ones_that_load() -> None:
     assert found
     config = LLMConfig.from_file_values(json.loads(found[1]), where="README.md")
     assert (len(config.routes), len(config.budgets), config.batch_size) == (3, 3, "auto")
+
+
+def test_every_model_that_is_named_is_served_with_a_known_price() -> None:
+    """Nothing that the README shows is retired or about to go; the one that is stands there as such."""
+    shipped = ModelCatalogue()
+    shipped.load_now()
+    assert shipped.as_of is not None
+    named = set(re.findall(r"\b(?:google|openai|anthropic)/[a-z][a-z0-9.-]*[a-z0-9]", README))
+    named.remove("google/gemini-2.5-flash-preview-05-20")
+    assert len(named) >= 4
+    for model in named:
+        assert shipped.price(model) is not None, model
+        assert shipped.warnings([model], shipped.as_of.date()) == [], model
+
+
+def test_every_indicator_that_there_is_is_named() -> None:
+    """The list of the README has each family, with the number of bars where it takes one."""
+    for name, family in FAMILIES.items():
+        other = name.replace("stoch_", "stochastic_")
+        assert (f"`{other}_N`" if family.default else f"`{other}`") in README, name
 
 
 def test_the_help_text_is_the_one_printed() -> None:
