@@ -19,7 +19,7 @@ import uuid
 from collections import deque
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ from llm_integration.budget import BudgetState, MemoryLedger, key_fingerprint
 from llm_integration.config import load_settings, read_json, suggestion
 from llm_integration.domain import Bar, LLMAnalysis, Signal, TaskStatus
 from llm_integration.errors import ConfigError
-from llm_integration.model_catalogue import ModelCatalogue
+from llm_integration.model_catalogue import ModelCatalogue, ModelWatch
 from llm_integration.prompts import PromptLibrary
 from llm_integration.routing import router_for
 from llm_integration.simulator import SIMULATED_KEY, OpenRouterSimulator
@@ -77,7 +77,6 @@ DEMO_LATENCY_SECONDS = (0.05, 0.4)
 LEFTOVERS_SECONDS = 60.0
 """Longest wait at the start for what earlier runs left in their outboxes; the rest comes in meanwhile."""
 SESSION_RETRY_SECONDS = 2.0
-MODEL_LOOK_SECONDS = 3_600.0
 END_SESSION_SECONDS = 2.0
 INTERRUPTED_DRAIN_SECONDS = 5.0
 """How long SIGINT and SIGTERM wait for answers; the end of the feed waits drain_timeout_seconds."""
@@ -152,7 +151,7 @@ class TradingSystem:
         self._recent: deque[RatedSignal] = deque(maxlen=5)
         self._asked: dict[str, Signal] = {}
         self._background: list[asyncio.Task[Any]] = []
-        self._gone_models: list[str] = []
+        self._model_watch: ModelWatch | None = None
         self._stop = asyncio.Event()
         self._feed: BarFile | None = None
 
@@ -312,7 +311,8 @@ class TradingSystem:
         self.off_reason = self.worker.off_reason()
         if self.off_reason is None:
             self._start(catalogue.run(), "model catalogue")
-            self._start(self._watch_models(catalogue, config.models_named), "model warnings")
+            self._model_watch = ModelWatch(catalogue, config.models_named)
+            self._start(self._model_watch.run(), "model warnings")
             if isinstance(self._ledger, PostgresLedger):
                 self._start(self._ledger.run(), "ledger")
             logger.info("LLM on: %s at %s", config.model, config.base_url)
@@ -340,20 +340,6 @@ class TradingSystem:
             self.database.connections, config.budgets, prices,
             key_fingerprint=fingerprint, worker_id=self._worker_id,
         )  # fmt: skip
-
-    async def _watch_models(self, catalogue: ModelCatalogue, settings: Mapping[str, str]) -> None:
-        """Say what there is to say about the models in use, unknown, gone or soon to go, when it changes."""
-        told: list[str] = []
-        while True:
-            today = datetime.now(UTC).date()
-            lines = catalogue.warnings(settings, today, settings)
-            for line in lines:
-                if line not in told:
-                    logger.warning("%s", line)
-            told = lines
-            gone = [model for model in settings if catalogue.is_gone(model, today)]
-            self._gone_models = catalogue.warnings(gone, today, settings)
-            await catalogue.changed(MODEL_LOOK_SECONDS)
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)
@@ -601,7 +587,7 @@ class TradingSystem:
     def _notes(self, stats: Mapping[str, Any]) -> str:
         """What is not as it should be while the LLM is on: a model that is down, a budget that is used up."""
         models: Mapping[str, Any] = stats["processor"]["models"] if stats else {}
-        notes = list(self._gone_models)
+        notes = list(self._model_watch.gone) if self._model_watch else []
         notes += [f"{name} is down: {each['reason']}" for name, each in models.items() if each["reason"]]
         notes += [f"budget {each.name} is used up" for each in self._budgets() if each.state == "reached"]
         return "; ".join(notes)

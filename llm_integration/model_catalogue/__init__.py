@@ -2,5 +2,6 @@
 
 from llm_integration.model_catalogue.catalogue import ModelCatalogue
 from llm_integration.model_catalogue.listing import Listing, ModelInfo
+from llm_integration.model_catalogue.watch import ModelWatch
 
-__all__ = ["Listing", "ModelCatalogue", "ModelInfo"]
+__all__ = ["Listing", "ModelCatalogue", "ModelInfo", "ModelWatch"]

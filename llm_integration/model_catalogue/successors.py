@@ -48,5 +48,10 @@ def _is_plain(info: ModelInfo) -> bool:
 def _likeness(model: str, info: ModelInfo) -> tuple[int, bool, float]:
     """Letters in common at the beginning, then the default model, then the cheaper one."""
     cost = 0.0 if info.price is None else float(info.price.completion)
-    alike = next((place for place, (a, b) in enumerate(zip(model, info.id, strict=False)) if a != b), 0)
-    return alike, info.id == DEFAULT_MODEL, -cost
+    return _common(model, info.id), info.id == DEFAULT_MODEL, -cost
+
+
+def _common(one: str, other: str) -> int:
+    """How many letters both begin with."""
+    shorter = min(len(one), len(other))
+    return next((place for place in range(shorter) if one[place] != other[place]), shorter)

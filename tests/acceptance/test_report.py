@@ -102,6 +102,25 @@ async def test_the_block_runs_the_demo(database_url: str, tmp_path: Path) -> Non
     assert entries(tmp_path) == {"bars.csv", "home"}
 
 
+async def test_a_file_of_an_earlier_version_runs_as_before(database_url: str, tmp_path: Path) -> None:
+    """Its indicators, its folder and its intervals."""
+    home = pasted(tmp_path)
+    older = {
+        "csv_output_directory": "llm_results", "batch_export_interval_seconds": 30, "poll_interval": 5.0,
+        "cleanup_interval_minutes": 10, "max_retries": 4,
+        "indicators_to_include": ["sma_20", "ema_50", "rsi_14", "macd", "macd_signal", "atr_14", "adx_14"],
+    }  # fmt: skip
+    (home / "config.json").write_text(json.dumps({"llm": {**BLOCK["llm"], **older}}), encoding="utf-8")
+    done = await run(
+        tmp_path, "--demo", "--config", str(home / "config.json"), "--database-url", database_url,
+        "--data", str(bars_file(tmp_path, 600)), "--speed", "0",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    stored = await fetch(database_url, "SELECT prompt_text FROM llm_analysis_results")
+    assert len(stored) == len(rows(home / "llm_results" / "llm_signals.csv")) > 3
+    assert all(re.search(r"\nrsi_14: [0-9.]+\n", row["prompt_text"]) for row in stored)
+
+
 async def test_the_block_rates_signals_on_es_bars(database_url: str, tmp_path: Path) -> None:
     """With a model that is served in the place of its own: each request shows all ten indicators."""
     home = pasted(tmp_path)

@@ -254,6 +254,27 @@ def test_lint_finds_a_name_that_is_not_its_files(capsys: pytest.CaptureFixture[s
     assert "'mine'" in finding["message"]
 
 
+def test_settings_start_in_their_folder_and_what_is_typed_in_the_working_folder(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same relative name is the file beside config.json for the settings, and mine when I type it."""
+    home, here = Path("home").absolute(), Path("here").absolute()
+    for folder in (home, here):
+        folder.mkdir()
+        (folder / "same.md").write_text(DEFAULT.replace("name: default", f"name: {folder.name}"))
+    (home / "config.json").write_text(json.dumps({"llm": {"prompt": "./same.md"}}))
+    monkeypatch.chdir(here)
+    given = ["--config", "../home/config.json"]
+    shown_by_settings = told(capsys, "prompt", "render", "--system", *given)
+    typed = told(capsys, "prompt", "render", "--system", "--prompt", "./same.md", *given)
+    assert (shown_by_settings["prompt"]["name"], typed["prompt"]["name"]) == ("home", "here")
+    both = told(capsys, "prompt", "diff", "./same.md", "default", *given)
+    assert both["a"]["name"] == "here"
+    listed = {each["name"]: each for each in told(capsys, "prompt", "list", *given)["prompts"]}
+    assert Path(listed["./same.md"]["place"]).resolve() == home / "same.md"
+    assert "nothing to complain" in shown(capsys, "prompt", "lint", "./same.md", *given)
+
+
 def test_list_names_what_there_is_and_what_is_in_use(capsys: pytest.CaptureFixture[str]) -> None:
     """Built-in and own prompts with version and hash; a faulty one has its fault, and status 1."""
     Path("prompts").mkdir()

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from llm_integration.budget import BudgetExceededError, MemoryLedger, SpendRequest
 from llm_integration.budget.prices import Price
 from llm_integration.config import DEFAULT_BASE_URL, DEFAULT_MODEL, LLMConfig
-from llm_integration.model_catalogue import ModelCatalogue, catalogue
+from llm_integration.model_catalogue import ModelCatalogue, ModelWatch, catalogue
 from llm_integration.model_catalogue.files import cache_file, read_cache, read_shipped, write_cache
 from llm_integration.model_catalogue.listing import (
     MOST_LISTING_BYTES,
@@ -295,6 +295,41 @@ def test_what_is_gone_is_known_by_its_date_too() -> None:
     assert gone == [FLASH, "a/unknown", DEAD]
     assert not known.is_gone(FLASH, date(2026, 11, 30))
     assert not ModelCatalogue().is_gone("a/unknown", NOW.date())
+
+
+async def test_what_is_said_about_models_is_said_again_when_it_changes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Gone, back, gone again by the server's list: told at the start, and at each change."""
+    offered = [entry("a/other")]
+    async with serving(lambda: web.Response(text=listed(*offered))) as (url, _):
+        known = ModelCatalogue(url)
+        watch = ModelWatch(known, {"a/mine": "llm.routes[0].model"}, today=NOW.date)
+        watching = asyncio.create_task(watch.run())
+        told: list[tuple[int, bool]] = []
+        for names in (["a/other"], ["a/other"], ["a/mine"], ["a/other"], ["a/other", "a/mine2"]):
+            offered[:] = [entry(name) for name in names]
+            assert await known.refresh()
+            for _ in range(3):
+                await asyncio.sleep(0)  # the watch wakes up
+            told.append((len(caplog.records), bool(watch.gone)))
+        watching.cancel()
+        await asyncio.wait([watching])
+    assert told == [(1, True), (1, True), (1, False), (2, True), (3, True)]
+    assert caplog.messages[1].endswith("change llm.routes[0].model to a/other, which is served")
+    assert caplog.messages[2].endswith("change llm.routes[0].model to a/mine2, which is served")
+
+
+def test_the_first_look_needs_no_network(caplog: pytest.LogCaptureFixture) -> None:
+    """The shipped list knows the dead default of older files: its message stands before any request."""
+    known = ModelCatalogue(wall_clock=NOW.timestamp)
+    known.load_now()
+    watch = ModelWatch(known, {DEAD: "llm.model", DEFAULT_MODEL: "llm.fallback_models"}, today=NOW.date)
+    watch.look()
+    assert list(watch.gone) == caplog.messages
+    assert caplog.messages == [
+        f"model {DEAD} is no longer served; change llm.model to {DEFAULT_MODEL}, which is served"
+    ]
 
 
 # The shipped copy and the cache
