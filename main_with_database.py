@@ -575,7 +575,7 @@ class TradingSystem:
             following=self.settings.follow,
             last_close=self._history[-1].close if self._history else None,
             llm_on=self.off_reason is None,
-            llm_note=self.off_reason or stats.get("reason") or self._notes(stats),
+            llm_note=self.off_reason or self._notes(stats),
             database=trouble or ("none" if self.database is None else "connected"),
             database_ok=trouble is None and self.database is not None,
             recent=tuple(self._recent),
@@ -585,9 +585,12 @@ class TradingSystem:
         )
 
     def _notes(self, stats: Mapping[str, Any]) -> str:
-        """What is not as it should be while the LLM is on: a model that is down, a budget that is used up."""
+        """What is not as it should be while the LLM is on: a model that is gone or down, a budget used up."""
+        gone = list(self._model_watch.gone) if self._model_watch else []
+        if stats.get("reason"):  # nothing is asked at all; the rest would only repeat it
+            return "; ".join([*gone, stats["reason"]])
         models: Mapping[str, Any] = stats["processor"]["models"] if stats else {}
-        notes = list(self._model_watch.gone) if self._model_watch else []
+        notes = gone
         notes += [f"{name} is down: {each['reason']}" for name, each in models.items() if each["reason"]]
         notes += [f"budget {each.name} is used up" for each in self._budgets() if each.state == "reached"]
         return "; ".join(notes)

@@ -223,3 +223,22 @@ async def test_the_reason_of_a_refused_start_stands_first(
     assert reason in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
     assert entries(tmp_path) <= {"config.json", ".tradent"}
+
+
+async def test_the_dashboard_says_what_to_change_before_anything_was_asked(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start without a network: the shipped list knows the retired model and a served one."""
+    monkeypatch.setenv("OPENROUTER_API_KEY", SIMULATED_KEY)
+    home = pasted(tmp_path)
+    system = TradingSystem(load(build_parser().parse_args([
+        "--data", str(es_bars(tmp_path)), "--config", str(home / "config.json"),
+        "--database-url", database_url, "--no-dashboard",
+    ])))  # fmt: skip
+    try:
+        await system.setup_components()
+        await asyncio.sleep(0)  # the watch has its first look
+        note = system.state().llm_note
+    finally:
+        await system._cleanup()
+    assert f"change llm.model to {DEFAULT_MODEL}, which is served" in note
