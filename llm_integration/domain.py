@@ -296,6 +296,10 @@ class Opinion:
     prompt_version: str | None = None
     prompt_hash: str | None = None
     raw_reply: str | None = None
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    service_tier: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +313,8 @@ class LLMAnalysis:
     request, ``total_ms`` runs from acceptance to the finished reading. A request may have answered
     ``batch_size`` signals at once; tokens and cost are then this signal's share. ``opinions`` are the
     single readings behind an agreed one, and ``rating_spread`` their largest rating minus the smallest.
+    Of ``prompt_tokens``, ``cached_tokens`` were read from a cache and ``cache_write_tokens`` written to one;
+    ``reasoning_tokens`` are part of ``completion_tokens``. ``service_tier`` is what the server called it.
     """
 
     signal_id: str
@@ -344,6 +350,10 @@ class LLMAnalysis:
     route: str | None = None
     rating_spread: int | None = None
     opinions: tuple[Opinion, ...] = ()
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    service_tier: str | None = None
 
     @property
     def answered(self) -> bool:
