@@ -106,7 +106,6 @@ class Hostile(Mapping[str, Any]):
         pd.DataFrame({"open": ["x"]}), np.array(5.0), [np.float64(1.0)], object(), "bars", b"bars",
         [float("nan")] * 6,
     ],
-    ids=repr,
 )  # fmt: skip
 def test_what_is_no_bar_is_left_out(bars: Any) -> None:
     """Whatever it is, and without an error."""
