@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check lint bench chaos clean
+.PHONY: demo test check lint matrix bench chaos clean
 
 demo: $(INSTALLED)
 	$(BIN)/python main_with_database.py --demo
@@ -19,6 +19,10 @@ lint: $(INSTALLED)-dev
 	$(BIN)/lint-imports
 
 check: lint test
+
+# Everything on every Python from 3.11 that is installed; NOX_ARGS="-s tests-3.13" for one
+matrix: $(INSTALLED)-dev
+	$(BIN)/nox $(NOX_ARGS)
 
 # Kills at random points and every outage, with a report; CHAOS_ARGS="--kills 50 --seed 7" for less
 chaos: $(INSTALLED)-dev
@@ -44,4 +48,4 @@ $(INSTALLED)-dev: requirements-dev.txt $(INSTALLED)
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis build ./*.egg-info
+	rm -rf $(VENV) .venv-* .nox .mypy_cache .ruff_cache .pytest_cache .hypothesis build ./*.egg-info

@@ -53,6 +53,7 @@ RESULT_FIELDS = """r.rating, r.choppiness, r.analysis, r.recommendations, r.pars
        r.finish_reason, r.prompt_tokens, r.completion_tokens, r.cost_usd, r.queue_ms, r.api_ms, r.total_ms,
        r.attempts, COALESCE(r.prompt_text, prompt.content) AS prompt_text, r.prompt_version, r.raw_reply,
        r.processed_at, r.prompt_name, r.prompt_hash, r.batch_size, r.route, r.rating_spread,
+       r.cached_tokens, r.cache_write_tokens, r.reasoning_tokens, r.service_tier,
        system.content AS system_text"""
 
 RESULT = """llm_analysis_results r ON r.task_id = t.task_id AND t.status = 'completed'

@@ -35,6 +35,10 @@ OPINION_COLUMNS: Mapping[str, str] = {
     "prompt_version": "text",
     "prompt_hash": "text",
     "raw_reply": "text",
+    "cached_tokens": "int8",
+    "cache_write_tokens": "int8",
+    "reasoning_tokens": "int8",
+    "service_tier": "text",
 }
 """What ``opinion_rows`` gives, with the type that PostgreSQL reads it as."""
 
@@ -71,6 +75,10 @@ def _opinion(key: str, position: int, opinion: Opinion) -> dict[str, Any]:
         "prompt_version": clean_text(opinion.prompt_version, LONGEST_NAME),
         "prompt_hash": clean_text(opinion.prompt_hash, LONGEST_NAME),
         "raw_reply": clean_text(opinion.raw_reply, LONGEST_REPLY),
+        "cached_tokens": count_of(opinion.cached_tokens),
+        "cache_write_tokens": count_of(opinion.cache_write_tokens),
+        "reasoning_tokens": count_of(opinion.reasoning_tokens),
+        "service_tier": clean_text(opinion.service_tier, LONGEST_NAME),
     }
 
 

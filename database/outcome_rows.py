@@ -80,6 +80,10 @@ OUTCOME_COLUMNS: Mapping[str, str] = {
     "rating_spread": "int2",
     "system_text_id": "bytea",
     "prompt_text_id": "bytea",
+    "cached_tokens": "int8",
+    "cache_write_tokens": "int8",
+    "reasoning_tokens": "int8",
+    "service_tier": "text",
 }
 """What ``outcome_row`` gives, with the type that PostgreSQL reads it as."""
 
@@ -130,6 +134,10 @@ def outcome_row(analysis: LLMAnalysis, claim: Claim | None, texts: dict[str, str
         "rating_spread": _spread(analysis.rating_spread),
         "system_text_id": _text_id(clean_text(analysis.system_text, LONGEST_REPLY), shared),
         "prompt_text_id": None if batch_size == 1 else _text_id(prompt, shared),
+        "cached_tokens": count_of(analysis.cached_tokens),
+        "cache_write_tokens": count_of(analysis.cache_write_tokens),
+        "reasoning_tokens": count_of(analysis.reasoning_tokens),
+        "service_tier": clean_text(analysis.service_tier, LONGEST_NAME),
     }
 
 
@@ -208,7 +216,7 @@ _SAME_NAMES = (
     "analysis", "recommendations", "model_requested", "model_served", "provider", "generation_id",
     "finish_reason", "prompt_tokens", "completion_tokens", "cost_usd", "queue_ms", "api_ms", "total_ms",
     "prompt_text", "prompt_version", "raw_reply", "prompt_name", "prompt_hash", "system_text", "route",
-    "rating_spread",
+    "rating_spread", "cached_tokens", "cache_write_tokens", "reasoning_tokens", "service_tier",
 )  # fmt: skip
 
 
@@ -237,6 +245,9 @@ def analysis_from_mapping(signal_id: str, values: Mapping[str, Any]) -> LLMAnaly
         error=None if reason is None else shown(reason),
         prompt_tokens=count_of(values.get("prompt_tokens")),
         completion_tokens=count_of(values.get("completion_tokens")),
+        cached_tokens=count_of(values.get("cached_tokens")),
+        cache_write_tokens=count_of(values.get("cache_write_tokens")),
+        reasoning_tokens=count_of(values.get("reasoning_tokens")),
         cost_usd=None if cost is None or isinstance(cost, bool) else _decimal(cost),
         queue_ms=to_price(values.get("queue_ms")),
         api_ms=to_price(values.get("api_ms")),
@@ -252,7 +263,7 @@ def analysis_from_mapping(signal_id: str, values: Mapping[str, Any]) -> LLMAnaly
 _TEXTS = (
     "analysis", "recommendations", "model_requested", "model_served", "provider", "generation_id",
     "finish_reason", "prompt_text", "prompt_version", "raw_reply", "prompt_name", "prompt_hash",
-    "system_text", "route",
+    "system_text", "route", "service_tier",
 )  # fmt: skip
 
 

@@ -43,7 +43,9 @@ past AS MATERIALIZED (
         'claims', t.attempts, 'requests', r.attempts, 'model_requested', r.model_requested,
         'model_served', r.model_served, 'generation_id', r.generation_id, 'parse_method', r.parse_method,
         'prompt_name', r.prompt_name, 'prompt_version', r.prompt_version, 'prompt_tokens', r.prompt_tokens,
-        'completion_tokens', r.completion_tokens, 'cost_usd', r.cost_usd::text,
+        'completion_tokens', r.completion_tokens, 'cached_tokens', r.cached_tokens,
+        'cache_write_tokens', r.cache_write_tokens, 'reasoning_tokens', r.reasoning_tokens,
+        'service_tier', r.service_tier, 'cost_usd', r.cost_usd::text,
         'raw_reply', left(r.raw_reply, 1000))) AS entry
     FROM chosen c
     JOIN llm_enhancement_tasks t ON t.task_id = c.task_id

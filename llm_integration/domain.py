@@ -7,6 +7,7 @@ name ends with. A value that is missing, NaN or infinite is None from here on.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import math
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -34,6 +35,8 @@ __all__ = [
 
 MAX_NAME_CHARS = 128
 """Longest symbol, signal type or strategy name that is kept."""
+MAX_IDENTITY_CHARS = 100_000
+"""Characters of an id that tell it from others."""
 MAX_BARS = 1_000
 """Most bars of one signal that are kept, the last ones."""
 BARS_AT_ONCE = 50
@@ -144,7 +147,7 @@ class Signal:
             target_price=to_price(data.get("target_price")),
             indicators=_indicators(data.get("indicators")),
             bars=_bars(data.get("bars")),
-            session_id=_optional_name(data.get("session_id")),
+            session_id=_identity(data.get("session_id")),
             strategy=_optional_name(data.get("strategy")),
             notes=_text(data.get("notes"), MAX_NOTE_CHARS) or None,
         )
@@ -167,6 +170,17 @@ def _name(value: object) -> str:
 
 def _optional_name(value: object) -> str | None:
     return _name(value) or None
+
+
+def _identity(value: object) -> str | None:
+    """An id as it is; of a longer one the beginning and a digest, so that different ids stay different."""
+    if type(value) is str and len(value) <= MAX_NAME_CHARS:
+        return value if value and not value.isspace() else None
+    text = _text(value, MAX_IDENTITY_CHARS)
+    if len(text) > MAX_NAME_CHARS:
+        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        return f"{text[: MAX_NAME_CHARS - len(digest) - 1]}~{digest}"
+    return text if text and not text.isspace() else None
 
 
 def _indicators(value: object) -> dict[str, float | None]:
@@ -296,6 +310,10 @@ class Opinion:
     prompt_version: str | None = None
     prompt_hash: str | None = None
     raw_reply: str | None = None
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    service_tier: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +327,8 @@ class LLMAnalysis:
     request, ``total_ms`` runs from acceptance to the finished reading. A request may have answered
     ``batch_size`` signals at once; tokens and cost are then this signal's share. ``opinions`` are the
     single readings behind an agreed one, and ``rating_spread`` their largest rating minus the smallest.
+    Of ``prompt_tokens``, ``cached_tokens`` were read from a cache and ``cache_write_tokens`` written to one;
+    ``reasoning_tokens`` are part of ``completion_tokens``. ``service_tier`` is what the server called it.
     """
 
     signal_id: str
@@ -344,6 +364,10 @@ class LLMAnalysis:
     route: str | None = None
     rating_spread: int | None = None
     opinions: tuple[Opinion, ...] = ()
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    service_tier: str | None = None
 
     @property
     def answered(self) -> bool:

@@ -13,6 +13,7 @@ from typing import cast
 from llm_integration.budget.decision import Refuse, decide
 from llm_integration.budget.prices import Cost, PriceList
 from llm_integration.budget.rules import Rule, Spend, rules_of
+from llm_integration.budget.sums import Bucket, RunningSums, steady_seconds
 from llm_integration.budget.watch import BudgetState, Watch
 from llm_integration.config.budgets import Budget
 from llm_integration.errors import BudgetExceededError
@@ -24,23 +25,25 @@ logger = logging.getLogger(__name__)
 
 LARGEST_USD = Decimal("1e9")
 FINEST_USD = Decimal("1e-15")
+SHORTEST_WAIT_SECONDS = 0.001
 
 
 @dataclass(frozen=True, slots=True)
 class _Open:
-    """A request on its way, and the windows it counts in: scope and beginning."""
+    """A request on its way, and where it counts."""
 
     request: SpendRequest
     model: str
     cost: Cost
-    counted: tuple[tuple[Rule, datetime], ...]
+    counted: tuple[tuple[Rule, Bucket], ...]
 
 
 class MemoryLedger:
     """A SpendGuard without a database. Not for several threads at once.
 
-    ``clock`` gives the wall clock as an aware datetime. What was spent is forgotten with the process: a
-    restart begins every window anew.
+    ``clock`` gives the wall clock as an aware datetime; ``steady`` counts seconds whatever is done to it, so
+    that a step of the wall clock neither gives a budget twice nor closes it for good. What was spent is
+    forgotten with the process: a restart begins every window anew.
     """
 
     def __init__(
@@ -48,30 +51,36 @@ class MemoryLedger:
         budgets: Iterable[Budget] = (),
         prices: PriceList | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        steady: Callable[[], float] = steady_seconds,
     ) -> None:
         self._rules = rules_of(budgets)
         self._prices = prices or NoPrices()
-        self._clock = clock
-        self._latest = clock()
-        self._sums: dict[str, tuple[datetime, Spend]] = {}
+        self._sums = RunningSums(self._rules, clock, steady)
         self._open: dict[str, _Open] = {}
         self._watch = Watch(self._rules, logger)
 
     async def reserve(self, request: SpendRequest) -> Grant:
         """Put the highest possible cost aside. Raises BudgetExceededError when a budget has no room."""
-        now = self._now()
-        spends = self._spends(now)
+        now = self._sums.now()
+        spends = self._sums.spends()
         decision = decide(self._rules, spends, request, now, self._prices)
         self._watch.decided(decision, request, spends, now)
         if isinstance(decision, Refuse):
-            raise BudgetExceededError(decision.reason, retry_after=decision.retry_after)
+            raise BudgetExceededError(decision.reason, retry_after=self._wait(decision))
         grant = Grant(str(uuid.uuid4()), decision.model, decision.cost.usd)
-        self._open[grant.grant_id] = self._count(request, decision.model, decision.cost, now)
+        self._open[grant.grant_id] = self._count(request, decision.model, decision.cost)
         return grant
 
-    def _count(self, request: SpendRequest, model: str, cost: Cost, now: datetime) -> _Open:
+    def _wait(self, refusal: Refuse) -> float | None:
+        """What a step of the clock keeps may make room before the window ends."""
+        renewed = self._sums.renewed_in(refusal.rules)
+        if refusal.retry_after is None or renewed is None:
+            return refusal.retry_after
+        return min(refusal.retry_after, max(SHORTEST_WAIT_SECONDS, renewed))
+
+    def _count(self, request: SpendRequest, model: str, cost: Cost) -> _Open:
         counted = {
-            rule.scope: (rule, rule.window(now).start)
+            rule.scope: (rule, self._sums.present(rule))
             for rule in self._rules
             if rule.counts(model, request.symbols)
         }
@@ -98,35 +107,17 @@ class MemoryLedger:
         billed, tokens = known_cost(cost_usd), known_tokens(prompt_tokens, completion_tokens)
         self._add(entry, reserved(entry.cost, billed, tokens))
         self._watch.billed(entry.model, entry.cost.usd, billed)
-        now = self._now()
-        self._watch.sums(self._spends(now), now)
+        now = self._sums.now()
+        self._watch.sums(self._sums.spends(), now)
 
     def state(self) -> list[BudgetState]:
         """How the budgets stand, in the order of the settings."""
-        now = self._now()
-        return self._watch.states(self._spends(now), now)
+        now = self._sums.now()
+        return self._watch.states(self._sums.spends(), now)
 
     def _add(self, entry: _Open, amounts: Spend, sign: int = 1) -> None:
-        for rule, start in entry.counted:
-            begun, sums = self._sums.get(rule.scope, (start, Spend()))
-            if begun < start:
-                begun, sums = start, Spend()
-            if begun == start:  # what belongs to a window that is over concerns nobody any more
-                share = _share(rule, amounts, entry.request)
-                self._sums[rule.scope] = begun, sums.plus(share, sign)
-
-    def _spends(self, now: datetime) -> dict[str, Spend]:
-        spends = {}
-        for rule in self._rules:
-            begun, sums = self._sums.get(rule.scope, (now, Spend()))
-            if begun == rule.window(now).start:
-                spends[rule.scope] = sums
-        return spends
-
-    def _now(self) -> datetime:
-        """A wall clock that is put back must not open a window again that was used up."""
-        self._latest = max(self._latest, self._clock())
-        return self._latest
+        for rule, bucket in entry.counted:  # which may be over by now, and then concerns nobody any more
+            bucket.spend = bucket.spend.plus(_share(rule, amounts, entry.request), sign)
 
 
 class NoPrices:

@@ -88,11 +88,12 @@ async def run(args: argparse.Namespace) -> int:
     """See Command."""
     settings = load(args)
     directory = args.output or settings.llm.output_folder
+    mark = settings.llm.csv_byte_order_mark
     async with open_database(settings) as database:
         known = await database.list_sessions()
         exported = [Exported(session) for session in _chosen(args, known)]
         try:
-            rebuilt = await _rebuild(database, exported, directory, args)
+            rebuilt = await _rebuild(database, exported, directory, args, mark=mark)
         except BlockingIOError:
             raise CommandError(
                 f"{directory}: another process keeps a file locked for over {LOCK_SECONDS:g} s; try again"
@@ -117,12 +118,19 @@ def _chosen(args: argparse.Namespace, known: Sequence[SessionInfo]) -> list[Sess
 
 
 async def _rebuild(
-    database: CommandDatabase, exported: Sequence[Exported], directory: Path, args: argparse.Namespace
+    database: CommandDatabase,
+    exported: Sequence[Exported],
+    directory: Path,
+    args: argparse.Namespace,
+    *,
+    mark: bool = False,
 ) -> Rebuilt:
     """New versions of both files, streamed from PostgreSQL, and put in place."""
     worker = _Thread()
     with ExitStack() as drafts:  # theirs also when this is interrupted while they are being opened
-        files = await worker.do(lambda: drafts.enter_context(Rebuild(directory, pause=worker.pause)))
+        files = await worker.do(
+            lambda: drafts.enter_context(Rebuild(directory, byte_order_mark=mark, pause=worker.pause))
+        )
         for session_id in [None] if args.all else [item.session.session_id for item in exported]:
             async with aclosing(database.iter_analyses(session_id, chunk=CHUNK)) as outcomes:
                 async for batch in _batches(outcomes):

@@ -200,7 +200,8 @@ async def _really_sent(args: argparse.Namespace, settings: Settings, stored: Sto
 
 _FACTS = (
     "prompt_name", "prompt_version", "prompt_hash", "route", "batch_size", "model_requested", "model_served",
-    "prompt_tokens", "completion_tokens", "cost_usd",
+    "prompt_tokens", "completion_tokens", "cost_usd", "cached_tokens", "cache_write_tokens",
+    "reasoning_tokens", "service_tier",
 )  # fmt: skip
 
 

@@ -331,6 +331,11 @@ class LLMConfig(BaseModel):
         le=10_000_000,
         description="Rows waiting for the CSV thread; when full, new ones are left out and counted.",
     )
+    csv_byte_order_mark: bool = Field(
+        False,
+        description="Begin new CSV files with the mark by which Excel knows UTF-8; files that are there "
+        "stay as they are.",
+    )
     csv_max_held_bars: int = Field(
         20_000,
         ge=0,

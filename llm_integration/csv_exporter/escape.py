@@ -11,11 +11,21 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from datetime import UTC, datetime
 
 from llm_integration.domain import parse_time
 
-__all__ = ["MAX_CELL_CHARS", "number_cell", "plain_text", "prose_cell", "quoted", "text_cell", "time_cell"]
+__all__ = [
+    "MAX_CELL_CHARS",
+    "id_cell",
+    "number_cell",
+    "plain_text",
+    "prose_cell",
+    "quoted",
+    "text_cell",
+    "time_cell",
+]
 
 MAX_CELL_CHARS = 32_000
 """Longest prose in a cell; spreadsheets cut at 32,767 characters."""
@@ -35,6 +45,13 @@ _IGNORED = "[\\s'\"`‘’“”\u00ad\u200b-\u200d\u2060]*"
 _RUNS = re.compile(f"{_IGNORED}[{_FORMULA}]")
 _RUNS_BEHIND_SEMICOLON = re.compile(f";(?={_IGNORED}[{_FORMULA}])")
 _NEEDS_QUOTES = re.compile("[\",;'\\s]")
+
+
+_PLAIN_ID = re.compile(r"[!-\[\]-~]+(?: [!-\[\]-~]+)*").fullmatch
+# Printable by their category and yet nothing to see: fillers, a blank of braille, joiners and selectors.
+_UNSEEN = re.compile(
+    "[\ufffd\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]"
+)
 
 
 def plain_text(value: str) -> str:
@@ -58,8 +75,43 @@ def quoted(text: str) -> str:
 
 
 def text_cell(value: str | None) -> str:
-    """A name or an id: never shortened, so that different ids stay different."""
+    """A name: on one line, never shortened."""
     return "" if not value else _harmless(plain_text(value))
+
+
+def id_cell(value: str | None) -> str:
+    r"""An id, such that different ids are different cells, to a program and to a reader.
+
+    What cannot be seen, or not be told from another character, stands as ``\u{200b}``: marks that show
+    nothing, breaks and tabs, blanks of other kinds, at an end or behind another one, and what Unicode holds
+    to be the same as something else. A backslash that would begin such a mark is ``\u{5c}``.
+    """
+    if not value:
+        return ""
+    return _harmless(value if _PLAIN_ID(value) else _marked(value))
+
+
+def _marked(value: str) -> str:
+    composed = unicodedata.is_normalized("NFC", value)
+    last = len(value) - 1
+    marked = []
+    for at, char in enumerate(value):
+        if char == " ":
+            plain = 0 < at < last and value[at - 1] != " "
+        elif char == "\\":
+            plain = not value.startswith("u{", at + 1)
+        else:
+            plain = _tells_itself(char, composed=composed)
+        marked.append(char if plain else f"\\u{{{ord(char):x}}}")
+    return "".join(marked)
+
+
+def _tells_itself(char: str, *, composed: bool) -> bool:
+    if char.isascii():
+        return char.isprintable()
+    if not char.isprintable() or _UNSEEN.match(char):
+        return False
+    return composed or not (unicodedata.combining(char) or unicodedata.normalize("NFC", char) != char)
 
 
 def prose_cell(value: str | None) -> str:

@@ -75,6 +75,7 @@ class LLMCSVExporter:
             clock=clock,
             pause=pause,
             statistics=self._summary,
+            byte_order_mark=config.csv_byte_order_mark,
         )
         self._queue_size = config.csv_queue_size
         # Answers were paid for: bars may not take the last tenth of the room.

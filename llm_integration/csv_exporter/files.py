@@ -2,10 +2,11 @@
 
 Every batch is written under ``flock`` on the file itself, in one ``write`` on an ``O_APPEND``
 descriptor. Under the lock, before writing: is this still the file of that name, what have others
-appended since (their rows are learnt, so that none is repeated), and is there a half-written last line
-of somebody who died (it is cut off). No row of ours contains a line break, so a row is a line and a
-last line without its end is half-written. Complete lines are never taken back, whatever fails: a
-reader, and the scan of another process, may rely on what they have seen.
+appended since (their rows are learnt, so that none is repeated), and is there a last line without its
+end? One that somebody half wrote who died is cut off. One that is whole but for its end gets it: a crash
+may come just there, and some editors drop the last line break. No row of ours contains a line break.
+Complete lines are never taken back, whatever fails: a reader, and the scan of another process, may rely
+on what they have seen.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ logger = logging.getLogger(__name__)
 
 K = TypeVar("K", bound=Hashable)
 _CHUNK = 32_768
+_MARK = b"\xef\xbb\xbf"
+"""The byte order mark in UTF-8, by which Excel knows that it is UTF-8."""
+_LONGEST_ROW_BYTES = 1_048_576
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +48,25 @@ class Appended:
 
 
 class AppendFile(Generic[K]):
-    """``path`` with its header line. Belongs to one thread; ``pause`` is called between slices of work."""
+    """``path`` with its header line. Belongs to one thread; ``pause`` is called between slices of work.
+
+    A new file begins with a ``byte_order_mark`` if one is wanted; one that is there stays as it is.
+    """
 
     def __init__(
-        self, path: Path, columns: Sequence[str], index: Index[K], *, pause: Callable[[], None]
+        self,
+        path: Path,
+        columns: Sequence[str],
+        index: Index[K],
+        *,
+        pause: Callable[[], None],
+        byte_order_mark: bool = False,
     ) -> None:
         self.path = path
         self.index = index
         self.repaired = 0
         self._header = ",".join(columns).encode()
+        self._mark = _MARK if byte_order_mark else b""
         self._pause = pause
         self._fd: int | None = None
         self._offset = 0
@@ -119,7 +133,7 @@ class AppendFile(Generic[K]):
             try:
                 if self._is_current(fd) and self._is_ours(fd):
                     self._catch_up(fd)
-                    self._cut_torn_line(fd)
+                    self._mend_end(fd)
                     return fd
             except BaseException:
                 self._unlock(fd)
@@ -163,8 +177,8 @@ class AppendFile(Generic[K]):
         head = os.pread(fd, max(4_096, 2 * len(self._header)), 0)
         line, end, _ = head.partition(b"\n")
         if not end:
-            return self._header.startswith(line)
-        return line.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r").replace(b'"', b"") == self._header
+            return self._header.startswith(line) or (_MARK + self._header).startswith(line)
+        return line.removeprefix(_MARK).rstrip(b"\r").replace(b'"', b"") == self._header
 
     def _is_ours(self, fd: int) -> bool:
         """True when the file begins with our columns; a different one is moved aside, not mixed with."""
@@ -199,18 +213,33 @@ class AppendFile(Generic[K]):
             if line:
                 self.index.learn(line)
 
-    def _cut_torn_line(self, fd: int) -> None:
+    def _mend_end(self, fd: int) -> None:
         extra = os.fstat(fd).st_size - self._offset
         if extra <= 0:
+            return
+        if self._is_whole(os.pread(fd, _LONGEST_ROW_BYTES, self._offset), extra):
+            os.write(fd, b"\n")
+            self._catch_up(fd)
+            self.repaired += 1
+            logger.info("%s ended without a line break; its last row is whole and stays", self.path)
             return
         os.ftruncate(fd, self._offset)
         self.repaired += 1
         logger.info("%s ended in a half-written line; its %d bytes were cut off", self.path, extra)
 
+    def _is_whole(self, tail: bytes, length: int) -> bool:
+        """Whether the ``length`` bytes behind the last line break are a row that lacks only its end."""
+        if self._offset == 0 or len(tail) != length:
+            return False
+        try:
+            return self.index.is_whole(tail.decode().removesuffix("\r"))
+        except UnicodeDecodeError:
+            return False
+
     def _write(self, fd: int, rows: Sequence[Row[K]]) -> None:
         if not rows:
             return
-        header = self._header + b"\n" if self._offset == 0 else b""
+        header = self._mark + self._header + b"\n" if self._offset == 0 else b""
         data = memoryview(header + b"".join([row.data for row in rows]))
         self._unsynced = True
         while data:
@@ -223,7 +252,7 @@ class AppendFile(Generic[K]):
         """After a write that broke off: learn the rows that did arrive, cut off the torn one."""
         with suppress(OSError):
             self._catch_up(fd)
-            self._cut_torn_line(fd)
+            self._mend_end(fd)
 
     def _partly(self, rows: Sequence[Row[K]], fresh: Sequence[Row[K]], error: OSError) -> Appended:
         missing = self.index.fresh(fresh)

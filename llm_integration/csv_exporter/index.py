@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
-from llm_integration.csv_exporter.rows import StreamKey
+from llm_integration.csv_exporter.rows import StreamKey, is_whole_result_row, is_whole_signal_row
 from llm_integration.domain import parse_time
 
 __all__ = ["BarIndex", "BarKey", "IdSet", "Index", "Row", "SignalIndex"]
@@ -46,6 +46,9 @@ class Index(Protocol[K]):
 
     def key_of(self, line: str) -> K | None:
         """The key of a line of the file; None for one that is none of ours."""
+
+    def is_whole(self, line: str) -> bool:
+        """Whether a last line that lacks its end has lost nothing else."""
 
     def clear(self) -> None:
         """Forget everything: the file is a new one."""
@@ -118,6 +121,10 @@ class SignalIndex:
                 kept.append(row)
         return kept
 
+    def is_whole(self, line: str) -> bool:
+        """See Index."""
+        return is_whole_signal_row(_cells(line, strict=True))
+
     def clear(self) -> None:
         """See Index."""
         self._ids = IdSet()
@@ -169,14 +176,19 @@ class BarIndex:
                 kept.append(row)
         return kept
 
+    def is_whole(self, line: str) -> bool:
+        """See Index."""
+        return is_whole_result_row(_cells(line, strict=True), line)
+
     def clear(self) -> None:
         """See Index."""
         self._last = {}
 
 
-def _cells(line: str) -> list[str]:
+def _cells(line: str, *, strict: bool = False) -> list[str]:
+    """The cells of a line; ``strict``: none if a quote is not closed."""
     try:
-        return next(csv.reader([line]), [])
+        return next(csv.reader([line], strict=strict), [])
     except csv.Error:
         return []
 

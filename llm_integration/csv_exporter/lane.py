@@ -24,9 +24,14 @@ class Lane(Generic[K]):
     """Rows go in by ``put`` and, batch by batch, into the file by ``write``. Belongs to one thread."""
 
     def __init__(
-        self, path: Path, columns: tuple[str, ...], index: Index[K], pause: Callable[[], None]
+        self,
+        path: Path,
+        columns: tuple[str, ...],
+        index: Index[K],
+        pause: Callable[[], None],
+        byte_order_mark: bool = False,
     ) -> None:
-        self.file = AppendFile(path, columns, index, pause=pause)
+        self.file = AppendFile(path, columns, index, pause=pause, byte_order_mark=byte_order_mark)
         self.rows: deque[Row[K]] = deque()
         self.health = Health(str(path))
         self.written = 0

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Generic, Self, TypeVar
 
-from llm_integration.csv_exporter.escape import text_cell
+from llm_integration.csv_exporter.escape import id_cell
 from llm_integration.csv_exporter.files import AppendFile
 from llm_integration.csv_exporter.index import BarIndex, BarKey, Index, Row, SignalIndex
 from llm_integration.csv_exporter.rows import (
@@ -63,12 +63,14 @@ _Lock = Callable[[ExitStack, "AppendFile[Any]"], int]
 class _Draft(Generic[K]):
     """The new version of one file, beside it until it is complete."""
 
-    def __init__(self, path: Path, columns: Sequence[str], make: Callable[[], Index[K]]) -> None:
+    def __init__(
+        self, path: Path, columns: Sequence[str], make: Callable[[], Index[K]], *, byte_order_mark: bool
+    ) -> None:
         self._path, self._columns, self._make = path, columns, make
         self._index = make()
         self._draft = draft_of(path)
         self._out: BinaryIO = self._draft.open("wb")
-        self._out.write(",".join(columns).encode() + b"\n")
+        self._out.write(",".join(columns).encode("utf-8-sig" if byte_order_mark else "utf-8") + b"\n")
         self.rows = self.kept = 0
 
     def put(self, row: Row[K]) -> bool:
@@ -123,11 +125,17 @@ class Rebuild:
 
     Left without ``finish``, by an error for instance, nothing has changed. The LLM cells of all signals
     are kept in memory until the end. A bar whose signal has no outcome is written as pending or, without
-    ``flush_held``, ends its session and symbol, so that a resumed run can go on from there.
+    ``flush_held``, ends its session and symbol, so that a resumed run can go on from there. With
+    ``byte_order_mark`` both begin with the mark by which Excel knows UTF-8.
     """
 
     def __init__(
-        self, directory: str | Path, *, flush_held: bool = True, pause: Callable[[float], None] = time.sleep
+        self,
+        directory: str | Path,
+        *,
+        flush_held: bool = True,
+        byte_order_mark: bool = False,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         folder = Path(directory)
         folder.mkdir(parents=True, exist_ok=True)
@@ -136,9 +144,13 @@ class Rebuild:
         self._done = 0
         self._endings: dict[str, str] = {}
         self._stopped: set[StreamKey] = set()
-        self._signals: _Draft[str] = _Draft(folder / SIGNAL_FILE, SIGNAL_COLUMNS, SignalIndex)
+        self._signals: _Draft[str] = _Draft(
+            folder / SIGNAL_FILE, SIGNAL_COLUMNS, SignalIndex, byte_order_mark=byte_order_mark
+        )
         try:
-            self._bars: _Draft[BarKey] = _Draft(folder / RESULT_FILE, RESULT_COLUMNS, BarIndex)
+            self._bars: _Draft[BarKey] = _Draft(
+                folder / RESULT_FILE, RESULT_COLUMNS, BarIndex, byte_order_mark=byte_order_mark
+            )
         except OSError:
             self._signals.discard()
             raise
@@ -160,7 +172,7 @@ class Rebuild:
                 self._endings[signal.signal_id] = outcome_cells(analysis, answer)
             if analysis.answered:
                 row = signal_row(signal, analysis, answer).encode()
-                self._signals.put(Row(text_cell(signal.signal_id), row))
+                self._signals.put(Row(id_cell(signal.signal_id), row))
             self._breathe()
 
     def add_bars(self, bars: Iterable[BarRow]) -> None:

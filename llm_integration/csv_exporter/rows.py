@@ -7,9 +7,11 @@ when the bar closes and the end only when the model has answered:
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from llm_integration.csv_exporter.escape import number_cell, prose_cell, quoted, text_cell, time_cell
+from llm_integration.csv_exporter.escape import id_cell, number_cell, prose_cell, quoted, text_cell, time_cell
 from llm_integration.domain import Bar, LLMAnalysis, Signal, TaskStatus
 
 __all__ = [
@@ -22,6 +24,8 @@ __all__ = [
     "StreamKey",
     "answer_cells",
     "bar_cells",
+    "is_whole_result_row",
+    "is_whole_signal_row",
     "outcome_cells",
     "signal_cells",
     "signal_row",
@@ -85,8 +89,8 @@ class StreamKey(NamedTuple):
 def stream_key(session_id: object, symbol: object) -> StreamKey:
     """The key under which bars of ``session_id`` (None: no session) and ``symbol`` are found in the file."""
     return StreamKey(
-        text_cell(None if session_id is None else str(session_id)),
-        text_cell(None if symbol is None else str(symbol)),
+        id_cell(None if session_id is None else str(session_id)),
+        id_cell(None if symbol is None else str(symbol)),
     )
 
 
@@ -98,8 +102,8 @@ def signal_row(signal: Signal, analysis: LLMAnalysis, answer: str) -> str:
     ratio = signal.risk_reward_ratio
     cells = (
         time_cell(signal.timestamp),
-        quoted(text_cell(signal.signal_id)),
-        quoted(text_cell(signal.symbol)),
+        quoted(id_cell(signal.signal_id)),
+        quoted(id_cell(signal.symbol)),
         quoted(text_cell(signal.signal_type)),
         number_cell(signal.entry_price),
         number_cell(signal.stop_loss),
@@ -125,7 +129,7 @@ def bar_cells(key: StreamKey, bar: Bar) -> str:
 def signal_cells(signal: Signal) -> str:
     """The signal's five cells, behind those of its bar."""
     prices = ",".join(map(number_cell, (signal.entry_price, signal.stop_loss, signal.target_price)))
-    return f",{quoted(text_cell(signal.signal_id))},{quoted(text_cell(signal.signal_type))},{prices}"
+    return f",{quoted(id_cell(signal.signal_id))},{quoted(text_cell(signal.signal_type))},{prices}"
 
 
 def answer_cells(analysis: LLMAnalysis) -> str:
@@ -138,5 +142,35 @@ def answer_cells(analysis: LLMAnalysis) -> str:
 
 
 def outcome_cells(analysis: LLMAnalysis, answer: str) -> str:
-    """The LLM's five cells, which end the row: how the signal ended, and the cells of the answer."""
+    """The LLM's five cells, which end the row: how the signal ended, and the cells of the answer.
+
+    The last cell of an answer is always quoted, so that a whole row can be told from one that was cut.
+    """
+    if analysis.answered and not answer.endswith('"'):
+        rest, _, last = answer.rpartition(",")
+        answer = f'{rest},"{last}"'
     return f",{analysis.status},{answer}\n"
+
+
+def is_whole_signal_row(cells: Sequence[str]) -> bool:
+    """Whether a row of ``llm_signals.csv`` that lacks its end has lost nothing else: its last cell is a whole
+    time, with its zone.
+    """
+    return len(cells) == len(SIGNAL_COLUMNS) and _WHOLE_TIME(cells[-1]) is not None
+
+
+def is_whole_result_row(cells: Sequence[str], line: str) -> bool:
+    """The same for ``llm_strategy_results.csv``: no signal, no answer, or one whose quotes are closed."""
+    if len(cells) != len(RESULT_COLUMNS):
+        return False
+    status, answer = cells[_STATUS], cells[_STATUS + 1 :]
+    if status == TaskStatus.COMPLETED:
+        return line.endswith('"')
+    return not any(answer) and (status in _UNANSWERED or not any(cells[_SIGNAL_ID:]))
+
+
+_WHOLE_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{6})?[+-][0-9]{2}:[0-9]{2}"
+).fullmatch
+_STATUS, _SIGNAL_ID = RESULT_COLUMNS.index("llm_status"), RESULT_COLUMNS.index("signal_id")
+_UNANSWERED = {TaskStatus.PENDING.value, TaskStatus.FAILED.value, TaskStatus.EXPIRED.value}

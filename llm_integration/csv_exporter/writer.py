@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from llm_integration.csv_exporter.escape import text_cell
+from llm_integration.csv_exporter.escape import id_cell
 from llm_integration.csv_exporter.health import Health
 from llm_integration.csv_exporter.holdback import HoldBack
 from llm_integration.csv_exporter.index import BarIndex, BarKey, Row, SignalIndex
@@ -68,6 +68,7 @@ class Writer:
         clock: Callable[[], float],
         pause: Callable[[float], None],
         statistics: Callable[[], Mapping[str, object]],
+        byte_order_mark: bool = False,
     ) -> None:
         self.bars: deque[BarItem] = deque()
         self.outcomes: deque[tuple[Signal, LLMAnalysis]] = deque()
@@ -80,10 +81,10 @@ class Writer:
         self._statistics = statistics
         self._signal_index, self._bar_index = SignalIndex(), BarIndex()
         self.signal_lane: Lane[str] = Lane(
-            directory / SIGNAL_FILE, SIGNAL_COLUMNS, self._signal_index, self._pause
+            directory / SIGNAL_FILE, SIGNAL_COLUMNS, self._signal_index, self._pause, byte_order_mark
         )
         self.bar_lane: Lane[BarKey] = Lane(
-            directory / RESULT_FILE, RESULT_COLUMNS, self._bar_index, self._pause
+            directory / RESULT_FILE, RESULT_COLUMNS, self._bar_index, self._pause, byte_order_mark
         )
         self._summary_path = directory / SUMMARY_FILE
         self._summary_health = Health(str(self._summary_path), "it is tried again at the next interval")
@@ -200,7 +201,7 @@ class Writer:
         self.summary.add(analysis)
         if analysis.answered:
             data = signal_row(signal, analysis, answer).encode()
-            self.signal_lane.put(Row(text_cell(signal.signal_id), data))
+            self.signal_lane.put(Row(id_cell(signal.signal_id), data))
 
     def _take_bars(self) -> None:
         end = self._clock() + SLICE_SECONDS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -13,11 +13,12 @@ import backoff
 from llm_integration.errors import CallError, DeadlineError
 from llm_integration.llm_processor.formats import Form
 from llm_integration.llm_processor.models import Seat
-from llm_integration.llm_processor.wire import UNKNOWN, Completion, Reply, Usage, prompt_tokens
+from llm_integration.llm_processor.usage import UNKNOWN, Most, Usage, bounded
+from llm_integration.llm_processor.wire import Completion, Failed, Reply, prompt_tokens
 from llm_integration.rate_limiter import AsyncRateLimiter, Permit
 from llm_integration.routing import CallPlan
 
-__all__ = ["Attempt", "Books", "Call", "Next"]
+__all__ = ["Attempt", "Books", "Call", "Next", "believed"]
 
 LARGEST_REPLY_TOKENS = 65_536
 LONGEST_PAUSE_SECONDS = 30.0
@@ -52,6 +53,7 @@ class Call:
     retries: int = 0
     grown: bool = False
     cost: Decimal | None = None
+    warnings: tuple[str, ...] = ()
     api_seconds: float = 0.0
     pauses: Iterator[float] | None = None
 
@@ -100,10 +102,12 @@ class Call:
         self.grown, self.max_tokens = True, larger
         return True
 
-    def add_cost(self, cost: Decimal | None) -> None:
-        """Count what an attempt is known to have cost."""
-        if cost is not None:
-            self.cost = cost if self.cost is None else self.cost + cost
+    def add(self, usage: Usage) -> None:
+        """Count what an attempt is known to have cost, and keep what was odd about it."""
+        if usage.cost is not None:
+            self.cost = usage.cost if self.cost is None else self.cost + usage.cost
+        if usage.warnings:
+            self.warnings = tuple(dict.fromkeys((*self.warnings, *usage.warnings)))
 
     def completion(self, reply: Reply, attempt: Attempt, now: float) -> Completion:
         """The call, answered by ``attempt``."""
@@ -113,6 +117,8 @@ class Call:
             usage.prompt_tokens, usage.completion_tokens, None if usage.cost is None else self.cost,
             self.attempts, self.api_seconds * 1000, max(0.0, now - self.started - self.api_seconds) * 1000,
             attempt.model, attempt.downgraded, attempt.form.name,
+            usage.cached_tokens, usage.cache_write_tokens, usage.reasoning_tokens, usage.service_tier,
+            self.warnings,
         )  # fmt: skip
 
 
@@ -120,8 +126,9 @@ class Call:
 class Attempt:
     """One request: to whom and in which form, whether it left, and what it is known to have taken.
 
-    ``model`` is asked; ``asked`` is the model of the plan, which a budget may replace. ``refused``: the
-    server turned the request away unread, so it cost nothing. ``heard``: the head of a response came.
+    ``model`` is asked; ``asked`` is the model of the plan, which a budget may replace, and ``reserved_usd``
+    what it put aside, None when nobody knows a price. ``refused``: the server turned the request away
+    unread, so it cost nothing. ``heard``: the head of a response came.
     """
 
     seat: Seat
@@ -135,6 +142,7 @@ class Attempt:
     refused: bool = False
     heard: bool = False
     usage: Usage = UNKNOWN
+    reserved_usd: Decimal | None = None
 
     @property
     def format(self) -> str:
@@ -145,6 +153,14 @@ class Attempt:
         """The request leaves now, which is when its permit starts to count."""
         self.sent = True
         self.limiter.sent(self.permit)
+
+
+def believed(outcome: Reply | Failed, most: Most) -> Reply | Failed:
+    """``outcome`` with a usage that the request can have had."""
+    usage = bounded(outcome.usage, most, answered=isinstance(outcome, Reply))
+    if usage is outcome.usage:
+        return outcome
+    return outcome._replace(usage=usage) if isinstance(outcome, Reply) else replace(outcome, usage=usage)
 
 
 @dataclass(frozen=True, slots=True)

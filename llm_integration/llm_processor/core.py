@@ -22,7 +22,7 @@ from llm_integration.errors import (
     LineStoppedError,
     TruncatedError,
 )
-from llm_integration.llm_processor.call import Attempt, Books, Call, Next
+from llm_integration.llm_processor.call import Attempt, Books, Call, Next, believed
 from llm_integration.llm_processor.failures import Reader
 from llm_integration.llm_processor.formats import Form, Listings, choose_form
 from llm_integration.llm_processor.guard import SpendGuard
@@ -31,12 +31,12 @@ from llm_integration.llm_processor.models import ModelBoard, Seat
 from llm_integration.llm_processor.scrub import Scrubber
 from llm_integration.llm_processor.spending import Spending
 from llm_integration.llm_processor.transport import Transport
+from llm_integration.llm_processor.usage import Doubts, Most, Usage
 from llm_integration.llm_processor.wire import (
     ONE_SLICE_BYTES,
     Completion,
     Failed,
     Reply,
-    Usage,
     read_long_reply,
     read_reply,
     request_body,
@@ -97,6 +97,7 @@ class LLMProcessor:
             self.config.base_url, key, connections=self.config.max_concurrency, session=session
         )
         self._books = Books()
+        self._doubts = Doubts()
         self._judge = Judge(
             self._line,
             self._board,
@@ -296,6 +297,7 @@ class LLMProcessor:
         """The request within the budget; what was set aside is settled exactly once."""
         limit = self.config.request_timeout_seconds
         grant = await spending.reserve(call, attempt.model, timeout=self._timeout(call, limit))
+        attempt.reserved_usd = grant.reserved_usd
         try:
             if grant.model != attempt.model:
                 self._downgrade(call, attempt, grant.model)
@@ -342,6 +344,7 @@ class LLMProcessor:
             outcome = read_reply(raw, self._reader)
         else:
             outcome = await read_long_reply(raw, self._reader)
+        outcome = believed(outcome, Most(len(body), call.max_tokens, attempt.reserved_usd))
         self._account(call, attempt, raw.status, outcome.usage)
         return outcome
 
@@ -352,8 +355,9 @@ class LLMProcessor:
         attempt.refused = refused and status not in UNSURE_STATUSES
         if usage.total_tokens is not None or refused:
             self._limiter.settle(attempt.permit, usage.total_tokens or 0)
-        call.add_cost(usage.cost)
+        call.add(usage)
         self._books.attempt(usage)
+        self._doubts.about(attempt.model, usage)
 
     def _verdict(
         self, call: Call, entry: Entry, attempt: Attempt, outcome: Reply | Failed

@@ -22,6 +22,7 @@ from llm_integration.errors import (
 )
 from llm_integration.llm_processor.envelope import RawReply
 from llm_integration.llm_processor.failures import Reader
+from llm_integration.llm_processor.usage import UNKNOWN, Usage, read_usage
 from llm_integration.tokens import estimated_tokens
 
 __all__ = [
@@ -29,7 +30,6 @@ __all__ = [
     "Completion",
     "Failed",
     "Reply",
-    "Usage",
     "estimate_tokens",
     "prompt_tokens",
     "read_long_reply",
@@ -40,10 +40,6 @@ __all__ = [
 MESSAGE_TOKENS = 16
 """What the frame around system and user message takes, at most."""
 
-MOST_TOKENS = 2**31 - 1
-"""A token count beyond this is no count (and would not fit the column it is stored in)."""
-MOST_COST = 10_000
-"""USD; a single call that reports more than this reports nonsense."""
 SLOW_JSON_BYTES = 65_536
 """Up to this size a body that orjson refuses gets a second reading by the tolerant standard parser."""
 PLAIN_BYTES = 98_304
@@ -63,7 +59,10 @@ class Completion(NamedTuple):  # a frozen dataclass of as many fields costs ten 
     nothing. ``api_ms`` is the time of the answering attempt, ``wait_ms`` everything before it: waiting
     for the rate limit, earlier attempts, pauses between them. ``model_requested`` is the first model of the
     plan, ``model_sent`` the one that the answering request named: a fallback, or with ``downgraded`` what
-    the budget allowed. ``model_served`` and ``provider`` are as the server named them.
+    the budget allowed. ``model_served``, ``provider`` and ``service_tier`` are as the server named them; of
+    the prompt tokens ``cached_tokens`` were read from a cache and ``cache_write_tokens`` written to one, and
+    ``reasoning_tokens`` of the completion's were thoughts. ``warnings`` are what the server said that could
+    not be true.
     """
 
     text: str
@@ -81,18 +80,11 @@ class Completion(NamedTuple):  # a frozen dataclass of as many fields costs ten 
     model_sent: str | None = None
     downgraded: bool = False
     response_format: str | None = None
-
-
-class Usage(NamedTuple):
-    """What an attempt took, as far as the server says. Cost in USD; None is unknown, never zero."""
-
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
-    cost: Decimal | None = None
-
-
-UNKNOWN = Usage()
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    service_tier: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class Reply(NamedTuple):
@@ -188,11 +180,11 @@ async def read_long_reply(raw: RawReply, reader: Reader) -> Reply | Failed:
 
 def _classify(raw: RawReply, body: object, reader: Reader) -> Reply | Failed:
     if not 200 <= raw.status < 300:
-        return _failed(raw, body, _usage(body), reader)
+        return _failed(raw, body, read_usage(body, reader.scrub), reader)
     if not isinstance(body, dict):
         error = NoCompletionError(f"HTTP 200 without a completion: {_shape(raw, reader)}", status=raw.status)
         return Failed(error, of_model=not raw.body.strip())
-    usage = _usage(body)
+    usage = read_usage(body, reader.scrub)
     if body.get("error"):
         return _failed(raw, body, usage, reader)
     choices = body.get("choices")
@@ -269,40 +261,6 @@ def _printable(text: str) -> str:
         paired = _LONE_SURROGATE.sub("\ufffd", text)  # much quicker than a codec's handling of errors
         return paired.encode("utf-16", "surrogatepass").decode("utf-16")
     return text
-
-
-def _usage(body: object) -> Usage:
-    usage = body.get("usage") if isinstance(body, dict) else None
-    if not isinstance(usage, dict):
-        return UNKNOWN
-    prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
-    total = _count(usage.get("total_tokens"))
-    if total is None and prompt is not None and completion is not None:
-        total = prompt + completion
-    cost = _money(usage.get("cost"))
-    if cost is not None and usage.get("is_byok") is True:
-        cost = _with_provider(cost, usage)
-    return Usage(prompt, completion, total, cost)
-
-
-def _with_provider(cost: Decimal, usage: dict[str, Any]) -> Decimal:
-    """With a key of one's own at the provider, what the provider takes is reported apart and added."""
-    details = usage.get("cost_details")
-    if isinstance(details, dict):
-        cost += _money(details.get("upstream_inference_cost")) or 0
-    return cost
-
-
-def _money(value: object) -> Decimal | None:
-    if type(value) is not float and type(value) is not int:  # a bool is neither
-        return None
-    return Decimal(repr(value)) if 0 <= value <= MOST_COST else None  # and NaN is not between
-
-
-def _count(value: object) -> int | None:
-    if type(value) is not int and type(value) is not float:
-        return None
-    return int(value) if 0 <= value <= MOST_TOKENS else None
 
 
 def _decode(body: bytes) -> object:

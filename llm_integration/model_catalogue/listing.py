@@ -138,9 +138,17 @@ def _price(pricing: object) -> Price | None:
     prompt = _dearest((table.get("prompt") for table in tables), DEAREST)
     completion = _dearest((table.get("completion") for table in tables), DEAREST)
     request = _dearest([*(table.get("request") for table in tables), "0"], 10 * DEAREST)
-    if prompt is None or completion is None or request is None:
+    cache_write = _dearest([*_named(tables, "input_cache_write"), "0"], DEAREST)
+    reasoning = _dearest([*_named(tables, "internal_reasoning"), "0"], DEAREST)
+    if prompt is None or completion is None or request is None or cache_write is None or reasoning is None:
         return None
-    return Price(prompt, completion, request)
+    return Price(prompt, completion, request, cache_write, reasoning)
+
+
+def _named(tables: Iterable[Mapping[str, Any]], name: str) -> Iterator[object]:
+    """Every price whose name begins so: ``input_cache_write_1h`` is that of a cache that lasts longer."""
+    for table in tables:
+        yield from (value for key, value in table.items() if key.startswith(name))
 
 
 def _dearest(values: Iterable[object], most: Decimal) -> Decimal | None:
@@ -212,6 +220,8 @@ def _entry(info: ModelInfo) -> dict[str, Any]:
             "prompt": str(price.prompt),
             "completion": str(price.completion),
             "request": str(price.request),
+            "input_cache_write": str(price.cache_write),
+            "internal_reasoning": str(price.reasoning),
         },
         "supported_parameters": None
         if info.supported_parameters is None

@@ -330,6 +330,9 @@ class Asker:
             cost_usd=cost,
             prompt_tokens=_sum(opinion.prompt_tokens for opinion in opinions),
             completion_tokens=_sum(opinion.completion_tokens for opinion in opinions),
+            cached_tokens=_sum(opinion.cached_tokens for opinion in opinions),
+            cache_write_tokens=_sum(opinion.cache_write_tokens for opinion in opinions),
+            reasoning_tokens=_sum(opinion.reasoning_tokens for opinion in opinions),
             attempts=job.sent + sum(opinion.attempts for opinion in opinions),
             rating_spread=agreed.spread,
             opinions=opinions,
@@ -368,6 +371,10 @@ def opinion_of(
         prompt_version=voice.prompt.version,
         prompt_hash=voice.prompt.hash,
         raw_reply=completion.text,
+        cached_tokens=completion.cached_tokens,
+        cache_write_tokens=completion.cache_write_tokens,
+        reasoning_tokens=completion.reasoning_tokens,
+        service_tier=completion.service_tier,
     )
 
 

@@ -86,6 +86,9 @@ class Share:
     cost_usd: Decimal | None
     prompt_tokens: int | None
     completion_tokens: int | None
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
 
 
 def added(one: Decimal | None, other: Decimal | None) -> Decimal | None:
@@ -98,9 +101,17 @@ def added(one: Decimal | None, other: Decimal | None) -> Decimal | None:
 def shares(completion: Completion, count: int) -> list[Share]:
     """A request's cost and tokens in ``count`` parts that add up to the whole."""
     costs = _cost_parts(completion.cost_usd, count)
-    prompt = _count_parts(completion.prompt_tokens, count)
-    reply = _count_parts(completion.completion_tokens, count)
-    return [Share(*parts) for parts in zip(costs, prompt, reply, strict=True)]
+    counts = [
+        _count_parts(total, count)
+        for total in (
+            completion.prompt_tokens,
+            completion.completion_tokens,
+            completion.cached_tokens,
+            completion.cache_write_tokens,
+            completion.reasoning_tokens,
+        )
+    ]
+    return [Share(*parts) for parts in zip(costs, *counts, strict=True)]
 
 
 def _cost_parts(cost: Decimal | None, count: int) -> list[Decimal | None]:
@@ -141,7 +152,7 @@ def answered(
         analysis=reading.analysis,
         recommendations=reading.recommendations,
         parse_method=reading.method,
-        warnings=(*reading.warnings, *prompt.warnings),
+        warnings=(*reading.warnings, *prompt.warnings, *completion.warnings),
         error=None if reading.rating is not None else unrated_reason(completion, reading),
         model_requested=completion.model_requested,
         model_served=completion.model_served,
@@ -164,6 +175,10 @@ def answered(
         system_text=prompt.system,
         batch_size=prompt.signals,
         route=route,
+        cached_tokens=part.cached_tokens,
+        cache_write_tokens=part.cache_write_tokens,
+        reasoning_tokens=part.reasoning_tokens,
+        service_tier=completion.service_tier,
     )
 
 

@@ -28,6 +28,10 @@ NEW_FIELDS: dict[str, Any] = {
     "system_text": "You rate signals.",
     "route": "futures",
     "rating_spread": 2,
+    "cached_tokens": 700,
+    "cache_write_tokens": 0,
+    "reasoning_tokens": 64,
+    "service_tier": "flex",
 }
 
 

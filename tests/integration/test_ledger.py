@@ -286,6 +286,37 @@ async def test_windows_are_those_of_the_database_s_clock(
     assert await refused(guard, request()) is not None
 
 
+OWN_CLOCK = """
+CREATE SCHEMA own_clock;
+CREATE TABLE own_clock.ahead (span INTERVAL NOT NULL);
+INSERT INTO own_clock.ahead VALUES ('0');
+CREATE FUNCTION own_clock.clock_timestamp() RETURNS TIMESTAMPTZ LANGUAGE sql VOLATILE AS
+    'SELECT pg_catalog.clock_timestamp() + span FROM own_clock.ahead';
+DO $$ BEGIN
+    EXECUTE format('ALTER DATABASE %I SET search_path = own_clock, public, pg_catalog', current_database());
+END $$;
+"""
+
+
+@pytest.mark.parametrize("span", ["10 years", "-10 years", "1 day", "-1 day", "40 days"])
+async def test_a_wrong_moment_of_the_servers_clock_closes_nothing(
+    db: DatabaseManager, database_url: str, span: str
+) -> None:
+    """A server that was once years ahead is put right: then there is the room that there was before."""
+    async with plain(database_url) as connection:
+        await connection.execute(OWN_CLOCK)
+        async with DatabaseManager(database_url) as other:
+            budget = Budget(per="day", usd=Decimal("0.05"))
+            guard = ledger(other, budget)
+            await guard.reserve(request("a/cheap"))
+            await connection.execute("UPDATE own_clock.ahead SET span = $1::text::interval", span)
+            assert (await guard._learn()).year != datetime.now(UTC).year or "day" in span
+            await connection.execute("UPDATE own_clock.ahead SET span = '0'")
+            assert await refused(guard, request()) is None
+            assert guard.state()[0].reserved_usd == Decimal("0.044")
+            assert await refused(guard, request()) is not None
+
+
 # Concurrency, crashes, unknown costs
 
 

@@ -31,17 +31,27 @@ class Prices:
 
 
 class WallClock:
-    """A clock that stands still until it is moved."""
+    """A clock that stands still until it is moved, and a steady one that is moved with it."""
 
     def __init__(self, now: datetime = NOON) -> None:
         self.now = now
+        self.steady_seconds = 0.0
 
     def __call__(self) -> datetime:
         return self.now
 
     def move(self, seconds: float) -> None:
-        """Let ``seconds`` pass; negative ones put the clock back."""
+        """Let ``seconds`` pass."""
         self.now += timedelta(seconds=seconds)
+        self.steady_seconds += seconds
+
+    def step(self, seconds: float) -> None:
+        """Set the clock: no time passes."""
+        self.now += timedelta(seconds=seconds)
+
+    def steady(self) -> float:
+        """Seconds that have passed."""
+        return self.steady_seconds
 
 
 def request(

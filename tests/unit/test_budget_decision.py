@@ -41,6 +41,28 @@ def test_the_highest_cost_is_all_of_prompt_and_reply_and_the_fee() -> None:
     assert highest_cost(price, request(prompt_tokens=1, max_tokens=2)) == Cost(Decimal("0.500020000001"), 3)
 
 
+@pytest.mark.parametrize(
+    ("cache_write", "reasoning", "cost"),
+    [
+        ("0", "0", "0.03"),  # no price of their own
+        ("0.0000125", "0", "0.0325"),  # a quarter dearer than the prompt: in its place
+        ("0.00002", "0", "0.04"),  # twice the prompt, for an hour
+        ("0.000001", "0", "0.031"),  # the storage alone: on top
+        ("0.00001", "0.00002", "0.03"),  # the same as the usual ones: no more than these
+        ("0", "0.00006", "0.07"),
+        ("0", "0.000005", "0.035"),
+        ("0.0000125", "0.000005", "0.0375"),
+    ],
+)
+def test_what_is_cached_or_thought_is_put_aside_at_its_own_price(
+    cache_write: str, reasoning: str, cost: str
+) -> None:
+    """Nobody knows beforehand how much of a prompt is written to a cache, or of a reply is thought."""
+    usual = Decimal("0.00001"), Decimal("0.00002"), Decimal(0)
+    price = Price(*usual, Decimal(cache_write), Decimal(reasoning))
+    assert highest_cost(price, request(prompt_tokens=1_000, max_tokens=1_000)).usd == Decimal(cost)
+
+
 @pytest.mark.parametrize("price", [None, Price(Decimal(-1), Decimal(-1)), Price(Decimal("nan"), Decimal(1))])
 def test_a_price_that_is_none_makes_the_cost_unknown(price: Price | None) -> None:
     """Never 0; OpenRouter lists -1 where the price depends on the model chosen."""

@@ -29,7 +29,8 @@ from tests.unit.budget_parts import (
 
 def ledger(*budgets: Budget, clock: WallClock | None = None) -> MemoryLedger:
     """A ledger with the prices of the tests."""
-    return MemoryLedger(budgets, Prices(), clock or WallClock())
+    clock = clock or WallClock()
+    return MemoryLedger(budgets, Prices(), clock, clock.steady)
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -52,12 +53,12 @@ async def refused(guard: MemoryLedger, *requests: SpendRequest) -> list[bool]:
 
 
 class Machine(RuleBasedStateMachine):
-    """Requests come, end in every way or not at all, while time passes and the clock is put back."""
+    """Requests come, end in every way or not at all, while time passes."""
 
     def __init__(self) -> None:
         super().__init__()
         self.clock = WallClock()
-        self.ledger = MemoryLedger(BUDGETS, Prices(), self.clock)
+        self.ledger = MemoryLedger(BUDGETS, Prices(), self.clock, self.clock.steady)
         self.oracle = Oracle()
         self.latest = NOON
 
@@ -74,10 +75,10 @@ class Machine(RuleBasedStateMachine):
         if self.oracle.open:
             self.oracle.settle(self.ledger, self.oracle.open[number % len(self.oracle.open)], bill)
 
-    @rule(seconds=st.sampled_from([1, 600, 3_600, 30_000, 86_400, 31 * 86_400, -1, -90_000]))
+    @rule(seconds=st.sampled_from([1, 600, 3_600, 30_000, 86_400, 31 * 86_400]))
     def pass_time(self, seconds: int) -> None:
         self.clock.move(seconds)
-        self.latest = max(self.latest, self.clock())
+        self.latest = self.clock()
 
     @invariant()
     def no_budget_is_passed_and_no_cent_is_lost(self) -> None:
@@ -154,7 +155,7 @@ async def test_the_clock_put_back_opens_no_window_again() -> None:
     clock = WallClock()
     guard = ledger(Budget(per="day", usd=Decimal("0.05")), clock=clock)
     await guard.reserve(request())
-    clock.move(-86_400)
+    clock.step(-86_400)
     assert await refused(guard, request()) == [True]
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
+import re
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 
 from llm_integration.csv_exporter.escape import (
     MAX_CELL_CHARS,
+    id_cell,
     number_cell,
     plain_text,
     prose_cell,
@@ -150,3 +154,37 @@ def test_whole_numbers_and_foreign_floats_look_like_floats() -> None:
 def test_times_are_iso_8601_in_utc(moment: datetime | None, cell: str) -> None:
     """Any zone is turned into UTC; a naive time is taken as UTC."""
     assert time_cell(moment) == cell
+
+
+IDS = [
+    (case["id"], case["cell"])
+    for case in map(
+        json.loads, (Path(__file__).parent.parent / "data" / "ids.jsonl").read_text("utf-8").splitlines()
+    )
+]
+NASTY_IDS = NASTY_TEXT | st.text(alphabet="\\u{}05c9 =';e\u0301\u00e9\u200b\ufffd", max_size=12)
+
+
+def unmarked(cell: str) -> str:
+    """The id of a cell."""
+    if re.match(r"'[\s'\"`‘’“”]*[=+\-@＝＋－＠﹦﹢﹣﹫]", cell):
+        cell = cell[1:]
+    cell = re.sub(r";'(?=[\s'\"`‘’“”]*[=+\-@＝＋－＠﹦﹢﹣﹫])", ";", cell)
+    return re.sub(r"\\u\{([0-9a-f]+)\}", lambda mark: chr(int(mark[1], 16)), cell)
+
+
+@pytest.mark.parametrize(("signal_id", "cell"), IDS)
+def test_what_cannot_be_seen_in_an_id_is_marked(signal_id: str, cell: str) -> None:
+    """Ordinary ids stay as they are; others can be told apart by whoever reads the file."""
+    assert id_cell(signal_id) == cell
+    assert unmarked(cell) == signal_id
+
+
+@given(ANY_TEXT | NASTY_IDS)
+def test_an_id_can_be_read_out_of_its_cell(signal_id: str) -> None:
+    """So two ids are never one cell; and nothing in it is hidden, or run as a formula."""
+    cell = id_cell(signal_id)
+    assert unmarked(cell) == signal_id
+    assert cell.isprintable()
+    assert read_back([quoted(cell), "x"]) == [[cell, "x"]]
+    assert cell == text_cell(cell) or cell.startswith("'") or ";'" in cell

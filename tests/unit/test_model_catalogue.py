@@ -103,6 +103,36 @@ def test_of_several_prices_the_highest_counts() -> None:
 
 
 @pytest.mark.parametrize(
+    ("pricing", "cache_write", "reasoning"),
+    [
+        ({"input_cache_read": "0.1", "input_cache_write": "0.2", "internal_reasoning": "0.3"}, "0.2", "0.3"),
+        ({"input_cache_write": "0.2", "input_cache_write_1h": "0.4"}, "0.4", "0"),
+        ({"input_cache_write": "0.2", "overrides": [{"input_cache_write": "0.5"}]}, "0.5", "0"),
+        ({"internal_reasoning": "0.1", "overrides": {"internal_reasoning": 0.25}}, "0", "0.25"),
+        ({"input_cache_write": None, "internal_reasoning": None}, "0", "0"),
+        ({}, "0", "0"),
+    ],
+)
+def test_the_prices_of_caches_and_thoughts_are_the_highest_listed(
+    pricing: dict[str, object], cache_write: str, reasoning: str
+) -> None:
+    """Also of a cache that lasts longer, and of long prompts; they stay over a copy on disk."""
+    info = one(pricing={"prompt": "0.01", "completion": "0.02", **pricing})
+    assert info.price == Price(
+        Decimal("0.01"), Decimal("0.02"), Decimal(0), Decimal(cache_write), Decimal(reasoning)
+    )
+    copy = write_listing(Listing({info.id: info}, as_of=NOW), "here")
+    assert read_listing(copy).models[info.id].price == info.price
+
+
+@pytest.mark.parametrize("odd", ["-1", "free", [], True, "nan", 2])
+@pytest.mark.parametrize("name", ["input_cache_write", "input_cache_write_1h", "internal_reasoning"])
+def test_a_price_of_caches_or_thoughts_that_is_none_makes_the_whole_unknown(name: str, odd: object) -> None:
+    """A highest cost with a part missing would be too low."""
+    assert one(pricing={"prompt": "0.01", "completion": "0.02", name: odd}).price is None
+
+
+@pytest.mark.parametrize(
     "changes",
     [
         {"context_length": "big", "supported_parameters": "all", "expiration_date": 7},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sqlite3
 import subprocess
@@ -60,6 +61,17 @@ def kept(outbox: Outbox) -> list[str]:
         rows = [row[0] for row in link.execute("SELECT key FROM entries ORDER BY seq")]
     link.close()
     return rows
+
+
+def test_an_entry_of_an_older_version_is_read() -> None:
+    """A file that waited over an update lacks what is stored since; that is unknown, and nothing is lost."""
+    new = ("cached_tokens", "cache_write_tokens", "reasoning_tokens", "service_tier")
+    entry = KeptOutcome(a_signal(), an_answer())
+    body = json.loads(encode(entry))
+    for reading in (body["analysis"], *body["analysis"]["opinions"]):
+        for name in new:
+            del reading[name]
+    assert decode("outcome", json.dumps(body).encode()) == entry
 
 
 @given(st.text(max_size=200))

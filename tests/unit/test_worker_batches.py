@@ -120,6 +120,16 @@ async def test_the_shares_of_a_batch_add_up_to_its_bill() -> None:
     assert sum(end.completion_tokens or 0 for end in ends.values()) == 20
 
 
+def test_what_a_batch_read_from_a_cache_is_divided_like_its_tokens() -> None:
+    """Cached, written and thought tokens of three signals add up to the request's; unknown stays unknown."""
+    whole = completion()._replace(cached_tokens=100, cache_write_tokens=0, reasoning_tokens=7)
+    parts = shares(whole, 3)
+    assert [part.cached_tokens for part in parts] == [34, 33, 33]
+    assert [part.cache_write_tokens for part in parts] == [0, 0, 0]
+    assert [part.reasoning_tokens for part in parts] == [3, 2, 2]
+    assert {part.cached_tokens for part in shares(completion(), 3)} == {None}
+
+
 def test_an_unknown_cost_is_unknown_for_every_share() -> None:
     """None is not divided into zeros."""
     assert [part.cost_usd for part in shares(completion(cost=None), 3)] == [None] * 3
