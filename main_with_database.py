@@ -39,7 +39,7 @@ from database.ledger import PostgresLedger
 from database.session_store import SessionStatus
 from llm_integration import LLMConfig, LLMCSVExporter, LLMProcessor, LLMWorker, SignalMemoryStore
 from llm_integration.budget import BudgetState, MemoryLedger, key_fingerprint
-from llm_integration.config import load_settings, read_json, suggestion
+from llm_integration.config import environment, load_settings, read_json, suggestion
 from llm_integration.domain import Bar, LLMAnalysis, Signal, TaskStatus
 from llm_integration.errors import ConfigError
 from llm_integration.model_catalogue import ModelCatalogue
@@ -183,9 +183,9 @@ class TradingSystem:
                 raise UsageError(f"database: {error}; check database.url or --database-url") from error
             logger.warning("database: %s; until it answers, results go to CSV (required is false)", error)
 
-    async def _dsn(self) -> str:
+    async def _dsn(self) -> SecretStr | str:
         if not self.settings.database.embedded:
-            return self.settings.database.url.get_secret_value()
+            return self.settings.database.url
         self._embedded = EmbeddedPostgres()
         return await self._embedded.start()
 
@@ -667,7 +667,9 @@ def load(args: argparse.Namespace) -> Settings:
             raise ConfigError(f"{file}: {name!r} must be an object of settings")
     llm = LLMConfig.from_file_values(blocks.get("llm", {}), where=f"{file}: llm")
     database = blocks.get("database", {})
-    if url := args.database_url or os.environ.get("DATABASE_URL"):
+    where = "--database-url" if args.database_url else "DATABASE_URL"
+    if url := args.database_url or environment().get("DATABASE_URL"):
+        load_settings(DatabaseConfig, {"url": url}, where)  # a fault is blamed on where it stands
         database = {**database, "url": url}
     trading = load_settings(TradingConfig, blocks.get("trading", {}), f"{file}: trading")
     settings = Settings(
