@@ -17,9 +17,10 @@ import sys
 import time
 import uuid
 from collections import deque
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ from llm_integration.errors import ConfigError
 from llm_integration.model_catalogue import ModelCatalogue
 from llm_integration.routing import router_for
 from llm_integration.simulator import SIMULATED_KEY, OpenRouterSimulator
+from llm_integration.worker.supervision import Supervisor
 from trading.command_line import build_parser
 from trading.config import TradingConfig
 from trading.dashboard import (
@@ -146,7 +148,8 @@ class TradingSystem:
         self._history: deque[Bar] = deque(maxlen=llm.lookback_periods + 30)
         self._recent: deque[RatedSignal] = deque(maxlen=5)
         self._asked: dict[str, Signal] = {}
-        self._background: list[asyncio.Task[Any]] = []
+        self._background: list[asyncio.Task[None]] = []
+        self._supervisor = Supervisor(clock=time.monotonic)
         self._stop = asyncio.Event()
         self._feed: BarFile | None = None
 
@@ -225,7 +228,7 @@ class TradingSystem:
                 raise UsageError(
                     f"--resume needs PostgreSQL: {error}; start it, or leave --resume out"
                 ) from error
-            self._start(self._open_session_later(self.database), "opening the session")
+            self._start("opening of the session", partial(self._open_session_later, self.database))
 
     async def _open_session_later(self, database: DatabaseManager) -> None:
         """PostgreSQL was away at the start: the session is entered once it answers."""
@@ -290,10 +293,10 @@ class TradingSystem:
         self.worker.subscribe(self._on_analysis)
         self.off_reason = self.worker.off_reason()
         if self.off_reason is None:
-            self._start(catalogue.run(), "model catalogue")
-            self._start(self._watch_models(catalogue, router_for(config).models), "model warnings")
+            self._start("model catalogue", catalogue.run)
+            self._start("model warnings", partial(self._watch_models, catalogue, router_for(config).models))
             if isinstance(self._ledger, PostgresLedger):
-                self._start(self._ledger.run(), "ledger")
+                self._start("ledger", self._ledger.run)
         if self.database is not None:
             self.recorder = SessionRecorder(
                 self.database,
@@ -327,21 +330,20 @@ class TradingSystem:
                     told.add(line)
             await asyncio.sleep(MODEL_LOOK_SECONDS)
 
-    def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.create_task(work, name=name)
-        task.add_done_callback(_report_crash)
-        self._background.append(task)
+    def _start(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Run ``work`` behind the trading until it returns or the run ends; a crash restarts it."""
+        self._background.append(asyncio.create_task(self._supervisor.keep(name, work), name=name))
 
     # Trading
 
     async def run(self) -> None:
         """Trade bar by bar to the end of the feed, then wait for the answers."""
         assert self.worker is not None and self._feed is not None  # noqa: S101, PT018  setup comes first
-        self._start(self.worker.run(), "llm worker")
+        self._start("llm worker", self.worker.run)
         if self.recorder is not None:
-            self._start(self.recorder.run(), "recorder")
+            self._start("recorder", self.recorder.run)
         if self._leftovers is not None:
-            self._start(self._leftovers.run(), "leftovers")
+            self._start("leftovers", self._leftovers.run)
         self._restore_answers()
         with self._display():
             start = await self._replay()
@@ -609,7 +611,7 @@ class TradingSystem:
     def _summary(self) -> dict[str, Any]:
         return {"session_id": self.session_id, "symbol": self.settings.symbol, "bars": self.progress.bars,
                 "signals": self.progress.signals, "simulated": self.settings.demo,
-                "waiting_for_database": self._waiting(),
+                "waiting_for_database": self._waiting(), "restarts": dict(self._supervisor.crashes),
                 "budgets": [asdict(each) for each in self._budgets()]}  # fmt: skip
 
     def _budgets(self) -> list[BudgetState]:
@@ -624,12 +626,6 @@ class TradingSystem:
             "results": self.worker.unwritten if self.worker else 0,
             "outbox": self.outbox.statistics() if self.outbox else None,
         }
-
-
-def _report_crash(task: asyncio.Task[Any]) -> None:
-    """None of the tasks behind the trading ends by itself; if one does, somebody must know."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        logger.error("the %s has crashed, trading goes on without it", task.get_name(), exc_info=error)
 
 
 def _as_data(signal: Signal) -> dict[str, Any]:

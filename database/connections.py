@@ -286,7 +286,19 @@ class Connections:
         if self._opening is None:
             self._opening = asyncio.create_task(self._open(), name="database connect")
             self._opening.add_done_callback(self._opening_done)
-        return await asyncio.shield(self._opening)
+        opening = self._opening
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            if not opening.cancelled() or self._asked_to_end():
+                raise
+            raise DatabaseUnavailableError(f"{self.address}: the connection was closed") from None
+
+    @staticmethod
+    def _asked_to_end() -> bool:
+        """Whether it is the caller that is cancelled, and not what it waits for."""
+        task = asyncio.current_task()
+        return task is None or task.cancelling() > 0
 
     def _opening_done(self, task: asyncio.Task[Pool]) -> None:
         self._opening = None

@@ -64,6 +64,8 @@ class DatabaseError(Exception):
     """Root of the tree. The message is one line, for the person who reads it."""
 
     retryable: ClassVar[bool] = False
+    answered: ClassVar[bool] = False
+    """True when PostgreSQL is there and works, but not for this."""
 
 
 class DatabaseUnavailableError(DatabaseError):
@@ -79,6 +81,7 @@ class DatabaseFaultError(DatabaseError):
     """
 
     retryable = True
+    answered = True
 
 
 class DatabaseRefusedError(DatabaseError):

@@ -60,7 +60,9 @@ async def db(pooled_url: str) -> AsyncIterator[DatabaseManager]:
 
 
 @pytest.fixture
-async def other(pooled_url: str) -> AsyncIterator[DatabaseManager]:
+async def other(  # type: ignore[no-redef]  # it stands in for the one of the suites
+    pooled_url: str,
+) -> AsyncIterator[DatabaseManager]:
     """A manager of another process, behind the same pooler."""
     async with DatabaseManager(pooled_url) as manager:
         yield manager
