@@ -96,7 +96,7 @@ class _Problem(Exception):  # noqa: N818  it never leaves this module
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class ConnectionSettings:
     """What a URL says. None: it does not say. ``ignored`` names its parameters that change nothing here."""
 
@@ -106,17 +106,17 @@ class ConnectionSettings:
     password: SecretStr | None = None
     database: str | None = None
     sslmode: str | None = None
-    sslrootcert: str | None = field(default=None, repr=False)
-    sslcert: str | None = field(default=None, repr=False)
-    sslkey: str | None = field(default=None, repr=False)
-    sslcrl: str | None = field(default=None, repr=False)
+    sslrootcert: str | None = None
+    sslcert: str | None = None
+    sslkey: str | None = None
+    sslcrl: str | None = None
     sslpassword: SecretStr | None = None
     direct_tls: bool = False
-    passfile: str | None = field(default=None, repr=False)
+    passfile: str | None = None
     krbsrvname: str = "postgres"
     connect_timeout: float | None = None
     session: str = "any"
-    server_settings: Mapping[str, str] = field(default_factory=dict, repr=False)
+    server_settings: Mapping[str, str] = field(default_factory=dict)
     schema: str | None = None
     pooler: bool | None = None
     connection_limit: int | None = None
@@ -152,6 +152,9 @@ class ConnectionSettings:
         hidden = [each.get_secret_value() for each in (self.password, self.sslpassword) if each is not None]
         hidden += [name for name in (self.user, self.database) if name and plain_name(name) != name]
         return tuple(sorted((each for each in hidden if len(each) > 3), key=len, reverse=True))
+
+    def __repr__(self) -> str:
+        return f"ConnectionSettings({self.address})"
 
     def arguments(self) -> dict[str, Any]:
         """For ``asyncpg.connect``: everything is named, so that no ``PG*`` variable says otherwise.
