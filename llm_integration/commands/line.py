@@ -68,9 +68,12 @@ class OneLineParser(argparse.ArgumentParser):
 
 def _discreet(message: str) -> str:
     """``message`` of argparse without what was given: that may be a piece of a URL with a password."""
-    head, echoed, _ = message.partition("unrecognized arguments:")
-    if echoed:
+    head, echoed, rest = message.partition("unrecognized arguments:")
+    names = [word.partition("=")[0] for word in rest.split()]
+    if echoed and not all(re.fullmatch(r"--?[a-z][a-z-]{0,30}", name) for name in names):
         return f"{head}an argument that is not known (not shown: a URL with a blank needs quotes)"
+    if echoed:
+        return f"{head}{echoed} {' '.join(names)}"
     return re.sub(r"\S*(?:://|@)\S*", "***", message)
 
 
