@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from database.errors import ends_connection
+
 if TYPE_CHECKING:
     Link = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
     AnyLink = Link | asyncpg.Connection[asyncpg.Record]
@@ -58,8 +60,10 @@ class Session:
             await link.execute(f"BEGIN; {self.preamble}")
             try:
                 rows = await link.fetch(sql, *arguments)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError):
-                await link.execute("ROLLBACK")  # a link in the middle of a transaction is good for nothing
+            except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                # Cut in the middle of a transaction, the pooler gives up the server's session behind it, too.
+                if not ends_connection(error):
+                    await link.execute("ROLLBACK")
                 raise
             await link.execute("COMMIT")
         return rows
