@@ -17,9 +17,10 @@ import sys
 import time
 import uuid
 from collections import deque
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +40,14 @@ from database.ledger import PostgresLedger
 from database.session_store import SessionStatus
 from llm_integration import LLMConfig, LLMCSVExporter, LLMProcessor, LLMWorker, SignalMemoryStore
 from llm_integration.budget import BudgetState, MemoryLedger, key_fingerprint
-from llm_integration.config import load_settings, read_json, suggestion
+from llm_integration.config import environment, load_settings, read_json, suggestion
 from llm_integration.domain import Bar, LLMAnalysis, Signal, TaskStatus
 from llm_integration.errors import ConfigError
 from llm_integration.model_catalogue import ModelCatalogue, ModelWatch
 from llm_integration.prompts import PromptLibrary
 from llm_integration.routing import router_for
 from llm_integration.simulator import SIMULATED_KEY, OpenRouterSimulator
+from llm_integration.worker.supervision import Supervisor
 from trading.command_line import build_parser
 from trading.config import TradingConfig
 from trading.dashboard import (
@@ -150,7 +152,8 @@ class TradingSystem:
         self._history: deque[Bar] = deque(maxlen=llm.lookback_periods + 30)
         self._recent: deque[RatedSignal] = deque(maxlen=5)
         self._asked: dict[str, Signal] = {}
-        self._background: list[asyncio.Task[Any]] = []
+        self._background: list[asyncio.Task[None]] = []
+        self._supervisor = Supervisor(clock=time.monotonic)
         self._model_watch: ModelWatch | None = None
         self._stop = asyncio.Event()
         self._feed: BarFile | None = None
@@ -189,9 +192,9 @@ class TradingSystem:
                 raise UsageError(f"database: {error}; check database.url or --database-url") from error
             logger.warning("database: %s; until it answers, results go to CSV (required is false)", error)
 
-    async def _dsn(self) -> str:
+    async def _dsn(self) -> SecretStr | str:
         if not self.settings.database.embedded:
-            return self.settings.database.url.get_secret_value()
+            return self.settings.database.url
         self._embedded = EmbeddedPostgres()
         return await self._embedded.start()
 
@@ -232,7 +235,7 @@ class TradingSystem:
                 raise UsageError(
                     f"--resume needs PostgreSQL: {error}; start it, or leave --resume out"
                 ) from error
-            self._start(self._open_session_later(self.database), "opening the session")
+            self._start("opening of the session", partial(self._open_session_later, self.database))
 
     async def _open_session_later(self, database: DatabaseManager) -> None:
         """PostgreSQL was away at the start: the session is entered once it answers."""
@@ -310,11 +313,11 @@ class TradingSystem:
         self.worker.subscribe(self._on_analysis)
         self.off_reason = self.worker.off_reason()
         if self.off_reason is None:
-            self._start(catalogue.run(), "model catalogue")
+            self._start("model catalogue", catalogue.run)
             self._model_watch = ModelWatch(catalogue, config.models_named)
-            self._start(self._model_watch.run(), "model warnings")
+            self._start("model warnings", self._model_watch.run)
             if isinstance(self._ledger, PostgresLedger):
-                self._start(self._ledger.run(), "ledger")
+                self._start("ledger", self._ledger.run)
             logger.info("LLM on: %s at %s", config.model, config.base_url)
 
     def _setup_recorder(self) -> None:
@@ -341,10 +344,9 @@ class TradingSystem:
             key_fingerprint=fingerprint, worker_id=self._worker_id,
         )  # fmt: skip
 
-    def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.create_task(work, name=name)
-        task.add_done_callback(_report_crash)
-        self._background.append(task)
+    def _start(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Run ``work`` behind the trading until it returns or the run ends; a crash restarts it."""
+        self._background.append(asyncio.create_task(self._supervisor.keep(name, work), name=name))
 
     # Trading
 
@@ -352,11 +354,11 @@ class TradingSystem:
         """Trade bar by bar to the end of the feed, then wait for the answers."""
         assert self._feed is not None  # noqa: S101  setup comes first
         if self.worker is not None:
-            self._start(self.worker.run(), "llm worker")
+            self._start("llm worker", self.worker.run)
         if self.recorder is not None:
-            self._start(self.recorder.run(), "recorder")
+            self._start("recorder", self.recorder.run)
         if self._leftovers is not None:
-            self._start(self._leftovers.run(), "leftovers")
+            self._start("leftovers", self._leftovers.run)
         self._restore_answers()
         with self._display():
             start = await self._replay()
@@ -629,7 +631,7 @@ class TradingSystem:
     def _summary(self) -> dict[str, Any]:
         return {"session_id": self.session_id, "symbol": self.settings.symbol, "bars": self.progress.bars,
                 "signals": self.progress.signals, "simulated": self.settings.demo,
-                "waiting_for_database": self._waiting(),
+                "waiting_for_database": self._waiting(), "restarts": dict(self._supervisor.crashes),
                 "budgets": [asdict(each) for each in self._budgets()]}  # fmt: skip
 
     def _budgets(self) -> list[BudgetState]:
@@ -644,12 +646,6 @@ class TradingSystem:
             "results": self.worker.unwritten if self.worker else 0,
             "outbox": self.outbox.statistics() if self.outbox else None,
         }
-
-
-def _report_crash(task: asyncio.Task[Any]) -> None:
-    """None of the tasks behind the trading ends by itself; if one does, somebody must know."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        logger.error("the %s has crashed, trading goes on without it", task.get_name(), exc_info=error)
 
 
 def _as_data(signal: Signal) -> dict[str, Any]:
@@ -688,7 +684,9 @@ def load(args: argparse.Namespace) -> Settings:
     folder = Path(file).absolute().parent
     llm = LLMConfig.from_file_values(blocks.get("llm", {}), where=f"{file}: llm", folder=folder)
     database = blocks.get("database", {})
-    if url := args.database_url or os.environ.get("DATABASE_URL"):
+    where = "--database-url" if args.database_url else "DATABASE_URL"
+    if url := args.database_url or environment().get("DATABASE_URL"):
+        load_settings(DatabaseConfig, {"url": url}, where)  # a fault is blamed on where it stands
         database = {**database, "url": url}
     trading = load_settings(TradingConfig, blocks.get("trading", {}), f"{file}: trading")
     settings = Settings(

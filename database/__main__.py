@@ -13,14 +13,14 @@ import signal
 import sys
 from collections.abc import Sequence
 
-import asyncpg
-
+from database.connector import open_connection
+from database.database_url import read_url
 from database.embedded import EmbeddedPostgres
-from database.errors import DatabaseError
+from database.errors import DatabaseError, explain
 
 
 async def _query(dsn: str, sql: str) -> str:
-    connection = await asyncpg.connect(dsn, timeout=10)
+    connection = await open_connection(read_url(dsn), timeout=10)
     try:
         statement = await connection.prepare(sql, timeout=60)
         rows = await statement.fetch(timeout=60)
@@ -61,8 +61,9 @@ async def _run(sql: str | None) -> int:
                 await _serve(server.dsn)
             else:
                 sys.stdout.write(await _query(server.dsn, sql) + "\n")
-    except (DatabaseError, asyncpg.PostgresError, TimeoutError) as error:
-        sys.stderr.write(f"database: {error}\n")
+    except Exception as error:
+        said = str(error) if isinstance(error, DatabaseError) else explain(error)
+        sys.stderr.write(f"database: {said}\n")
         return 1
     return 0
 

@@ -3,25 +3,66 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    field_validator,
+)
+
+from database.database_url import SCHEMA_NAME, read_url
 
 __all__ = ["EMBEDDED", "DatabaseConfig"]
 
 EMBEDDED = "embedded"
 
 
+def _hidden(value: Any) -> Any:
+    """Errors about the value then carry a mask in its place."""
+    return SecretStr(value.strip()) if isinstance(value, str) else value
+
+
+def _readable(value: SecretStr) -> SecretStr:
+    if value.get_secret_value() != EMBEDDED:
+        read_url(value)
+    return value
+
+
+DatabaseURL = Annotated[SecretStr, AfterValidator(_readable), BeforeValidator(_hidden)]
+
+
 class DatabaseConfig(BaseModel):
     """Where PostgreSQL is, and how long anything may wait for it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
+        populate_by_name=True,
+    )
 
-    url: SecretStr = Field(
+    url: DatabaseURL = Field(
         SecretStr(EMBEDDED),
         description="`postgresql://user:password@host:port/database`, or `embedded` for the server that "
         "comes with the installation.",
+    )
+    db_schema: str | None = Field(
+        None,
+        alias="schema",
+        description="Schema that holds all tables, created if there is none of that name; `null`: where the "
+        "server puts them, `public` as a rule.",
+    )
+    pooler: bool | Literal["auto"] = Field(
+        "auto",
+        description="True: `database.url` leads to a pooler that hands connections on between transactions "
+        "(pgbouncer and its like), so nothing is kept in a session. False: it does not. `auto`: found out.",
     )
     required: bool = Field(
         True,
@@ -51,19 +92,12 @@ class DatabaseConfig(BaseModel):
 
     _folder: Path = PrivateAttr(default=Path())
 
-    @field_validator("url")
+    @field_validator("db_schema")
     @classmethod
-    def _url(cls, value: SecretStr) -> SecretStr:
-        text = value.get_secret_value().strip()
-        if text == EMBEDDED:
-            return SecretStr(text)
-        try:
-            scheme, port = urlsplit(text).scheme, urlsplit(text).port
-        except ValueError:
-            raise ValueError("should be a URL with a port from 1 to 65535") from None
-        if scheme not in ("postgresql", "postgres") or port == 0:
-            raise ValueError("should be 'embedded' or start with postgresql://")
-        return SecretStr(text)
+    def _schema(cls, value: str | None) -> str | None:
+        if value is not None and not SCHEMA_NAME.fullmatch(value):
+            raise ValueError("should be a name of a-z, 0-9 and _, not pg_...")
+        return value
 
     def in_folder(self, folder: Path | None) -> Self:
         """A copy whose relative paths start in ``folder``, that of the file; None: in the working folder."""

@@ -6,23 +6,37 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import asyncpg
-import orjson
+from pydantic import SecretStr
 
-from database.errors import DatabaseError, DatabaseRefusedError, DatabaseUnavailableError, explain, translate
+from database.connector import Connector
+from database.database_url import ConnectionSettings, DatabaseURLError, read_url
+from database.errors import (
+    DatabaseError,
+    DatabaseRefusedError,
+    DatabaseUnavailableError,
+    ends_connection,
+    explain,
+    from_pooler,
+    translate,
+    without_frames,
+)
 from database.migrations import migrate
-from database.storable import json_text
+from database.rights import advice
+from database.session import Session, quoted
 
 if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
     Link = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
 
-__all__ = ["Connections"]
+__all__ = ["Connections", "Pooler"]
 
 logger = logging.getLogger(__name__)
+
+Pooler = Literal["auto"] | bool
 
 GRACE_SECONDS = 0.25
 """The client waits this much longer than the server's statement_timeout, so that the server speaks first."""
@@ -30,6 +44,8 @@ MIGRATE_SECONDS = 60.0
 CLOSE_SECONDS = 1.0
 KEEP_SECONDS = 1.0
 """A connection stays at hand, outside the pool, no longer than this."""
+MOST_AGE_SECONDS = 1_800.0
+"""Then all connections are opened anew: the name of the host may lead to another server by now."""
 
 
 class Connections:
@@ -37,38 +53,79 @@ class Connections:
 
     Every call ends within ``acquire_timeout`` + ``statement_timeout`` + 0.25 seconds, also when the other
     side has vanished without a word; the first one may take ``connect_timeout`` in place of the former.
+    ``schema`` is where all tables are, created if need be; None: where the server puts them. ``pooler`` says
+    whether connections lead to a pooler that hands them on between transactions; "auto" finds out.
     """
 
     def __init__(
         self,
-        dsn: str | None,
+        dsn: str | SecretStr | None,
         *,
         pool_min: int,
         pool_max: int,
         connect_timeout: float,
         acquire_timeout: float,
         statement_timeout: float,
+        schema: str | None = None,
+        pooler: Pooler = "auto",
         **connect_options: Any,
     ) -> None:
-        self._dsn = dsn
-        self._sizes = max(1, pool_min), max(1, pool_min, pool_max)
-        self._connect_timeout = connect_timeout
+        dsn = SecretStr(dsn) if isinstance(dsn, str) else dsn
+        self._settings, self._problem = _read(dsn)
+        told = self._settings or ConnectionSettings()
+        most = min(pool_max, told.connection_limit or pool_max)
+        self._sizes = (
+            max(1, min(pool_min, most)),
+            max(1, pool_min if told.connection_limit is None else 1, most),
+        )
+        self._connect_timeout = told.connect_timeout or connect_timeout
         self._acquire_timeout = acquire_timeout
         self._statement_timeout = statement_timeout
-        self._options = connect_options
-        self._secrets = _secrets(dsn, connect_options)
+        self._schema = schema or told.schema
+        self._pooler: Pooler = pooler if pooler != "auto" or told.pooler is None else told.pooler
+        more = connect_options.pop("server_settings", {})
+        self._names = {"application_name": "tradent", **told.server_settings, **more}
+        self._secrets = _secrets(told, dsn, connect_options.get("password"))
+        if isinstance(connect_options.get("password"), str):  # the driver asks for it, and does not hold it
+            connect_options["password"] = SecretStr(connect_options["password"]).get_secret_value
+        self._connector = Connector(self._settings, connect_options)
+        self._session = self._new_session(pooled=self._pooler is True or (
+            self._pooler == "auto" and told.likely_pooler))  # fmt: skip
         self._pool: Pool | None = None
         self._opening: asyncio.Task[Pool] | None = None
+        self._opened_at = 0.0
+        self._generation = 0
+        """How often all connections were given up: one that was taken before is not used again."""
         self._kept: list[Link] = []
         self._tidying: asyncio.Task[None] | None = None
         self._awaited = 0
         self._closed = False
-        self.address = _address(dsn, connect_options)
+        self.address = _address(self._settings, self._problem, connect_options, self._schema)
+
+    def _new_session(self, *, pooled: bool) -> Session:
+        settings = {
+            "statement_timeout": str(int(self._statement_timeout * 1000)),
+            "timezone": "UTC",
+            "jit": "off",  # compiling costs more than these statements take
+        }
+        if self._schema is not None:
+            settings["search_path"] = quoted(self._schema)
+        return Session(settings, self._statement_timeout + GRACE_SECONDS, pooled, self._names)
 
     @property
     def open(self) -> bool:
         """True after a first successful connect, until ``close``."""
         return self._pool is not None
+
+    @property
+    def pooled(self) -> bool:
+        """True when a pooler between us and the server is reckoned with."""
+        return self._session.pooled
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """Names of parameters of the URL that change nothing."""
+        return self._settings.ignored if self._settings else ()
 
     async def connect(self) -> None:
         """Open the pool and bring the tables up to date.
@@ -103,17 +160,16 @@ class Connections:
     async def fetch(self, doing: str, sql: str, *arguments: object) -> list[asyncpg.Record]:
         """All rows of one statement, which is a transaction of its own; every error is a DatabaseError."""
         pool = self._pool or await self._opened_late(doing)
+        generation = self._generation
         link = self._kept_link() or await self._acquire(pool, doing)
         try:
-            rows = await link.fetch(sql, *arguments, timeout=self._statement_timeout + GRACE_SECONDS)
+            rows = await self._session.fetch(link, sql, arguments)
         except BaseException as error:
-            if isinstance(error, (TimeoutError, asyncio.CancelledError)):
-                _cut(link)  # whatever is still under way must not hold up the return of the connection
-            await self._give_back(pool, link)
+            await self._failed(pool, link, error)
             if isinstance(error, Exception):
                 raise self._translated(error, doing) from error
             raise
-        if self._awaited or pool is not self._pool:
+        if self._awaited or pool is not self._pool or generation != self._generation:
             await self._give_back(pool, link)
         else:
             self._keep(pool, link)
@@ -126,24 +182,58 @@ class Connections:
         pool = self._pool or await self._opened_late(doing)
         link = self._kept_link() or await self._acquire(pool, doing)
         try:
-            async with link.transaction(readonly=True):
-                rows = link.cursor(
-                    sql, *arguments, prefetch=chunk, timeout=self._statement_timeout + GRACE_SECONDS
-                )
+            async with contextlib.aclosing(self._session.stream(link, sql, arguments, chunk)) as rows:
                 async for row in rows:
                     yield row
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except Exception as error:
             _cut(link)
+            await self._failed(pool, link, error)
             raise self._translated(error, doing) from error
         finally:
             await self._give_back(pool, link)
+
+    async def _failed(self, pool: Pool, link: Link, error: BaseException) -> None:
+        """A connection lives on after an error about a row only: it may be what the error is about."""
+        if not isinstance(error, Exception) or ends_connection(error):
+            _cut(link)  # whatever is still under way must not hold up the return of the connection
+        await self._give_back(pool, link)
+        if isinstance(error, asyncpg.PostgresError) and pool is self._pool and ends_connection(error):
+            if self._finds_pooler(error):
+                self._pool = None
+                pool.terminate()  # the next call opens one of the other kind
+            else:
+                await self._give_all_up(pool)
+
+    async def _give_all_up(self, pool: Pool) -> None:
+        """The other connections are of the same opinion as the one that failed: new ones are opened."""
+        self._generation += 1
+        self._opened_at = asyncio.get_running_loop().time()
+        await pool.expire_connections()
+        while self._kept:
+            await self._give_back(pool, self._kept.pop())
+
+    def _finds_pooler(self, error: BaseException) -> bool:
+        """True when ``error`` shows for the first time that a pooler of transactions is in between."""
+        if (
+            self._session.pooled
+            or self._pooler != "auto"
+            or not (isinstance(error, _PoolerFoundError) or from_pooler(error))
+        ):
+            return False
+        self._reckon_with_pooler(self._explain(error))
+        return True
+
+    def _reckon_with_pooler(self, why: str) -> None:
+        logger.info("%s: a pooler of transactions is in between (%s)", self.address, why)
+        self._session = self._new_session(pooled=True)
 
     async def _acquire(self, pool: Pool, doing: str) -> Link:
         self._awaited += 1
         try:
             return await pool.acquire(timeout=self._acquire_timeout)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, EOFError) as error:
+        except Exception as error:
             # Being refused in mid-run (a failover, a changed password) is an outage: it may pass.
+            without_frames(error)
             raise DatabaseUnavailableError(f"{doing}: no connection: {self._explain(error)}") from error
         finally:
             self._awaited -= 1
@@ -171,6 +261,8 @@ class Connections:
 
     async def _tidy(self, pool: Pool) -> None:
         await asyncio.sleep(KEEP_SECONDS)
+        if asyncio.get_running_loop().time() - self._opened_at > MOST_AGE_SECONDS:
+            await self._give_all_up(pool)
         while self._kept:
             await self._give_back(pool, self._kept.pop(0))
 
@@ -194,7 +286,19 @@ class Connections:
         if self._opening is None:
             self._opening = asyncio.create_task(self._open(), name="database connect")
             self._opening.add_done_callback(self._opening_done)
-        return await asyncio.shield(self._opening)
+        opening = self._opening
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            if not opening.cancelled() or self._asked_to_end():
+                raise
+            raise DatabaseUnavailableError(f"{self.address}: the connection was closed") from None
+
+    @staticmethod
+    def _asked_to_end() -> bool:
+        """Whether it is the caller that is cancelled, and not what it waits for."""
+        task = asyncio.current_task()
+        return task is None or task.cancelling() > 0
 
     def _opening_done(self, task: asyncio.Task[Pool]) -> None:
         self._opening = None
@@ -202,60 +306,118 @@ class Connections:
             task.exception()  # whoever waited for it has it; nobody may have
 
     async def _open(self) -> Pool:
+        if self._problem is not None:
+            raise DatabaseRefusedError(f"cannot connect to PostgreSQL: the URL {self._problem}")
+        if self.ignored:
+            logger.warning("database URL: %s: ignored, without effect here", ", ".join(self.ignored))
+        pool = await self._open_pool(rehearse=False)
+        if self._closed:
+            pool.terminate()
+            raise DatabaseUnavailableError(f"{self.address}: the connection was closed")
+        self._opened_at = asyncio.get_running_loop().time()
+        self._pool = pool
+        return pool
+
+    async def _open_pool(self, *, rehearse: bool) -> Pool:
+        """A pool of which the first connections are good and the tables are there."""
+        try:
+            return await self._try_pool(rehearse=rehearse)
+        except DatabaseError as error:
+            cause = error.__cause__
+            if cause is None or not self._finds_pooler(cause):
+                raise
+        return await self._try_pool(rehearse=rehearse)
+
+    async def _try_pool(self, *, rehearse: bool) -> Pool:
         pool: Pool | None = None
+        links: list[Link] = []
         try:
             async with asyncio.timeout(self._connect_timeout + GRACE_SECONDS):
                 pool = await self._new_pool()
                 links = await asyncio.gather(*(pool.acquire() for _ in range(self._sizes[0])))
-            async with asyncio.timeout(MIGRATE_SECONDS):
-                await migrate(links[0])  # type: ignore[arg-type]  # the proxy has every method of a connection
+                await self._look_behind(links[0])
+            if not rehearse:
+                async with asyncio.timeout(MIGRATE_SECONDS):
+                    await migrate(links[0], self._session, self._schema)
             for link in links:
                 await self._give_back(pool, link)
         except BaseException as error:
+            refusal = await self._refusal(error, links) if isinstance(error, Exception) else None
             if pool is not None:
                 with contextlib.suppress(asyncpg.InterfaceError):  # not even initialised
                     pool.terminate()
-            if isinstance(error, Exception):
-                raise self._refusal(error) from error
+            if refusal is not None:
+                raise refusal from without_frames(error)
             raise
-        if self._closed:
-            pool.terminate()
-            raise DatabaseUnavailableError(f"{self.address}: the connection was closed")
-        self._pool = pool
         return pool
 
+    async def _look_behind(self, link: Link) -> None:
+        """A pooler that swallows the settings of a session keeps nothing else of it either."""
+        if self._session.pooled or self._pooler != "auto" or "statement_timeout" in self._names:
+            return
+        shown = await link.fetchval("SELECT current_setting('statement_timeout')::interval")
+        if round(shown.total_seconds() * 1000) != int(self._statement_timeout * 1000):
+            raise _PoolerFoundError("it keeps no settings of a session")
+
     def _new_pool(self) -> Pool:
-        server_settings = {
-            "application_name": "tradent",
-            "statement_timeout": str(int(self._statement_timeout * 1000)),
-            "timezone": "UTC",
-            "jit": "off",  # compiling costs more than these statements take
-        }
         pool: Pool = asyncpg.create_pool(
-            self._dsn,
+            connect=self._connector.open,  # type: ignore[call-overload]  # it takes every keyword there is
             min_size=0,  # or the pool itself reconnects in an outage, with a traceback for each failure
             max_size=self._sizes[1],
             timeout=self._connect_timeout,
-            command_timeout=self._statement_timeout + GRACE_SECONDS,
-            init=_teach_json,
+            command_timeout=self._session.bound,
             reset=_leave_as_is,
-            **{
-                **self._options,
-                "server_settings": {**server_settings, **self._options.get("server_settings", {})},
-            },
+            server_settings=self._session.at_start,
+            **({"statement_cache_size": 0} if self._session.pooled else {}),
         )
         return pool
 
-    def _refusal(self, error: Exception) -> DatabaseError:
+    @contextlib.asynccontextmanager
+    async def rehearsal(self) -> AsyncGenerator[Rehearsal, None]:
+        """Connect as ``connect`` does, and bring the tables up to date, in a transaction that is rolled back.
+
+        What is fetched inside leaves no trace. Raises what ``connect`` raises.
+        """
+        if self._problem is not None:
+            raise DatabaseRefusedError(f"cannot connect to PostgreSQL: the URL {self._problem}")
+        pool = await self._open_pool(rehearse=True)
+        try:
+            link = await self._acquire(pool, "looking at the tables")
+            undone = link.transaction()
+            await undone.start()
+            try:
+                if self._session.pooled:
+                    await link.execute(self._session.preamble)
+                yield Rehearsal(self, link)
+            finally:
+                with contextlib.suppress(Exception):  # the end of the connection undoes it too
+                    await undone.rollback()
+        finally:
+            pool.terminate()
+
+    async def migrated(self, link: Link) -> int:
+        """Bring the tables up to date inside a transaction of the caller; the version that was found."""
+        try:
+            async with asyncio.timeout(MIGRATE_SECONDS):
+                return await migrate(link, self._session, self._schema)
+        except Exception as error:
+            raise await self._refusal(error, []) from error
+
+    async def _refusal(self, error: BaseException, links: list[Link]) -> DatabaseError:
         if isinstance(error, DatabaseError):
             return error
         doing = f"cannot connect to PostgreSQL at {self.address}"
-        refused = isinstance(error, (asyncpg.ClientConfigurationError, ValueError, TypeError)) or (
-            isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "")[:2] in ("28", "3D", "42")
+        state = error.sqlstate or "" if isinstance(error, asyncpg.PostgresError) else ""
+        if state in ("42501", "3F000"):
+            said = await advice(links[0] if links else None, error, self._schema)
+            return DatabaseRefusedError(f"{doing}: {self._explain(error)}{said}")
+        if state == "3D000":
+            return DatabaseRefusedError(f"{doing}: there is no such database; create it, or name another one")
+        refused = state[:2] in ("28", "42") or isinstance(
+            error, (asyncpg.ClientConfigurationError, ValueError, TypeError)
         )
-        if refused:
-            return DatabaseRefusedError(f"{doing}: {self._explain(error)}")
-        return DatabaseUnavailableError(f"{doing}: {self._explain(error)}")
+        kind = DatabaseRefusedError if refused and not from_pooler(error) else DatabaseUnavailableError
+        return kind(f"{doing}: {self._explain(error)}")
 
     def _translated(self, error: BaseException, doing: str) -> DatabaseError:
         return translate(error, doing=doing, secrets=self._secrets)
@@ -267,14 +429,33 @@ class Connections:
         return f"Connections({self.address}, {'open' if self.open else 'closed'})"
 
 
+class Rehearsal:
+    """Statements in a transaction that will be rolled back. ``fetch`` is that of Connections."""
+
+    def __init__(self, connections: Connections, link: Link) -> None:
+        self._connections = connections
+        self._link = link
+
+    async def migrate(self) -> int:
+        """Bring the tables up to date; the version that was found, 0 for none."""
+        return await self._connections.migrated(self._link)
+
+    async def fetch(self, doing: str, sql: str, *arguments: object) -> list[asyncpg.Record]:
+        """All rows of one statement; every error is a DatabaseError."""
+        try:
+            return await self._link.fetch(sql, *arguments)
+        except Exception as error:
+            raise self._connections._translated(error, doing) from error
+
+
+class _PoolerFoundError(Exception):
+    """Settings of a session do not last."""
+
+
 def _cut(link: Link) -> None:
     """End a connection at once; the pool may have noticed its loss before us and taken it back."""
     with contextlib.suppress(asyncpg.InterfaceError):
         link.terminate()
-
-
-async def _teach_json(link: asyncpg.Connection[asyncpg.Record]) -> None:
-    await link.set_type_codec("jsonb", encoder=json_text, decoder=orjson.loads, schema="pg_catalog")
 
 
 async def _leave_as_is(_link: asyncpg.Connection[asyncpg.Record]) -> None:
@@ -284,27 +465,37 @@ async def _leave_as_is(_link: asyncpg.Connection[asyncpg.Record]) -> None:
     """
 
 
-def _secrets(dsn: str | None, options: dict[str, Any]) -> tuple[str, ...]:
-    """What must not appear in a message, the longest first: the URL, the password, plain and escaped."""
-    found = {dsn or ""}
-    if isinstance(options.get("password"), str):
-        found.add(options["password"])
-    with contextlib.suppress(ValueError):
-        parts = urlsplit(dsn or "")
-        passwords = [parts.password or "", *parse_qs(parts.query).get("password", [])]
-        found.update(passwords, map(unquote, passwords))
-    return tuple(sorted(filter(None, found), key=len, reverse=True))
-
-
-def _address(dsn: str | None, options: dict[str, Any]) -> str:
-    """Host, port and database for messages; nothing of the user part."""
+def _read(dsn: SecretStr | None) -> tuple[ConnectionSettings | None, str | None]:
+    """What the URL says, or what is wrong with it, to be said when somebody connects."""
+    if dsn is None:
+        return None, None
     try:
-        parts = urlsplit(dsn or "")
-        query = parse_qs(parts.query)
-        host = options.get("host") or query.get("host", [None])[0] or parts.hostname or "the default host"
-        port = options.get("port") or parts.port or query.get("port", [None])[0] or 5432
-        database = options.get("database") or unquote(parts.path.lstrip("/")) or "the default database"
-    except ValueError:
+        return read_url(dsn), None
+    except DatabaseURLError as error:
+        return None, str(error)
+
+
+def _secrets(settings: ConnectionSettings, dsn: SecretStr | None, password: object) -> tuple[str, ...]:
+    """What must not appear in a message, the longest first."""
+    url = dsn.get_secret_value() if dsn else ""
+    login = url.partition("://")[2].rpartition("@")[0]
+    pieces = {*settings.secrets(), url, login, login.partition(":")[2]}
+    if isinstance(password, str):
+        pieces.add(password)
+    return tuple(sorted((each for each in pieces if len(each) > 3), key=len, reverse=True))
+
+
+def _address(
+    settings: ConnectionSettings | None, problem: str | None, options: dict[str, Any], schema: str | None
+) -> str:
+    """Host, port and database for messages; nothing of the user part."""
+    if problem is not None:
         return "an unreadable URL"
-    where = f"{host}" if str(host).startswith("/") else f"{host}:{port}"
-    return f"{where}/{database}" if not str(host).startswith("/") else f"{where} ({database})"
+    told = settings or ConnectionSettings()
+    host = options.get("host")
+    changes: dict[str, Any] = {} if host is None else {"hosts": (str(host),), "ports": ()}
+    if options.get("port"):
+        changes["ports"] = (int(options["port"]),)
+    if options.get("database"):
+        changes["database"] = options["database"]
+    return replace(told, **changes).address + (f" schema {schema}" if schema else "")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any, Self
 
+from pydantic import SecretStr
+
 from database.config import DatabaseConfig
-from database.connections import Connections
+from database.connections import Connections, Pooler
 from database.opinions import OpinionStore
 from database.reports import Reports
 from database.session_store import SessionStore
@@ -18,7 +20,9 @@ __all__ = ["DatabaseManager"]
 class DatabaseManager(TaskStore, SessionStore, OpinionStore, Reports):
     """PostgreSQL by asyncpg: signals and tasks, sessions and bars, reports.
 
-    ``dsn`` is a ``postgresql://`` URL; None leaves it to the ``PG*`` variables. Seconds bound everything:
+    ``dsn`` is a ``postgresql://`` URL; None leaves it to the ``PG*`` variables. ``schema`` holds all tables,
+    None for the server's choice; ``pooler`` says whether pgbouncer or its like is in between, "auto" finds
+    out. Seconds bound everything:
     ``connect_timeout`` the opening of a connection, ``acquire_timeout`` the wait for a free one,
     ``statement_timeout`` each statement, by the client and by the server. Further keywords go to asyncpg.
 
@@ -28,13 +32,15 @@ class DatabaseManager(TaskStore, SessionStore, OpinionStore, Reports):
 
     def __init__(
         self,
-        dsn: str | None = None,
+        dsn: str | SecretStr | None = None,
         *,
         pool_min: int = 1,
         pool_max: int = 4,
         connect_timeout: float = 5.0,
         acquire_timeout: float = 2.0,
         statement_timeout: float = 5.0,
+        schema: str | None = None,
+        pooler: Pooler = "auto",
         **connect_options: Any,
     ) -> None:
         connections = Connections(
@@ -44,18 +50,22 @@ class DatabaseManager(TaskStore, SessionStore, OpinionStore, Reports):
             connect_timeout=connect_timeout,
             acquire_timeout=acquire_timeout,
             statement_timeout=statement_timeout,
+            schema=schema,
+            pooler=pooler,
             **connect_options,
         )
         TaskStore.__init__(self, connections)
 
     @classmethod
-    def from_config(cls, config: DatabaseConfig, dsn: str | None = None) -> Self:
+    def from_config(cls, config: DatabaseConfig, dsn: str | SecretStr | None = None) -> Self:
         """A manager with the bounds of ``config``; ``dsn`` stands in for an ``embedded`` URL."""
         return cls(
-            dsn or config.url.get_secret_value(),
+            dsn or config.url,
             pool_max=config.pool_size,
             connect_timeout=config.connect_timeout_seconds,
             statement_timeout=config.statement_timeout_seconds,
+            schema=config.db_schema,
+            pooler=config.pooler,
         )
 
     @property

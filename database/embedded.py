@@ -24,6 +24,8 @@ from urllib.parse import quote
 import asyncpg
 
 from database.cluster import Cluster
+from database.connector import open_connection
+from database.database_url import read_url
 from database.errors import EmbeddedServerError, translate
 
 __all__ = ["EmbeddedPostgres", "default_base"]
@@ -104,7 +106,8 @@ class EmbeddedPostgres:
         source = "" if template is None else f' TEMPLATE "{_checked(template)}"'
         try:
             async with asyncio.timeout(CONNECT_SECONDS * 2):
-                connection = await asyncpg.connect(self.dsn_of("postgres"), timeout=CONNECT_SECONDS)
+                postgres = read_url(self.dsn_of("postgres"))
+                connection = await open_connection(postgres, timeout=CONNECT_SECONDS)
                 try:
                     known = await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name)
                     if not known:

@@ -21,6 +21,7 @@ __all__ = ["HostDatabase", "SessionRecorder", "SignalOutbox"]
 
 logger = logging.getLogger(__name__)
 
+SIGNALS, BARS = "signals", "bars"
 BAR_INTERVAL_SECONDS = 0.25
 BARS_PER_STATEMENT = 500
 FIRST_PAUSE_SECONDS = 0.25
@@ -94,10 +95,16 @@ class SessionRecorder:
         self._new_signal = asyncio.Event()
         self._new_bar = asyncio.Event()
         self._written = asyncio.Condition()
-        self.error: str | None = None
+        self._errors: dict[str, str] = {}
+        """What keeps signals, or bars, from being stored at present."""
         self.late_signals = 0
         self.lost_signals = 0
         self.lost_bars = 0
+
+    @property
+    def error(self) -> str | None:
+        """Why PostgreSQL does not take signals, else why not bars; None while it takes both."""
+        return self._errors.get(SIGNALS) or self._errors.get(BARS)
 
     @property
     def waiting(self) -> tuple[int, int]:
@@ -123,7 +130,7 @@ class SessionRecorder:
         self._signals_seen += 1
         self._signals.append((signal, stored))
         self._new_signal.set()
-        if self.error is not None:  # known to be away: do not make the loop wait for it again
+        if SIGNALS in self._errors:  # known to be away: do not make the loop wait for it again
             self._late(signal)
             return False
         done, _ = await asyncio.wait({stored}, timeout=self._handoff)
@@ -149,7 +156,11 @@ class SessionRecorder:
         )  # fmt: skip
 
     async def run(self) -> None:
-        """Write what arrives until cancelled."""
+        """Write what arrives until cancelled. It may be started again, and goes on with what waits."""
+        if self._signals:
+            self._new_signal.set()
+        if self._bars:
+            self._new_bar.set()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._write_signals(), name="recorder signals")
             group.create_task(self._write_bars(), name="recorder bars")
@@ -175,7 +186,8 @@ class SessionRecorder:
             self._new_signal.clear()
             while self._signals:
                 signal, stored = self._signals[0]
-                ok = await self._insist(partial(self._store_signal, signal), f"signal {signal.signal_id!r}")
+                what = f"signal {signal.signal_id!r}"
+                ok = await self._insist(SIGNALS, partial(self._store_signal, signal), what)
                 self.lost_signals += not ok
                 self._signals.popleft()
                 self._signals_done += 1
@@ -196,7 +208,7 @@ class SessionRecorder:
             await self._sleep(BAR_INTERVAL_SECONDS)
             self._new_bar.clear()
             while batch := self._storable_bars():
-                ok = await self._insist(partial(self._store_bars, batch), f"{len(batch)} bars")
+                ok = await self._insist(BARS, partial(self._store_bars, batch), f"{len(batch)} bars")
                 self.lost_bars += 0 if ok else len(batch)
                 for _ in batch:
                     self._bars.popleft()
@@ -215,7 +227,7 @@ class SessionRecorder:
     async def _store_bars(self, batch: Sequence[Bar]) -> None:
         await self._database.record_bars(self._session_id, self._symbol, batch)
 
-    async def _insist(self, store: Callable[[], Awaitable[None]], what: str) -> bool:
+    async def _insist(self, kind: str, store: Callable[[], Awaitable[None]], what: str) -> bool:
         """Try until it is stored; False when PostgreSQL refuses it for what it is."""
         pause = FIRST_PAUSE_SECONDS
         while True:
@@ -225,25 +237,32 @@ class SessionRecorder:
                 if not getattr(error, "retryable", True):
                     logger.error("PostgreSQL refuses %s: %s", what, error)
                     return False
-                self._away(str(error) or type(error).__name__)
+                self._away(kind, error)
             else:
-                self._back()
+                self._back(kind)
                 return True
             await self._sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
-    def _away(self, message: str) -> None:
-        if self.error is None:
-            logger.warning("PostgreSQL does not answer (%s); bars go on, signals wait to be stored", message)
-        self.error = message
+    def _away(self, kind: str, error: Exception) -> None:
+        """Announced once, whichever of the two fails first, until both are stored again."""
+        message = str(error) or type(error).__name__
+        if not self._errors:
+            logger.warning("%s (%s); bars go on, signals wait to be stored", _state_of(error), message)
+        self._errors[kind] = message
 
-    def _back(self) -> None:
-        if self.error is not None:
+    def _back(self, kind: str) -> None:
+        if self._errors.pop(kind, None) is not None and not self._errors:
             logger.warning(
                 "PostgreSQL answers again; %d signal(s) and %d bar(s) are being stored", *self.waiting
             )
-        self.error = None
 
     async def _tell(self) -> None:
         async with self._written:
             self._written.notify_all()
+
+
+def _state_of(error: Exception) -> str:
+    if getattr(error, "answered", False):
+        return "PostgreSQL answers, but cannot store"
+    return "PostgreSQL does not answer"

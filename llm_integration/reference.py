@@ -23,7 +23,9 @@ def settings_table(model: type[BaseModel]) -> str:
     """A Markdown table of ``model``'s fields: name, default, what is allowed, meaning."""
     rows = ["| setting | default | allowed | meaning |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
-        rows.append(f"| `{name}` | {_default(field)} | {_allowed(field)} | {field.description} |")
+        rows.append(
+            f"| `{field.alias or name}` | {_default(field)} | {_allowed(field)} | {field.description} |"
+        )
     return "\n".join(rows)
 
 

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 from pathlib import Path
+from typing import NoReturn
 
 __all__ = ["build_parser"]
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """As argparse does, without repeating what may be a password."""
+        super().error(_discreet(message))
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="main_with_database.py",
         description="Trade bars from a CSV file and have every signal rated by a language model meanwhile.",
         epilog="Exit status: 0 finished or stopped cleanly, 1 the host failed, 2 usage or configuration.",
@@ -45,3 +53,14 @@ def _speed(text: str) -> float:
     if not math.isfinite(speed) or speed < 0:
         raise argparse.ArgumentTypeError("must be 0 or more")
     return speed
+
+
+def _discreet(message: str) -> str:
+    """``message`` of argparse without what was given: that may be a piece of a URL with a password."""
+    head, echoed, rest = message.partition("unrecognized arguments:")
+    names = [word.partition("=")[0] for word in rest.split()]
+    if echoed and not all(re.fullmatch(r"--?[a-z][a-z-]{0,30}", name) for name in names):
+        return f"{head}an argument that is not known (not shown: a URL with a blank needs quotes)"
+    if echoed:
+        return f"{head}{echoed} {' '.join(names)}"
+    return re.sub(r"\S*(?:://|@)\S*", "***", message)

@@ -8,6 +8,7 @@ import contextlib
 import importlib
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -62,7 +63,18 @@ class OneLineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Leave with 2."""
-        self.exit(2, f"{self.prog.rpartition(' ')[2]}: {clean(message)} (--help explains)\n")
+        self.exit(2, f"{self.prog.rpartition(' ')[2]}: {clean(_discreet(message))} (--help explains)\n")
+
+
+def _discreet(message: str) -> str:
+    """``message`` of argparse without what was given: that may be a piece of a URL with a password."""
+    head, echoed, rest = message.partition("unrecognized arguments:")
+    names = [word.partition("=")[0] for word in rest.split()]
+    if echoed and not all(re.fullmatch(r"--?[a-z][a-z-]{0,30}", name) for name in names):
+        return f"{head}an argument that is not known (not shown: a URL with a blank needs quotes)"
+    if echoed:
+        return f"{head}{echoed} {' '.join(names)}"
+    return re.sub(r"\S*(?:://|@)\S*", "***", message)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from database import DatabaseConfig, EmbeddedPostgres
 from database.command_store import CommandDatabase
-from llm_integration.config import LLMConfig, load_settings, read_json, suggestion
+from llm_integration.config import LLMConfig, environment, load_settings, read_json, suggestion
 from llm_integration.errors import ConfigError
 
 __all__ = ["Settings", "add_common_arguments", "load", "open_database", "postgres_url"]
@@ -56,20 +57,22 @@ def load(args: argparse.Namespace) -> Settings:
     where = f"{file or 'defaults'}: llm"
     llm = LLMConfig.from_file_values(blocks.get("llm", {}), where=where, folder=folder)
     database = dict(blocks.get("database", {}))
-    if url := args.database_url or os.environ.get("DATABASE_URL"):
+    where = "--database-url" if args.database_url else "DATABASE_URL"
+    if url := args.database_url or environment().get("DATABASE_URL"):
+        load_settings(DatabaseConfig, {"url": url}, where)  # a fault is blamed on where it stands
         database["url"] = url
     checked = load_settings(DatabaseConfig, database, f"{file or 'command line'}: database")
     return Settings(file, llm, checked.in_folder(folder))
 
 
 @asynccontextmanager
-async def postgres_url(settings: Settings) -> AsyncIterator[str]:
+async def postgres_url(settings: Settings) -> AsyncIterator[SecretStr]:
     """The URL to connect to; the embedded server runs meanwhile if it is the one that is meant."""
     if not settings.database.embedded:
-        yield settings.database.url.get_secret_value()
+        yield settings.database.url
         return
     async with EmbeddedPostgres() as server:
-        yield server.dsn
+        yield SecretStr(server.dsn)
 
 
 @asynccontextmanager

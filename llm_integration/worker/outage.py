@@ -41,9 +41,9 @@ class Outage:
         self._back_at = self._clock() + PAUSE_SECONDS
         message = one_line(str(error) or type(error).__name__, 300)
         if not self._failing:
-            logger.warning(
-                "PostgreSQL does not answer (%s); signals are rated from memory meanwhile", message
-            )
+            answered = getattr(error, "answered", False)
+            state = "answers, but cannot store" if answered else "does not answer"
+            logger.warning("PostgreSQL %s (%s); signals are rated from memory meanwhile", state, message)
         self._failing.add(kind)
         self.error = message
 

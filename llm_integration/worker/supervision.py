@@ -35,13 +35,18 @@ class Supervisor:
         self.crashes: dict[str, int] = {}
 
     async def keep(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
-        """Run ``loop`` until it returns; restart it after each exception. Cancellation passes through."""
+        """Run ``loop`` until it returns; restart it after each exception. Cancellation passes through.
+
+        A cancellation that nobody asked of this task came from inside, and is a crash like others.
+        """
         pause = self._first
         while True:
             started = self._clock()
             try:
                 await loop()
-            except Exception:
+            except (Exception, asyncio.CancelledError) as error:
+                if isinstance(error, asyncio.CancelledError) and _asked_to_end():
+                    raise
                 self.crashes[name] = self.crashes.get(name, 0) + 1
                 if self._clock() - started > self._longest:
                     pause = self._first
@@ -52,3 +57,8 @@ class Supervisor:
                 pause = min(pause * 2, self._longest)
             else:
                 return
+
+
+def _asked_to_end() -> bool:
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0

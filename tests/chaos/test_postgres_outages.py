@@ -81,7 +81,25 @@ async def _read_only(_proxy: FaultProxy, url: str) -> None:
 
 
 async def _read_write(_proxy: FaultProxy, url: str) -> None:
-    await _execute(url, READ_WRITE, END_CONNECTIONS)
+    """The server takes writes again; nobody ends the sessions that began while it did not."""
+    await _execute(url, READ_WRITE)
+
+
+async def _table_gone(_proxy: FaultProxy, url: str) -> None:
+    await _execute(url, "ALTER TABLE market_data RENAME TO gone")
+
+
+async def _table_back(_proxy: FaultProxy, url: str) -> None:
+    await _execute(url, "ALTER TABLE gone RENAME TO market_data")
+
+
+async def _schema_moved(_proxy: FaultProxy, url: str) -> None:
+    """Sessions that begin now look elsewhere."""
+    await _execute(url, "ALTER DATABASE {} SET search_path = nowhere", END_CONNECTIONS)
+
+
+async def _schema_back(_proxy: FaultProxy, url: str) -> None:
+    await _execute(url, "ALTER DATABASE {} RESET search_path")
 
 
 async def _disk_full(_proxy: FaultProxy, url: str) -> None:
@@ -98,9 +116,14 @@ OUTAGES: dict[str, tuple[Step, Step]] = {
     "black hole": (_black_hole, _healed),
     "slow": (_slow, _healed),
     "read-only": (_read_only, _read_write),
+    "read-only, writes asked for": (_read_only, _read_write),
+    "table gone": (_table_gone, _table_back),
+    "schema moved": (_schema_moved, _schema_back),
     "disk full": (_disk_full, _disk_free),
 }
-"""How PostgreSQL goes, and how it comes back."""
+"""How PostgreSQL goes, and how it comes back. Coming back does no more than the world would."""
+WORDS = {"read-only, writes asked for": "?target_session_attrs=read-write"}
+"""What the URL says beside the place."""
 
 
 @dataclass(slots=True)
@@ -142,7 +165,8 @@ async def go_through(outage: str, url: str, folder: Path, *, away: float = AWAY_
         FaultProxy(postgres_target(url), seed=1) as proxy,
     ):
         program = Program(
-            folder, proxy.postgres_url(url), simulator.base_url, slice_of_bars(folder, 0, BARS), speed=SPEED,
+            folder, proxy.postgres_url(url) + WORDS.get(outage, ""), simulator.base_url,
+            slice_of_bars(folder, 0, BARS), speed=SPEED,
             database={"statement_timeout_seconds": STATEMENT_SECONDS},
         )  # fmt: skip
         await program.start()

@@ -62,7 +62,9 @@ async def test_only_what_was_asked_for_becomes_pending(db: CommandDatabase, chos
     assert await db.retry(choice) == []
 
 
-async def test_a_retried_signal_is_asked_about_once_more_and_both_costs_count(db: CommandDatabase) -> None:
+async def test_a_retried_signal_is_asked_about_once_more_and_both_costs_count(
+    db: CommandDatabase, database_url: str
+) -> None:
     """The next worker is given it as new, its result takes the old one's place, and the sum is kept."""
     await ended(db)
     await db.retry(EVERYTHING)
@@ -74,16 +76,18 @@ async def test_a_retried_signal_is_asked_about_once_more_and_both_costs_count(db
     data = await db.get_enhanced_signal_data("unrated")
     assert (data["status"], data["rating"], data["spent_usd"]) == ("completed", 2, Decimal("0.00024"))
     assert (await db.get_enhanced_signal_data("failed"))["spent_usd"] == Decimal("0.00112")
-    async with plain(db._connections._dsn or "") as connection:
+    async with plain(database_url) as connection:
         counts = await connection.fetch("SELECT count(*) AS n FROM llm_analysis_results GROUP BY signal_id")
     assert [row["n"] for row in counts] == [1, 1, 1, 1]
 
 
-async def test_an_answer_that_is_pending_again_is_nowhere_taken_for_current(db: CommandDatabase) -> None:
+async def test_an_answer_that_is_pending_again_is_nowhere_taken_for_current(
+    db: CommandDatabase, database_url: str
+) -> None:
     """Between retry and new answer the signal has no result, no opinions and no error."""
     await ended(db)
     await db.retry(EVERYTHING)
-    async with plain(db._connections._dsn or "") as connection:
+    async with plain(database_url) as connection:
         left = await connection.fetch("SELECT signal_id FROM llm_analysis_results")
     assert [row["signal_id"] for row in left] == ["rated"]
     data = await db.get_enhanced_signal_data("failed")
@@ -129,10 +133,12 @@ async def test_open_tasks_and_other_sessions_are_left_alone(db: CommandDatabase)
     assert (await db.get_enhanced_signal_data("busy"))["status"] == "processing"
 
 
-async def test_the_model_to_ask_stands_in_the_context_until_the_next_retry(db: CommandDatabase) -> None:
+async def test_the_model_to_ask_stands_in_the_context_until_the_next_retry(
+    db: CommandDatabase, database_url: str
+) -> None:
     """``model`` is set by one retry and gone after one without it, whatever the context was before."""
     await ended(db)
-    async with plain(db._connections._dsn or "") as connection:
+    async with plain(database_url) as connection:
         await connection.execute(
             "UPDATE llm_enhancement_tasks SET context = '[1]' WHERE signal_id = 'failed'"
         )

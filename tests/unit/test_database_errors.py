@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import asyncpg
 import pytest
 
@@ -90,7 +92,7 @@ async def test_an_unusable_url_is_refused_without_its_password(url: str) -> None
 def test_the_address_names_host_and_database_only() -> None:
     """Messages say where, for TCP and for sockets, with keywords and without."""
 
-    def address(dsn: str | None, **options: object) -> str:
+    def address(dsn: str | None, **options: Any) -> str:
         return Connections(
             dsn, pool_min=1, pool_max=1, connect_timeout=1, acquire_timeout=1, statement_timeout=1, **options
         ).address

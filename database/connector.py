@@ -1,0 +1,90 @@
+"""Opens one connection after another to the place a URL names, with TLS as it asks, and shows no password."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import orjson
+
+from database.database_url import ConnectionSettings
+from database.errors import without_frames
+from database.storable import json_text
+from database.tls import Tls, tls_attempts
+
+if TYPE_CHECKING:
+    AnyConnection = asyncpg.Connection[asyncpg.Record]
+
+__all__ = ["Connector", "open_connection"]
+
+
+class Connector:
+    """Where to connect to and how. ``settings`` None: the ``PG*`` variables say it, and ``more``.
+
+    ``more`` are keywords of ``asyncpg.connect`` that go over what the URL says.
+    """
+
+    def __init__(self, settings: ConnectionSettings | None, more: Mapping[str, Any]) -> None:
+        self._settings = settings
+        self._more = dict(more)
+        self._attempts: tuple[Tls, ...] | None = None
+
+    async def open(self, _dsn: str | None = None, **arguments: Any) -> AnyConnection:
+        """A new connection, as a pool asks for one.
+
+        Raises what asyncpg raises, without the frames that hold the password.
+        """
+        try:
+            return await self._first_accepted(arguments)
+        except BaseException as error:
+            raise without_frames(error) from None
+
+    async def _first_accepted(self, arguments: dict[str, Any]) -> AnyConnection:
+        if self._settings is None:
+            return await _connected({**arguments, **self._more})
+        given = {**arguments, **self._settings.arguments(), **self._more}
+        if "ssl" in given:
+            return await _connected(given)
+        if self._attempts is None:
+            self._attempts = await asyncio.to_thread(tls_attempts, self._settings)
+        attempts = self._attempts
+        for number, tls in enumerate(attempts):
+            try:
+                link = await _connected({**given, "ssl": tls})
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                if number + 1 == len(attempts) or not _about_tls(error):
+                    raise
+            else:
+                self._attempts = (tls, *(each for each in attempts if each is not tls))
+                return link
+        raise AssertionError("there is always an attempt")  # pragma: no cover
+
+    def __repr__(self) -> str:
+        return f"Connector({self._settings.address if self._settings else 'PG*'})"
+
+
+async def _connected(arguments: dict[str, Any]) -> AnyConnection:
+    link: AnyConnection = await asyncpg.connect(**arguments)
+    try:
+        await link.set_type_codec("jsonb", encoder=json_text, decoder=orjson.loads, schema="pg_catalog")
+    except BaseException:
+        link.terminate()
+        raise
+    return link
+
+
+def _about_tls(error: Exception) -> bool:
+    """Whether the server may take the connection with TLS instead of without, or the other way round."""
+    if isinstance(error, asyncpg.PostgresError):
+        return error.sqlstate == "28000"  # pg_hba.conf: hostssl, hostnossl
+    if isinstance(error, ssl.SSLError):
+        return True
+    return type(error) is ConnectionError  # "rejected SSL upgrade"
+
+
+async def open_connection(settings: ConnectionSettings, *, timeout: float) -> AnyConnection:
+    """One connection, for a single errand; opened within ``timeout`` seconds."""
+    return await Connector(settings, {}).open(timeout=timeout)
