@@ -15,6 +15,7 @@ __all__ = ["MIGRATIONS", "NEWEST", "migrate"]
 MIGRATIONS: dict[int, tuple[str, ...]] = {
     1: ("schema.sql", "llm_schema_updates.sql"),
     2: ("llm_schema_2.sql", "llm_ledger.sql"),
+    3: ("llm_sessions.sql",),
 }
 """The files that lead from the version before to each version. A change of the tables gets a new number."""
 NEWEST = max(MIGRATIONS)
