@@ -238,7 +238,7 @@ class TradingSystem:
         if self._goes_on and (settled is None or settled.waiting):
             # Answers that lie there are paid for; without them the session would ask for them again.
             raise UsageError(
-                f"going on with a session needs what earlier runs left in {self._leftovers.folder}, and"
+                f"{self._flag} needs what earlier runs left in {self._leftovers.folder}, and"
                 " PostgreSQL does not take it now; try again when it does"
             )
 
@@ -252,7 +252,7 @@ class TradingSystem:
                 raise UsageError(f"database: {error}; check database.url or --database-url") from error
             if self._goes_on:
                 raise UsageError(
-                    f"going on with a session needs PostgreSQL: {error}; start it, or begin a new session"
+                    f"{self._flag} needs PostgreSQL: {error}; start it, or leave {self._flag} out"
                 ) from error
             self._start(self._open_session_later(self.database), "opening the session")
 
@@ -276,6 +276,10 @@ class TradingSystem:
     @property
     def _goes_on(self) -> bool:
         return self.settings.resume or self.settings.session is not None
+
+    @property
+    def _flag(self) -> str:
+        return "--resume" if self.settings.resume else "--session"
 
     async def _go_on(self, database: DatabaseManager) -> None:
         """Take up an earlier session: its bars so far, its answers, and the folders it left them in."""
