@@ -18,7 +18,8 @@ __all__ = ["DESCRIPTION", "add_arguments", "run"]
 
 DESCRIPTION = """\
 Ask again about signals that came to nothing: they become pending, and the program of their session, a run
-with --resume, or the command "work" asks about them as about new ones. Each costs again; --dry-run shows which.
+with --resume, or the command "work" asks about them as about new ones. Each costs again; --dry-run shows
+which they would be.
 
 What the first attempt cost stays counted. Its answer is removed, in short form it is kept in the task's
 context in PostgreSQL. When the new answers are there, "export" brings the files up to date: a row that is
