@@ -11,6 +11,7 @@ import contextlib
 import gc
 import logging
 import os
+import shlex
 import signal as signals
 import socket
 import sys
@@ -18,7 +19,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -35,18 +36,27 @@ from database import (
     Outbox,
     SessionRecorder,
 )
+from database.continuing import (
+    Continued,
+    SessionError,
+    folders_of_run,
+    session_to_continue,
+    take_up_outbox,
+)
 from database.embedded import default_base
 from database.ledger import PostgresLedger
 from database.session_store import SessionStatus
 from llm_integration import LLMConfig, LLMCSVExporter, LLMProcessor, LLMWorker, SignalMemoryStore
 from llm_integration.budget import BudgetState, MemoryLedger, key_fingerprint
 from llm_integration.config import environment, load_settings, read_json, suggestion
+from llm_integration.csv_exporter import fill_pending
 from llm_integration.domain import Bar, LLMAnalysis, Signal, TaskStatus
-from llm_integration.errors import ConfigError
+from llm_integration.errors import ConfigError, KeyRefusedError
 from llm_integration.model_catalogue import ModelCatalogue, ModelWatch
 from llm_integration.prompts import PromptLibrary
 from llm_integration.routing import router_for
 from llm_integration.simulator import SIMULATED_KEY, OpenRouterSimulator
+from llm_integration.worker.ownership import endpoint_of
 from llm_integration.worker.supervision import Supervisor
 from trading.command_line import build_parser
 from trading.config import TradingConfig
@@ -80,6 +90,9 @@ LEFTOVERS_SECONDS = 60.0
 """Longest wait at the start for what earlier runs left in their outboxes; the rest comes in meanwhile."""
 SESSION_RETRY_SECONDS = 2.0
 END_SESSION_SECONDS = 2.0
+DRAIN_LOOK_SECONDS = 0.25
+FILL_LOCK_SECONDS = 1.0
+"""Longest wait for a results file that another process writes to."""
 INTERRUPTED_DRAIN_SECONDS = 5.0
 """How long SIGINT and SIGTERM wait for answers; the end of the feed waits drain_timeout_seconds."""
 MOST_PACING_SECONDS = 5.0
@@ -102,7 +115,10 @@ REFUSALS = (UsageError, ConfigError, TradingError)
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything a run depends on, checked."""
+    """Everything a run depends on, checked.
+
+    ``source`` is ``data`` as an absolute path, ``again`` the command that goes on with the run.
+    """
 
     llm: LLMConfig
     database: DatabaseConfig
@@ -112,7 +128,13 @@ class Settings:
     demo: bool = False
     speed: float = 0.0
     follow: bool = False
+    source: str = ""
+    simulated: bool = False
     resume: bool = False
+    session: str | None = None
+    adopt: bool = False
+    output_named: bool = False
+    again: str = "--resume"
     dashboard: bool = False
     picture: Path | None = None
 
@@ -147,7 +169,11 @@ class TradingSystem:
         self._simulator: OpenRouterSimulator | None = None
         self._embedded: EmbeddedPostgres | None = None
         self._earlier: list[tuple[Signal, LLMAnalysis]] = []
+        self._continued: Continued | None = None
         self._resume_after: datetime | None = None
+        self._feed_ended = False
+        self._unanswered: int | None = None
+        self._waits_because: str | None = None
         self._answered: set[str] = set()
         self._history: deque[Bar] = deque(maxlen=llm.lookback_periods + 30)
         self._recent: deque[RatedSignal] = deque(maxlen=5)
@@ -184,7 +210,7 @@ class TradingSystem:
         try:
             dsn = await self._dsn()
             database = DatabaseManager.from_config(settings, dsn)
-            database.simulated = self.settings.demo
+            database.simulated = self.settings.simulated
             self.database = database
             await database.connect()
         except DatabaseError as error:
@@ -205,9 +231,12 @@ class TradingSystem:
         if self.database is None or folder is None:
             return
         target = self.database.address
+        with contextlib.suppress(OSError):  # it says so itself when it is needed
+            await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
         self.outbox = Outbox(
-            folder, target=target, worker_id=self._worker_id, max_entries=settings.outbox_max_entries
-        )
+            folder, target=target, worker_id=self._worker_id, max_entries=settings.outbox_max_entries,
+            endpoint=endpoint_of(self.settings.llm), simulated=self.settings.simulated,
+        )  # fmt: skip
         self._leftovers = Leftovers(
             folder, self.database, target=target, worker_id=f"outbox:{self._worker_id}",
             lease_seconds=self.settings.llm.lease_seconds,
@@ -216,11 +245,11 @@ class TradingSystem:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LEFTOVERS_SECONDS):
                 settled = await self._leftovers.settle()
-        if self.settings.resume and (settled is None or settled.waiting):
+        if self._goes_on and (settled is None or settled.waiting):
             # Answers that lie there are paid for; without them the session would ask for them again.
             raise UsageError(
-                f"--resume needs what earlier runs left in {self._leftovers.folder}, and PostgreSQL does not"
-                " take it now; try again when it does"
+                f"{self._flag} needs what earlier runs left in {self._leftovers.folder}, and"
+                " PostgreSQL does not take it now; try again when it does"
             )
 
     async def _setup_session(self) -> None:
@@ -231,9 +260,9 @@ class TradingSystem:
         except DatabaseError as error:
             if self.settings.database.required:
                 raise UsageError(f"database: {error}; check database.url or --database-url") from error
-            if self.settings.resume:
+            if self._goes_on:
                 raise UsageError(
-                    f"--resume needs PostgreSQL: {error}; start it, or leave --resume out"
+                    f"{self._flag} needs PostgreSQL: {error}; start it, or leave {self._flag} out"
                 ) from error
             self._start("opening of the session", partial(self._open_session_later, self.database))
 
@@ -250,26 +279,60 @@ class TradingSystem:
                 return
 
     async def _open_session(self, database: DatabaseManager) -> None:
-        symbol, source = self.settings.symbol, str(self.settings.data)
-        unfinished = None
-        if self.settings.resume:
-            unfinished = await database.find_unfinished_session(symbol=symbol, source=source)
-        if unfinished is not None:
-            self.session_id = unfinished["session_id"]
-            self._resume_after = await database.last_bar_time(self.session_id, symbol)
-            self._earlier = await database.session_analyses(self.session_id)
-            logger.info("session %s goes on after the bar of %s", self.session_id, self._resume_after)
-        elif self.settings.resume:
-            logger.info("no unfinished session of %s to resume; a new one starts", symbol)
+        if self._goes_on:
+            await self._go_on(database)
         await self._start_session(database)
+
+    @property
+    def _goes_on(self) -> bool:
+        return self.settings.resume or self.settings.session is not None
+
+    @property
+    def _flag(self) -> str:
+        return "--resume" if self.settings.resume else "--session"
+
+    async def _go_on(self, database: DatabaseManager) -> None:
+        """Take up an earlier session: its bars so far, its answers, and the folders it left them in."""
+        settings = self.settings
+        try:
+            found = await session_to_continue(
+                database,
+                symbol=settings.symbol,
+                sources=[str(settings.data), settings.source],
+                simulated=settings.simulated,
+                session_id=settings.session,
+            )
+            if found is None:
+                logger.info("no session of %s to go on with; a new one starts", settings.symbol)
+                return
+            await take_up_outbox(
+                found, database, here=self.outbox.folder if self.outbox else None,
+                worker_id=f"outbox:{self._worker_id}", lease_seconds=settings.llm.lease_seconds,
+            )  # fmt: skip
+        except SessionError as error:
+            raise UsageError(str(error)) from error
+        self._continued, self.session_id = found, found.session_id
+        if found.output is not None and not settings.output_named:
+            llm = settings.llm.model_copy(update={"csv_output_directory": str(found.output)})
+            self.settings = replace(settings, llm=llm)
+        self._resume_after = await database.last_bar_time(self.session_id, settings.symbol)
+        self._earlier = await database.session_analyses(self.session_id)
+        logger.info(
+            "session %s goes on after the bar of %s; %d of its signals are unanswered; files: %s",
+            self.session_id, self._resume_after, found.unanswered, self.settings.llm.output_folder,
+        )  # fmt: skip
 
     async def _start_session(self, database: DatabaseManager) -> None:
         await database.start_session(
             self.session_id,
             symbol=self.settings.symbol,
-            mode="simulated/demo" if self.settings.demo else "live",
-            source=str(self.settings.data),
+            mode=self._mode,
+            source=self.settings.source,
             config=self.settings.llm.model_dump(mode="json"),
+            endpoint=endpoint_of(self.settings.llm),
+            folders=folders_of_run(
+                self.settings.llm.output_folder, self.outbox.folder if self.outbox else None
+            ),
         )
         self._entered = True
 
@@ -283,9 +346,15 @@ class TradingSystem:
             logger.exception("the LLM cannot be set up; trading goes on without ratings")
             self.worker, self.off_reason = None, "its set-up failed, the log says why"
 
+    @property
+    def _mode(self) -> str:
+        if not self.settings.simulated:
+            return "live"
+        return "simulated/demo" if self.settings.demo else "simulated"
+
     async def _setup_llm(self) -> None:
         config, key = self.settings.llm, self.settings.llm.api_key
-        if self.settings.demo:
+        if self.settings.simulated:
             self._simulator = OpenRouterSimulator(
                 seed=1, latency_seconds=DEMO_LATENCY_SECONDS, retired_models=()
             )  # whatever model the settings name: the demo shows how the system works
@@ -293,11 +362,12 @@ class TradingSystem:
             config = config.model_copy(update={"base_url": self._simulator.base_url})
             key = SecretStr(SIMULATED_KEY)
         catalogue = ModelCatalogue(
-            config.base_url, cache_folder=None if self.settings.demo else default_base() / "models"
+            config.base_url, cache_folder=None if self.settings.simulated else default_base() / "models"
         )
         await catalogue.load()
         self._ledger = self._open_ledger(config, key, catalogue)
         self.exporter = LLMCSVExporter(config, statistics=self._summary)
+        await self._fill_pending(self._earlier)
         self.exporter.start()
         self.worker = LLMWorker(
             config,
@@ -308,6 +378,9 @@ class TradingSystem:
             processor=LLMProcessor(config, api_key=key, guard=self._ledger, catalogue=catalogue),
             worker_id=self._worker_id,
             stores_signals=False,
+            session=self.session_id,
+            adopt=self.settings.adopt,
+            any_endpoint=self._continued is not None or self.settings.adopt,
             catalogue=catalogue,
         )
         self.worker.subscribe(self._on_analysis)
@@ -375,6 +448,7 @@ class TradingSystem:
                 await self._on_bar(Bar(*bar))
                 took = time.perf_counter() - started
                 self.progress.longest_bar_seconds = max(self.progress.longest_bar_seconds, took)
+            self._feed_ended = not self._stop.is_set()
             await self._drain()
             self.finished = not self._stop.is_set()
 
@@ -462,16 +536,33 @@ class TradingSystem:
             self._answered.add(signal.signal_id)
         self._earlier = []
 
-    async def _restore_late_answers(self) -> None:
-        """What another process answered of the session's earlier part after this one had looked."""
-        if self.database is None:
-            return
+    async def _late_answers(self) -> list[tuple[Signal, LLMAnalysis]]:
+        """On a session that went on: all its answers, those of other processes included, for its files."""
+        if self.database is None or self._continued is None:
+            return []
         try:
             async with asyncio.timeout(END_SESSION_SECONDS):
-                self._earlier = await self.database.session_analyses(self.session_id)
+                found = await self.database.session_analyses(self.session_id)
         except (DatabaseError, TimeoutError) as error:
             logger.warning("answers of other processes are not in the files: %s", error or "no answer")
-        self._restore_answers()
+            return []
+        if self.finished:
+            self._earlier = found
+            self._restore_answers()
+        return found
+
+    async def _fill_pending(self, answers: Sequence[tuple[Signal, LLMAnalysis]]) -> None:
+        """Bars that an earlier run had to write as pending get the answers that came since."""
+        if not answers or self._continued is None or self.exporter is None:
+            return
+        folder = self.exporter.directory
+        try:
+            filled = await asyncio.to_thread(fill_pending, folder, answers, lock_timeout=FILL_LOCK_SECONDS)
+        except OSError as error:
+            logger.warning("%s: %s; rows that say pending stay, an export fills them in", folder, error)
+        else:
+            if filled:
+                logger.info("%s: %d rows that were pending have their answers now", folder, filled)
 
     async def _drain(self) -> None:
         """Wait for outstanding answers; a stop makes the wait short."""
@@ -481,17 +572,29 @@ class TradingSystem:
         waiting = asyncio.create_task(self._all_answered(), name="drain")
         stopped = asyncio.create_task(self._stop.wait(), name="stop")
         try:
-            await asyncio.wait(
-                {waiting, stopped},
-                timeout=max(0.0, deadline - time.monotonic()),
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            while time.monotonic() < deadline and not (waiting.done() or stopped.done()):
+                if self._wants_a_key():
+                    break
+                await asyncio.wait(
+                    {waiting, stopped},
+                    timeout=min(DRAIN_LOOK_SECONDS, max(0.0, deadline - time.monotonic())),
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+            self._waits_because = self.worker.get_statistics()["reason"]
             if not waiting.done() and self._stop.is_set():
                 await asyncio.wait({waiting}, timeout=INTERRUPTED_DRAIN_SECONDS)
         finally:
             for task in (waiting, stopped):
                 task.cancel()
             await asyncio.wait({waiting, stopped}, timeout=1)
+
+    def _wants_a_key(self) -> bool:
+        """The server refuses us and no key was given at all: nothing will change by itself."""
+        assert self.worker is not None  # noqa: S101  the caller has checked
+        if self.settings.simulated or self.settings.llm.api_key is not None:
+            return False
+        stopped_by: object = self.worker.get_statistics()["processor"]["stopped_by"]
+        return stopped_by == KeyRefusedError.__name__
 
     async def _all_answered(self) -> None:
         assert self.worker is not None  # noqa: S101  the caller has checked
@@ -500,10 +603,17 @@ class TradingSystem:
             if self.database is None:
                 return
             with contextlib.suppress(DatabaseError):
-                stats = await self.database.get_llm_processing_stats(self.session_id)
-                if not stats["pending"] and not stats["processing"]:
+                if not await self._tasks_waiting(self.database):
                     return
             await asyncio.sleep(0.2)
+
+    async def _tasks_waiting(self, database: DatabaseManager) -> int:
+        """Open tasks of this session, and with --adopt those of others that are free."""
+        stats = await database.get_llm_processing_stats(self.session_id)
+        open_tasks = int(stats["pending"] + stats["processing"])
+        if not open_tasks and self.settings.adopt:
+            return await database.waiting_tasks(self._worker_id)
+        return open_tasks
 
     # Ending
 
@@ -513,10 +623,10 @@ class TradingSystem:
             await self.worker.stop(3.0)
         if self.recorder is not None and not await self.recorder.flush(3.0):
             self._report_unstored(self.recorder)
-        if self.finished and self._resume_after is not None:
-            await self._restore_late_answers()
+        late = await self._late_answers()
         if self.exporter is not None:
-            await asyncio.to_thread(self.exporter.close, 5.0, flush_held=self.finished)
+            await asyncio.to_thread(self.exporter.close, 5.0, flush_held=self._feed_ended)
+            await self._fill_pending(late)
         for task in self._background:
             task.cancel()
         if self._background:
@@ -539,7 +649,9 @@ class TradingSystem:
         for attempt in (1, 2):
             try:
                 async with asyncio.timeout(END_SESSION_SECONDS / 2):
-                    await database.end_session(self.session_id, status)
+                    self._unanswered = await database.end_session(
+                        self.session_id, status, feed_ended=self._feed_ended
+                    )
                     return
             except (DatabaseError, TimeoutError) as error:
                 if attempt == 2:
@@ -555,6 +667,44 @@ class TradingSystem:
         )  # fmt: skip
 
     # Showing
+
+    def account(self) -> list[str]:
+        """What this run brought, and what is still open: the lines it ends with."""
+        stats = self.worker.get_statistics() if self.worker else {}
+        waiting = self._waiting_line(stats)
+        lines = [
+            f"session {self.session_id} " + ("finished" if self.finished else "stopped"),
+            f"bars {self.progress.bars}, signals {self.progress.signals}, rated {stats.get('rated', 0)}, "
+            f"unrated {stats.get('unrated', 0)}, failed {stats.get('failed', 0)}, "
+            f"expired {stats.get('expired', 0)}",
+            _cost_line(stats)
+            + (" (simulated)" if self.settings.simulated else "")
+            + f", longest bar {self.progress.longest_bar_seconds * 1000:.1f} ms",
+            f"files: {self.settings.llm.output_folder}",
+            f"database: {self.database_hint()}",
+        ]
+        if (adopted := stats.get("adopted")) and (adopted["completed"] or adopted["failed"]):
+            lines.insert(2, (
+                f"of other sessions, for which it was asked: rated {adopted['rated']} of"
+                f" {adopted['completed'] + adopted['failed'] + adopted['expired']},"
+                f" cost {adopted['cost_usd']} USD"
+            ))  # fmt: skip
+        if waiting:
+            lines.append(waiting)
+        if self.off_reason is None and (waiting or not self.finished):
+            lines.append(f"go on with: {self.settings.again}")
+        return lines
+
+    def _waiting_line(self, stats: Mapping[str, Any]) -> str | None:
+        """How many signals are unanswered, and why; None when all have their end."""
+        count = self._unanswered
+        if count is None:  # PostgreSQL did not say
+            count = stats.get("memory", {}).get("pending", 0)
+        if not count:
+            return None
+        kept = "" if self.database is not None else "; without PostgreSQL they are gone with this process"
+        wait = "1 signal waits" if count == 1 else f"{count} signals wait"
+        return f"{wait}: {self._waits_because or 'their answers had not come yet'}{kept}"
 
     def database_hint(self) -> str:
         """How to look at the tables of this run."""
@@ -573,7 +723,7 @@ class TradingSystem:
             symbol=self.settings.symbol,
             strategy=self.strategy.name,
             session_id=self.session_id,
-            simulated=self.settings.demo,
+            simulated=self.settings.simulated,
             following=self.settings.follow,
             last_close=self._history[-1].close if self._history else None,
             llm_on=self.off_reason is None,
@@ -630,7 +780,7 @@ class TradingSystem:
 
     def _summary(self) -> dict[str, Any]:
         return {"session_id": self.session_id, "symbol": self.settings.symbol, "bars": self.progress.bars,
-                "signals": self.progress.signals, "simulated": self.settings.demo,
+                "signals": self.progress.signals, "simulated": self.settings.simulated,
                 "waiting_for_database": self._waiting(), "restarts": dict(self._supervisor.crashes),
                 "budgets": [asdict(each) for each in self._budgets()]}  # fmt: skip
 
@@ -696,9 +846,15 @@ def load(args: argparse.Namespace) -> Settings:
         data=_data(args),
         symbol=args.symbol or trading.symbol,
         demo=args.demo,
+        source=str(_data(args).resolve()),
+        simulated=args.demo or args.simulate,
         speed=args.speed if args.speed is not None else (DEMO_BARS_PER_SECOND if args.demo else 0.0),
         follow=args.follow,
         resume=args.resume,
+        session=args.session,
+        adopt=args.adopt,
+        output_named=args.output is not None,
+        again=_again(args),
         dashboard=not args.no_dashboard and terminal_available(),
         picture=args.picture,
     )
@@ -719,12 +875,32 @@ def _for_run(llm: LLMConfig, args: argparse.Namespace) -> LLMConfig:
     changes: dict[str, Any] = {}
     if args.output is not None:
         changes["csv_output_directory"] = str(args.output)
-    if args.demo:
+    if args.demo or args.simulate:
         changes["model"] = f"simulated/{llm.model.removeprefix('simulated/')}"
         changes["enabled"] = True
         changes["requests_per_minute"] = max(llm.requests_per_minute, DEMO_REQUESTS_PER_MINUTE)
         changes["tokens_per_minute"] = max(llm.tokens_per_minute, DEMO_REQUESTS_PER_MINUTE * 10_000)
     return llm.model_copy(update=changes)
+
+
+def _again(args: argparse.Namespace) -> str:
+    """The command that goes on with this run. An address of a database may hold a password: not shown."""
+    words = ["python", "main_with_database.py"]
+    for name in ("demo", "simulate", "follow"):
+        words += [f"--{name}"] if getattr(args, name) else []
+    for name in ("config", "data", "symbol"):
+        words += [f"--{name}", str(value)] if (value := getattr(args, name)) is not None else []
+    words += ["--database-url", "..."] if args.database_url else []
+    return " ".join([shlex.join(words), "--resume"])
+
+
+def _cost_line(stats: Mapping[str, Any]) -> str:
+    """What the answers cost, as far as it is known."""
+    cost, unknown = stats.get("cost_usd", 0), stats.get("cost_unknown", 0)
+    if not unknown:
+        return f"cost {cost} USD"
+    answers = "1 answer" if unknown == 1 else f"{unknown} answers"
+    return f"cost {cost} USD, unknown for {answers}" if cost else f"cost unknown for {answers}"
 
 
 def _data(args: argparse.Namespace) -> Path:
@@ -770,20 +946,8 @@ def _stop_or_leave(system: TradingSystem) -> None:
 
 
 def report(system: TradingSystem) -> None:
-    """What a run brought, in a few lines on stdout."""
-    stats = system.worker.get_statistics() if system.worker else {}
-    lines = [
-        f"session {system.session_id} " + ("finished" if system.finished else "stopped; go on with --resume"),
-        f"bars {system.progress.bars}, signals {system.progress.signals}, rated {stats.get('rated', 0)}, "
-        f"unrated {stats.get('unrated', 0)}, failed {stats.get('failed', 0)}, "
-        f"expired {stats.get('expired', 0)}",
-        f"cost {stats.get('cost_usd', 0)} USD"
-        + (" (simulated)" if system.settings.demo else "")
-        + f", longest bar {system.progress.longest_bar_seconds * 1000:.1f} ms",
-        f"files: {system.settings.llm.output_folder}",
-        f"database: {system.database_hint()}",
-    ]
-    sys.stdout.write("\n".join(lines) + "\n")
+    """What a run brought, what is still open and how to go on, in a few lines on stdout."""
+    sys.stdout.write("\n".join(system.account()) + "\n")
 
 
 def _refuse(error: Exception) -> int:

@@ -15,7 +15,7 @@ from database.storable import clean_key
 __all__ = ["CommandReports", "RatingRow", "RequestGroup", "SessionInfo", "SpendingRow"]
 
 SESSIONS = """
-SELECT session_id, symbol, mode, status, started_at
+SELECT session_id, symbol, mode, status, started_at, feed_ended
 FROM trading_sessions ORDER BY started_at, session_id
 """
 
@@ -117,11 +117,12 @@ class SessionInfo:
     mode: str
     status: str
     started_at: datetime
+    feed_ended: bool = False
 
     @property
     def resumable(self) -> bool:
-        """True when it may go on: only a completed session has seen all its bars."""
-        return self.status != "completed"
+        """True when bars may still come."""
+        return self.status != "completed" and not self.feed_ended
 
 
 @dataclass(frozen=True, slots=True)

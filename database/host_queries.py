@@ -6,26 +6,44 @@ from __future__ import annotations
 
 # Continuing a session opens it again and keeps what was known about it.
 START_SESSION = """
-INSERT INTO trading_sessions AS s (session_id, symbol, mode, source, config, status)
-VALUES ($1, $2, $3, $4, $5, 'running')
+INSERT INTO trading_sessions AS s (session_id, symbol, mode, source, config, endpoint, folders, status)
+VALUES ($1, $2, $3, $4, $5, $6, $7, 'running')
 ON CONFLICT (session_id) DO UPDATE
 SET symbol = COALESCE(EXCLUDED.symbol, s.symbol), mode = EXCLUDED.mode,
     source = COALESCE(EXCLUDED.source, s.source), config = EXCLUDED.config,
+    endpoint = COALESCE(EXCLUDED.endpoint, s.endpoint), folders = s.folders || EXCLUDED.folders,
     status = 'running', ended_at = NULL
 """
 
-END_SESSION = """
-INSERT INTO trading_sessions (session_id, status, ended_at) VALUES ($1, $2, clock_timestamp())
-ON CONFLICT (session_id) DO UPDATE SET status = EXCLUDED.status, ended_at = EXCLUDED.ended_at
+_UNANSWERED = """(
+    SELECT count(*) FROM trading_signals g JOIN llm_enhancement_tasks t ON t.signal_id = g.signal_id
+    WHERE g.session_id = {session} AND t.status IN ('pending', 'processing'))"""
+
+# A session with unanswered signals is not completed, whatever its host says.
+END_SESSION = f"""
+INSERT INTO trading_sessions AS s (session_id, status, ended_at, feed_ended)
+VALUES ($1, $2, clock_timestamp(), $3)
+ON CONFLICT (session_id) DO UPDATE
+SET status = CASE WHEN $2::text = 'completed' AND {_UNANSWERED.format(session="s.session_id")} > 0
+                  THEN 'stopped' ELSE EXCLUDED.status END,
+    ended_at = EXCLUDED.ended_at, feed_ended = s.feed_ended OR EXCLUDED.feed_ended
+RETURNING status, {_UNANSWERED.format(session="s.session_id")} AS unanswered
+"""  # noqa: S608  fragments of this module
+
+_SESSION_FIELDS = f"""
+SELECT s.session_id, s.symbol, s.mode, s.source, s.status, s.started_at, s.ended_at, s.last_bar_at, s.config,
+       s.endpoint, s.folders, s.feed_ended, u.unanswered
+FROM trading_sessions s CROSS JOIN LATERAL {_UNANSWERED.format(session="s.session_id")} AS u(unanswered)"""  # noqa: S608  fragments of this module
+
+# There are bars to come, or answers. A session of older versions says only by its status that its feed ended.
+UNFINISHED_SESSION = f"""{_SESSION_FIELDS}
+WHERE (u.unanswered > 0 OR (s.status <> 'completed' AND NOT s.feed_ended))
+  AND ($1::text IS NULL OR s.symbol = $1) AND ($2::text[] IS NULL OR s.source = ANY ($2::text[]))
+  AND ($3::text IS NULL OR s.mode = $3) AND ($4::boolean IS NULL OR $4 = (s.mode LIKE 'simulated%'))
+ORDER BY s.started_at DESC, s.session_id LIMIT 1
 """
 
-UNFINISHED_SESSION = """
-SELECT session_id, symbol, mode, source, status, started_at, ended_at, last_bar_at, config
-FROM trading_sessions
-WHERE status <> 'completed' AND ($1::text IS NULL OR symbol = $1) AND ($2::text IS NULL OR source = $2)
-  AND ($3::text IS NULL OR mode = $3)
-ORDER BY started_at DESC, session_id LIMIT 1
-"""
+ONE_SESSION = f"{_SESSION_FIELDS} WHERE s.session_id = $1"
 
 LAST_BAR_TIME = """
 SELECT max("timestamp") FROM market_data WHERE session_id = $1 AND symbol = $2

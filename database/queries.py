@@ -69,10 +69,12 @@ filled AS (
 # reservation is not touched.
 RECORD_SIGNALS = f"""
 WITH incoming AS MATERIALIZED ({rows_of(SIGNAL_COLUMNS, "s")}), {_STORE_SIGNALS}
-INSERT INTO llm_enhancement_tasks AS t (signal_id, context, claimed_by, claimed_at, lease_expires_at)
+INSERT INTO llm_enhancement_tasks AS t
+    (signal_id, context, claimed_by, claimed_at, lease_expires_at, endpoint, simulated)
 SELECT signal_id, context, $2::text,
        CASE WHEN $2::text IS NOT NULL THEN clock_timestamp() END,
-       CASE WHEN $2::text IS NOT NULL THEN clock_timestamp() + make_interval(secs => $3::float8) END
+       CASE WHEN $2::text IS NOT NULL THEN clock_timestamp() + make_interval(secs => $3::float8) END,
+       $4::text, $5::boolean
 FROM incoming ORDER BY signal_id
 ON CONFLICT (signal_id) DO UPDATE SET context = COALESCE(t.context, EXCLUDED.context)
 RETURNING t.task_id
@@ -83,13 +85,15 @@ RETURNING t.task_id
 CLAIM_SIGNALS = f"""
 WITH incoming AS MATERIALIZED ({rows_of(SIGNAL_COLUMNS, "s")}), {_STORE_SIGNALS}
 INSERT INTO llm_enhancement_tasks AS t
-    (signal_id, context, status, attempts, claim_id, claimed_by, claimed_at, lease_expires_at)
+    (signal_id, context, status, attempts, claim_id, claimed_by, claimed_at, lease_expires_at, endpoint,
+     simulated)
 SELECT signal_id, context, 'processing', 1, gen_random_uuid(), $2::text, clock_timestamp(),
-       clock_timestamp() + make_interval(secs => $3::float8)
+       clock_timestamp() + make_interval(secs => $3::float8), $4::text, $5::boolean
 FROM incoming ORDER BY signal_id
 ON CONFLICT (signal_id) DO UPDATE
-SET status = 'processing', attempts = t.attempts + 1, claim_id = EXCLUDED.claim_id,
-    claimed_by = EXCLUDED.claimed_by, claimed_at = EXCLUDED.claimed_at,
+SET status = 'processing', endpoint = COALESCE(EXCLUDED.endpoint, t.endpoint),
+    simulated = COALESCE(EXCLUDED.simulated, t.simulated), attempts = t.attempts + 1,
+    claim_id = EXCLUDED.claim_id, claimed_by = EXCLUDED.claimed_by, claimed_at = EXCLUDED.claimed_at,
     lease_expires_at = EXCLUDED.lease_expires_at, context = COALESCE(t.context, EXCLUDED.context),
     updated_at = clock_timestamp()
 WHERE t.status IN {OPEN} AND NOT {_live_elsewhere("ARRAY[$2::text]")}
@@ -108,42 +112,80 @@ WITH picked AS MATERIALIZED (
 UPDATE llm_enhancement_tasks t
 SET status = 'processing', attempts = t.attempts + 1, claim_id = gen_random_uuid(), claimed_by = $2::text,
     claimed_at = clock_timestamp(), updated_at = clock_timestamp(),
-    lease_expires_at = clock_timestamp() + make_interval(secs => $3::float8)
+    lease_expires_at = clock_timestamp() + make_interval(secs => $3::float8),
+    endpoint = COALESCE($4::text, t.endpoint), simulated = COALESCE($5::boolean, t.simulated)
 FROM picked p WHERE t.task_id = p.task_id
 RETURNING t.task_id, t.signal_id, t.claim_id::text, t.attempts,
           extract(epoch FROM clock_timestamp() - t.created_at)::float8 AS age_seconds
 """  # noqa: S608  fragments of this module
 
+IS_SIMULATED = """COALESCE(t.simulated, EXISTS (
+            SELECT FROM trading_signals s JOIN trading_sessions x ON x.session_id = s.session_id
+            WHERE s.signal_id = t.signal_id AND x.mode LIKE 'simulated%'))"""
+"""Task ``t`` was meant for a simulated model; older tasks say it by their session only."""
+
+SESSION_OF_TASK = """COALESCE((
+            SELECT s.session_id FROM trading_signals s WHERE s.signal_id = t.signal_id), '')"""
+"""The session of task ``t``, '' without one."""
+
 # The worker's own reservations and claims are left alone for a moment: the host is just handing the signal
 # over in memory, or it came after this statement was made. A claim on top of another voids that one, and if
 # the reply to this statement is lost, the worker finishes the task by a claim that is good no more.
-# $2 keeps a simulated model away from the tasks of real sessions, and the other way round.
+# $2 keeps a simulated model away from real tasks, and the other way round. $3 are the worker's own sessions,
+# '' for signals without one; NULL for all. $4 is where it sends its requests; NULL: it takes what was meant
+# for other places.
 _WAITING = f"""t.status IN {OPEN}
       AND NOT {_live_elsewhere("ARRAY[$1::text]")}
       AND (t.claimed_by = $1::text AND t.claimed_at > clock_timestamp() - interval '2 seconds') IS NOT TRUE
-      AND ($2::boolean IS NULL OR $2::boolean = EXISTS (
-            SELECT FROM trading_signals s JOIN trading_sessions x ON x.session_id = s.session_id
-            WHERE s.signal_id = t.signal_id AND x.mode LIKE 'simulated%'))"""
+      AND ($2::boolean IS NULL OR $2::boolean = {IS_SIMULATED})
+      AND ($3::text[] IS NULL OR t.claimed_by IS NOT DISTINCT FROM $1::text
+           OR {SESSION_OF_TASK} = ANY ($3::text[]))
+      AND ($4::text IS NULL OR t.endpoint IS NULL OR t.endpoint = $4::text)"""
+
+# What {_WAITING} leaves alone, and why: by session and endpoint, the newest session first.
+LEFT_ALONE = f"""
+SELECT session, endpoint, count(*) AS tasks
+FROM (
+    SELECT {SESSION_OF_TASK} AS session, t.endpoint
+    FROM llm_enhancement_tasks t
+    WHERE t.status IN {OPEN} AND NOT {_live_elsewhere("ARRAY[$1::text]")}
+      AND ($2::boolean IS NULL OR $2::boolean = {IS_SIMULATED})
+) AS waiting
+WHERE NOT (($3::text[] IS NULL OR session = ANY ($3::text[]))
+           AND ($4::text IS NULL OR endpoint IS NULL OR endpoint = $4::text))
+GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT 1000
+"""  # noqa: S608  fragments of this module
+
+# Tasks within the sessions $3 that were meant for another endpoint than $4, by that endpoint.
+FOR_ELSEWHERE = f"""
+SELECT t.endpoint, count(*) AS tasks
+FROM llm_enhancement_tasks t
+WHERE t.status IN {OPEN} AND NOT {_live_elsewhere("ARRAY[$1::text]")} AND t.endpoint <> $4::text
+  AND ($2::boolean IS NULL OR $2::boolean = {IS_SIMULATED})
+  AND ($3::text[] IS NULL OR {SESSION_OF_TASK} = ANY ($3::text[]))
+GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 100
+"""  # noqa: S608  fragments of this module
 
 # Page by page, as a worker with a backlog knows most of them: its own reservations.
 WAITING_TASKS = f"""
 SELECT t.task_id, t.signal_id FROM llm_enhancement_tasks t
-WHERE {_WAITING} AND t.task_id > $3::bigint
-ORDER BY t.task_id LIMIT $4::bigint
+WHERE {_WAITING} AND t.task_id > $5::bigint
+ORDER BY t.task_id LIMIT $6::bigint
 """  # noqa: S608  fragments of this module
 
 # SKIP LOCKED: a task that another worker is claiming at this moment is passed over, not waited for.
 CLAIM_WAITING = f"""
 WITH picked AS MATERIALIZED (
     SELECT t.task_id FROM llm_enhancement_tasks t
-    WHERE {_WAITING} AND t.task_id = ANY ($4::bigint[])
-    ORDER BY t.task_id LIMIT $5::bigint
+    WHERE {_WAITING} AND t.task_id = ANY ($6::bigint[])
+    ORDER BY t.task_id LIMIT $7::bigint
     FOR UPDATE OF t SKIP LOCKED
 ), claimed AS (
     UPDATE llm_enhancement_tasks t
     SET status = 'processing', attempts = t.attempts + 1, claim_id = gen_random_uuid(), claimed_by = $1::text,
         claimed_at = clock_timestamp(), updated_at = clock_timestamp(),
-        lease_expires_at = clock_timestamp() + make_interval(secs => $3::float8)
+        lease_expires_at = clock_timestamp() + make_interval(secs => $5::float8),
+        endpoint = COALESCE($8::text, t.endpoint)
     FROM picked p WHERE t.task_id = p.task_id
     RETURNING t.task_id, t.signal_id, t.claim_id, t.attempts, t.context, t.created_at
 )

@@ -32,26 +32,58 @@ class SessionStore:
         mode: str = "live",
         source: str | None = None,
         config: Mapping[str, Any] | None = None,
+        endpoint: str | None = None,
+        folders: Mapping[str, str] | None = None,
     ) -> None:
-        """Open a session, or open it again to continue it. ``config`` must hold no secrets."""
+        """Open a session, or open it again to continue it. ``config`` must hold no secrets.
+
+        ``endpoint`` is the address it sends requests to, ``folders`` where it keeps what a run that goes on
+        with it has to find: names and absolute paths, added to those that are known.
+        """
         await self._connections.fetch(
             "starting a session", queries.START_SESSION,
             clean_key(session_id), clean_text(symbol), clean_text(mode), clean_text(source),
-            dict(config or {}),
+            dict(config or {}), clean_text(endpoint), dict(folders or {}),
         )  # fmt: skip
 
-    async def end_session(self, session_id: str, status: SessionStatus) -> None:
-        """Note that and how the session ended."""
-        await self._connections.fetch("ending a session", queries.END_SESSION, clean_key(session_id), status)
+    async def end_session(
+        self, session_id: str, status: SessionStatus, *, feed_ended: bool | None = None
+    ) -> int:
+        """Note that and how the session ended; how many of its signals are unanswered.
+
+        With unanswered signals it is ``stopped``, never ``completed``. ``feed_ended``: every bar was traded;
+        without it that is what ``completed`` says.
+        """
+        ended = status == "completed" if feed_ended is None else feed_ended
+        rows = await self._connections.fetch(
+            "ending a session", queries.END_SESSION, clean_key(session_id), status, ended
+        )
+        return int(rows[0]["unanswered"])
 
     async def find_unfinished_session(
-        self, *, symbol: str | None = None, source: str | None = None, mode: str | None = None
+        self,
+        *,
+        symbol: str | None = None,
+        source: str | Sequence[str] | None = None,
+        mode: str | None = None,
+        simulated: bool | None = None,
     ) -> dict[str, Any] | None:
-        """The latest session that did not run to the end of its bars, narrowed by what is given."""
+        """The latest session that has bars to come or unanswered signals, narrowed by what is given.
+
+        ``source`` may be several spellings of one. ``unanswered`` in the answer counts its signals that wait.
+        """
+        sources = [source] if isinstance(source, str) else source
         rows = await self._connections.fetch(
-            "looking for a session", queries.UNFINISHED_SESSION,
-            clean_text(symbol), clean_text(source), clean_text(mode),
+            "looking for a session", queries.UNFINISHED_SESSION, clean_text(symbol),
+            None if sources is None else [clean_text(name) for name in sources], clean_text(mode), simulated,
         )  # fmt: skip
+        return dict(rows[0]) if rows else None
+
+    async def find_session(self, session_id: str) -> dict[str, Any] | None:
+        """One session, with the same fields; None if there is none of that id."""
+        rows = await self._connections.fetch(
+            "looking for a session", queries.ONE_SESSION, clean_key(session_id)
+        )
         return dict(rows[0]) if rows else None
 
     async def last_bar_time(self, session_id: str, symbol: str) -> datetime | None:

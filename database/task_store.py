@@ -19,7 +19,7 @@ from database.opinion_rows import opinion_rows
 from database.outcome_rows import analysis_from_mapping, outcome_row
 from database.rows import Row, signal_in_pieces, signal_row
 from database.storable import clean_key, clean_text, json_rows, may_be_digest, one_array
-from llm_integration.domain import Claim, LLMAnalysis, Signal, TaskStatus
+from llm_integration.domain import Claim, LLMAnalysis, Signal, TaskScope, TaskStatus
 from llm_integration.pieces import in_turns
 
 __all__ = ["TaskStore"]
@@ -58,23 +58,38 @@ class TaskStore:
         """The signals that were stored last, by their keys: to be claimed, these need not be sent again."""
         self.refused_rows = 0
         self.simulated: bool | None = None
-        """Set, ``claim_waiting`` takes tasks of simulated sessions only, or of real ones only."""
+        """Set, ``claim_waiting`` takes simulated tasks only, or real ones only; new tasks are such."""
+        self._scope = TaskScope()
+
+    def work_for(self, scope: TaskScope) -> None:
+        """From now on ``claim_waiting`` takes only what ``scope`` allows, and new tasks bear its endpoint.
+
+        The scope is looked at with each call: sessions that are added to it later count from then on.
+        """
+        self._scope = scope
 
     # The host's side
 
     async def record_signal(
-        self, signal: Signal, *, worker_id: str | None = None, lease_seconds: float = 15.0
+        self,
+        signal: Signal,
+        *,
+        worker_id: str | None = None,
+        lease_seconds: float = 15.0,
+        meant_for: tuple[str | None, bool | None] | None = None,
     ) -> int:
         """Store a signal and its task in one round trip; the task's id. Repeating it changes nothing.
 
         With ``worker_id`` the task is reserved for that worker, which is about to get the signal through
         memory: others leave it alone for ``lease_seconds``, and for as long as the worker's heart beats.
-        A session that is not known yet is created.
+        A session that is not known yet is created. ``meant_for`` are endpoint and simulated of the task
+        where they are not those of this manager.
         """
         self._meet(worker_id)
+        endpoint, simulated = meant_for or (self._scope.endpoint, self.simulated)
         rows = await self._connections.fetch(
             "storing a signal", queries.RECORD_SIGNALS, await _signals_json([signal]), worker_id,
-            lease_seconds,
+            lease_seconds, endpoint, simulated,
         )  # fmt: skip
         self._remember([signal])
         return int(rows[0]["task_id"])
@@ -97,7 +112,7 @@ class TaskStore:
         try:
             await self._connections.fetch(
                 "storing signals", queries.RECORD_SIGNALS, await _signals_json(batch), worker_id,
-                lease_seconds,
+                lease_seconds, self._scope.endpoint, self.simulated,
             )  # fmt: skip
             self._remember(batch)
         except BadRowError as error:
@@ -183,8 +198,9 @@ class TaskStore:
         rows: list[Any] = []
         if all(key in self._stored for key in batch):
             rows = await self._connections.fetch(
-                "claiming signals", queries.CLAIM_STORED, list(batch), worker_id, lease_seconds
-            )
+                "claiming signals", queries.CLAIM_STORED, list(batch), worker_id, lease_seconds,
+                self._scope.endpoint, self.simulated,
+            )  # fmt: skip
         claimed = {row["signal_id"] for row in rows}
         # One that was not claimed is taken or finished, unless it is gone from the tables.
         others = [signal for key, signal in batch.items() if key not in claimed]
@@ -202,7 +218,7 @@ class TaskStore:
         try:
             return await self._connections.fetch(
                 "claiming signals", queries.CLAIM_SIGNALS, await _signals_json(batch), worker_id,
-                lease_seconds,
+                lease_seconds, self._scope.endpoint, self.simulated,
             )  # fmt: skip
         except BadRowError as error:
             if len(batch) == 1:
@@ -218,26 +234,55 @@ class TaskStore:
     ) -> list[tuple[Claim, Signal]]:
         """Claim up to ``limit`` tasks that wait or were abandoned, oldest first, with their signals.
 
-        ``exclude`` are signals that this worker knows of already. There may be many: they are looked up,
-        not sent.
+        Only tasks that ``work_for`` allows, and those that are reserved for this worker. ``exclude`` are
+        signals that it knows of already. There may be many: they are looked up, not sent.
         """
         self._meet(worker_id)
-        known, last = _Known(exclude), 0
+        known, last, allowed = _Known(exclude), 0, self._allowed()
         claimed: list[Row] = []
         while len(claimed) < limit:
             page = await self._connections.fetch(
-                "looking for waiting tasks", queries.WAITING_TASKS, worker_id, self.simulated, last, PAGE
+                "looking for waiting tasks", queries.WAITING_TASKS, worker_id, *allowed, last, PAGE
             )
             free = [task_id for task_id, signal_id in page if signal_id not in known]
             if free:
                 claimed += await self._connections.fetch(
-                    "claiming waiting tasks", queries.CLAIM_WAITING, worker_id, self.simulated,
-                    lease_seconds, free, limit - len(claimed),
+                    "claiming waiting tasks", queries.CLAIM_WAITING, worker_id, *allowed, lease_seconds,
+                    free, limit - len(claimed), self._scope.endpoint,
                 )  # fmt: skip
             if len(page) < PAGE:
                 break
             last = page[-1][0]
         return [await _taken(row) for row in claimed]
+
+    def _allowed(self) -> tuple[bool | None, list[str] | None, str | None]:
+        """The parameters $2 to $4 of the statements about waiting tasks."""
+        sessions, scope = self._scope.sessions, self._scope
+        keys = None if sessions is None else [clean_key(name) if name else "" for name in sessions]
+        return self.simulated, keys, None if scope.any_endpoint else scope.endpoint
+
+    async def waiting_tasks(self, worker_id: str) -> int:
+        """How many tasks ``claim_waiting`` could take at most, up to a few hundred."""
+        page = await self._connections.fetch(
+            "counting waiting tasks", queries.WAITING_TASKS, worker_id, *self._allowed(), 0, PAGE
+        )
+        return len(page)
+
+    async def tasks_left_alone(self, worker_id: str) -> list[tuple[str | None, str | None, int]]:
+        """Waiting tasks that ``work_for`` does not allow: session, the endpoint they are for, how many."""
+        rows = await self._connections.fetch(
+            "counting other tasks", queries.LEFT_ALONE, worker_id, *self._allowed()
+        )
+        return [(row["session"] or None, row["endpoint"], row["tasks"]) for row in rows]
+
+    async def tasks_for_elsewhere(self, worker_id: str) -> list[tuple[str, int]]:
+        """Waiting tasks that ``work_for`` allows though they were meant for other endpoints, by endpoint."""
+        simulated, sessions, _ = self._allowed()
+        rows = await self._connections.fetch(
+            "counting tasks of other endpoints", queries.FOR_ELSEWHERE, worker_id, simulated, sessions,
+            self._scope.endpoint,
+        )  # fmt: skip
+        return [(row["endpoint"], row["tasks"]) for row in rows] if self._scope.any_endpoint else []
 
     async def save_outcomes(self, outcomes: Sequence[Outcome]) -> set[str]:
         """Store results and end their tasks; the signal ids that were accepted.

@@ -114,6 +114,11 @@ class CircuitBreaker:
         """Why no call is made, in one line; None while the circuit is closed."""
         return self._reason if self._open else None
 
+    @property
+    def stopped_by(self) -> str | None:
+        """The kind of error that keeps it open, by its class's name; None while it is closed."""
+        return self._kind.__name__ if self._open else None
+
     def ready_in(self) -> float:
         """Seconds until a call may be let in; 0 when one may be now."""
         if not self._open:

@@ -27,6 +27,7 @@ __all__ = [
     "Opinion",
     "ParseMethod",
     "Signal",
+    "TaskScope",
     "TaskStatus",
     "bars_in_pieces",
     "parse_time",
@@ -280,6 +281,20 @@ class Claim:
     attempts: int = 0
     age_seconds: float = 0.0
     model: str | None = None
+
+
+@dataclass(slots=True)
+class TaskScope:
+    """Which waiting tasks a worker may take besides those handed to it, and where it sends them.
+
+    ``sessions`` are the worker's own; a None among them stands for signals without a session. None for all
+    of them: the tasks of every session. ``endpoint`` is the address it asks, which is stored with its tasks;
+    those that were meant for another one are left alone unless ``any_endpoint``.
+    """
+
+    sessions: set[str | None] | None = None
+    endpoint: str | None = None
+    any_endpoint: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,15 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="folder of the three files (default: llm.csv_output_directory)",
     )
-    add("--resume", action="store_true", help="go on with the last unfinished session of these bars")
+    add("--simulate", action="store_true", help="your bars and a simulated model: no key, no network")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the newest session of these bars that has bars to come or unanswered signals",
+    )
+    which.add_argument("--session", metavar="ID", help="go on with this session")
+    add("--adopt", action="store_true", help="work off waiting signals of other sessions, too")
     add("--no-dashboard", action="store_true", help="plain log lines instead of the dashboard")
     add("--picture", type=Path, metavar="FILE.svg", help="save a picture of the dashboard at the end")
     add("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"], help="default: INFO")

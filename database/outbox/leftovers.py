@@ -31,8 +31,14 @@ HELD_PAUSE_SECONDS = 1.0
 class LeftoverDatabase(Protocol):
     """The part of DatabaseManager that is needed to bring entries in."""
 
-    async def record_signal(self, signal: Signal, *, worker_id: str | None = None) -> int:
-        """Store a signal and its task; repeating it changes nothing."""
+    async def record_signal(
+        self,
+        signal: Signal,
+        *,
+        worker_id: str | None = None,
+        meant_for: tuple[str | None, bool | None] | None = None,
+    ) -> int:
+        """Store a signal and its task, for that endpoint and kind; repeating it changes nothing."""
         ...
 
     async def update_task_status(self, task_id: int, status: str, error: str | None = None) -> object:
@@ -144,7 +150,7 @@ class Leftovers:
         try:
             await self._bury(facts)
             while rows := await asyncio.to_thread(file.oldest, ROWS_AT_ONCE):
-                await self._bring_in(rows, found)
+                await self._bring_in(rows, found, _meant_for(facts))
                 await asyncio.to_thread(file.remove, [row.seq for row in rows])
         except DatabaseError:
             counts = await asyncio.to_thread(file.count)
@@ -157,20 +163,24 @@ class Leftovers:
         if worker_id := facts.get("worker_id"):
             await self._database.retire_worker(worker_id)
 
-    async def _bring_in(self, rows: Sequence[Row], found: Settled) -> None:
+    async def _bring_in(
+        self, rows: Sequence[Row], found: Settled, meant_for: tuple[str | None, bool | None]
+    ) -> None:
         entries = [entry for row in rows if (entry := _read(row, found)) is not None]
         outcomes: list[KeptOutcome] = []
         for entry in entries:
             if isinstance(entry, KeptOutcome):
                 outcomes.append(entry)
             else:
-                await self._store_signal(entry, found)
+                await self._store_signal(entry, found, meant_for)
         if outcomes:
             await self._store_outcomes(outcomes, found)
 
-    async def _store_signal(self, entry: KeptSignal, found: Settled) -> None:
+    async def _store_signal(
+        self, entry: KeptSignal, found: Settled, meant_for: tuple[str | None, bool | None]
+    ) -> None:
         try:
-            task_id = await self._database.record_signal(entry.signal)
+            task_id = await self._database.record_signal(entry.signal, meant_for=meant_for)
             if entry.off_reason is not None:
                 reason = f"LLM off: {entry.off_reason}"
                 await self._database.update_task_status(task_id, "expired", reason)
@@ -233,6 +243,12 @@ class Leftovers:
             " late, %d entries unreadable or refused",
             found.signals, found.outcomes, found.refused, found.damaged,
         )  # fmt: skip
+
+
+def _meant_for(facts: Mapping[str, str]) -> tuple[str | None, bool | None]:
+    """Endpoint and kind of a file's signals, not those of whoever brings them in; unknown in older files."""
+    simulated = facts.get("simulated")
+    return facts.get("endpoint"), None if simulated is None else simulated == "true"
 
 
 def _read(row: Row, found: Settled) -> Entry | None:

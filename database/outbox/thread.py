@@ -39,6 +39,7 @@ class Outbox:
     the outbox writes them, many per commit. The file is created with the first entry and removed when it
     is closed empty; what it still holds then is brought in by the next process (``Leftovers``). Bounded:
     at ``max_entries`` further ones are held in memory by their owners only, are counted and announced once.
+    ``endpoint`` and ``simulated`` are what the signals are meant for, as ``TaskStore`` has it.
     """
 
     def __init__(
@@ -48,10 +49,16 @@ class Outbox:
         target: str = "",
         worker_id: str | None = None,
         max_entries: int = 100_000,
+        endpoint: str | None = None,
+        simulated: bool | None = None,
     ) -> None:
         self.folder = folder_for(Path(folder), target)
         self.path = self._new_path()
         self._facts = {"target": target, "worker_id": worker_id or ""}
+        if endpoint is not None:
+            self._facts["endpoint"] = endpoint
+        if simulated is not None:
+            self._facts["simulated"] = str(simulated).lower()
         self._max = max_entries
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)

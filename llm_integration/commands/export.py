@@ -30,8 +30,8 @@ old one. Each file is replaced in one step; a run that is writing to it meanwhil
 Rows that the files have and PostgreSQL has not are kept at their end, unless you say --drop-others.
 
 llm_signals.csv comes in the order of the signals' times, llm_strategy_results.csv session by session in
-the order of the bars. A session that may still be resumed ends before its first unanswered signal, so
-that the run which goes on with it can fill it in; --include-unanswered writes such bars as pending."""
+the order of the bars. A session that has bars to come ends before its first unanswered signal, so that
+the run which goes on with it can fill it in; --include-unanswered writes such bars as pending."""
 
 T = TypeVar("T")
 CHUNK = 200

@@ -26,6 +26,7 @@ PROGRAM = "python -m llm_integration"
 COMMANDS: dict[str, str] = {
     "check": "is everything ready? settings, key, models, database, folders; costs nothing",
     "export": "write llm_signals.csv and llm_strategy_results.csv anew from PostgreSQL",
+    "work": "answer signals that wait in PostgreSQL, without trading any bars",
     "retry": "ask again about signals that failed, expired or came back without a rating",
     "health": "how the ratings are distributed, and whether one value has taken over",
     "costs": "what was spent, by day, model, symbol and rating",

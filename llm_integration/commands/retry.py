@@ -17,8 +17,9 @@ from llm_integration.config import normalise_model_id
 __all__ = ["DESCRIPTION", "add_arguments", "run"]
 
 DESCRIPTION = """\
-Ask again about signals that came to nothing: they become pending, and a running worker, or that of the
-next run, asks about them as about new ones. Each costs again; --dry-run shows which they would be.
+Ask again about signals that came to nothing: they become pending, and the program of their session, a run
+with --resume, or the command "work" asks about them as about new ones. Each costs again; --dry-run shows
+which they would be.
 
 What the first attempt cost stays counted. Its answer is removed, in short form it is kept in the task's
 context in PostgreSQL. When the new answers are there, "export" brings the files up to date: a row that is
@@ -103,9 +104,9 @@ def _report(
     elif found:
         asked = f" of {model}" if model else ""
         say(
-            f"{told}: pending again, to be asked{asked}. A running worker takes them within"
-            f" {settings.llm.poll_interval:g} s; without one they wait for the next run, and expire after"
-            f" {settings.llm.signal_max_age_seconds:g} s (signal_max_age_seconds)"
+            f"{told}: pending again, to be asked{asked}. A program that runs their session takes them within"
+            f' {settings.llm.poll_interval:g} s, else "python -m llm_integration work --until-empty" does;'
+            f" they expire after {settings.llm.signal_max_age_seconds:g} s (signal_max_age_seconds)"
         )
     else:
         say("there is nothing to ask again")

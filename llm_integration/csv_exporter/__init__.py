@@ -8,10 +8,12 @@
 ``files``     locked, repairing, whole-row appends
 ``health``    when a failing file is tried again, one message per change
 ``summary``   what the JSON file counts
+``pending``   late answers into rows that were written as pending
 ``rebuild``   both CSV files anew from PostgreSQL's rows
 """
 
 from llm_integration.csv_exporter.exporter import LLMCSVExporter
+from llm_integration.csv_exporter.pending import fill_pending
 from llm_integration.csv_exporter.rebuild import BarRow, Rebuild, Rebuilt, rebuild
 from llm_integration.csv_exporter.rows import RESULT_COLUMNS, RESULT_FILE, SIGNAL_COLUMNS, SIGNAL_FILE
 from llm_integration.csv_exporter.summary import SUMMARY_FILE
@@ -26,5 +28,6 @@ __all__ = [
     "LLMCSVExporter",
     "Rebuild",
     "Rebuilt",
+    "fill_pending",
     "rebuild",
 ]

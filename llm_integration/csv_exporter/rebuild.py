@@ -36,7 +36,7 @@ from llm_integration.csv_exporter.rows import (
 from llm_integration.csv_exporter.summary import draft_of
 from llm_integration.domain import Bar, LLMAnalysis, Signal, parse_time
 
-__all__ = ["BarRow", "Rebuild", "Rebuilt", "rebuild"]
+__all__ = ["BarRow", "Rebuild", "Rebuilt", "lines_of", "rebuild"]
 
 K = TypeVar("K", bound=Hashable)
 BarRow = tuple[str | None, str, Bar, Signal | None]
@@ -98,7 +98,7 @@ class _Draft(Generic[K]):
             present.close()
 
     def _keep(self, fd: int, pause: Callable[[], None]) -> None:
-        for number, line in enumerate(_lines(fd)):
+        for number, line in enumerate(lines_of(fd)):
             key = self._index.key_of(line.decode("utf-8", "replace")) if number else None
             if key is not None and self.put(Row(key, line)):
                 self.kept += 1
@@ -245,7 +245,7 @@ def rebuild(
         return files.finish(keep_others=keep_others, lock_timeout=lock_timeout)
 
 
-def _lines(fd: int) -> Iterator[bytes]:
+def lines_of(fd: int) -> Iterator[bytes]:
     """The complete lines of a file, with their ends."""
     offset, rest = 0, b""
     while data := os.pread(fd, _CHUNK, offset):

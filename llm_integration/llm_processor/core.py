@@ -168,6 +168,7 @@ class LLMProcessor:
             **self._books.as_dict(),
             "state": self._state(),
             "stopped_reason": self.stopped_reason(),
+            "stopped_by": self._line.stopped_by,
             "model": self._board.first_ready(models) or models[0],
             "models": self._board.statistics(models),
             "limiter": asdict(self._limiter.usage()),

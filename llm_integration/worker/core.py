@@ -36,6 +36,7 @@ from llm_integration.worker.jobs import Job, failed
 from llm_integration.worker.loads import Load
 from llm_integration.worker.others import Others
 from llm_integration.worker.outage import Outage
+from llm_integration.worker.ownership import Ownership, endpoint_of
 from llm_integration.worker.ports import AnalysisSink, Processor, TaskDatabase, WorkerOutbox
 from llm_integration.worker.reading import SignalReader
 from llm_integration.worker.registry import Registry
@@ -68,7 +69,12 @@ class LLMWorker:
     ``csv_exporter`` and the callbacks only. While the database is away, results are kept in ``outbox``, so
     that they outlive this process, and so are signals that wait in memory. With ``stores_signals=False`` the
     host stores its signals itself, before it hands them over. ``catalogue`` knows how much a model can read;
-    the host that brings it keeps it fresh. Nothing in here raises into the host.
+    the host that brings it keeps it fresh.
+
+    At the start, and when a worker has died, the waiting tasks of ``session`` (None: of signals without one)
+    are taken back, and those of the sessions that the host's signals name. With ``adopt`` the tasks of all
+    sessions are worked off; the results of others are stored and not delivered here. Tasks meant for another
+    ``base_url`` wait, unless ``any_endpoint``. Nothing in here raises into the host.
     """
 
     def __init__(
@@ -84,6 +90,9 @@ class LLMWorker:
         parser: LLMResponseParser | None = None,
         worker_id: str | None = None,
         stores_signals: bool = True,
+        session: str | None = None,
+        adopt: bool = False,
+        any_endpoint: bool = False,
         catalogue: ModelCatalogue | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -127,11 +136,15 @@ class LLMWorker:
             self.memory_store, db_manager if stores_signals else None, outbox, self._outage, self.worker_id,
             turn=turnstile.turn, reader=reader,
         )  # fmt: skip
+        self._ownership = Ownership(
+            db_manager, worker_id=self.worker_id, endpoint=endpoint_of(self.config), session=session,
+            adopt=adopt, any_endpoint=any_endpoint,
+        )  # fmt: skip
         self._intake = Intake(
             self.config, self.memory_store, db_manager, self._processor, router=router,
             formatters=formatters, worker_id=self.worker_id, outage=self._outage, clock=clock,
             elsewhere=self._taken_elsewhere, expire=self._asker.expire, holds=self._writer.holds,
-            unclaimed=self._registry.keep, turn=turnstile.turn, reader=reader,
+            unclaimed=self._registry.keep, turn=turnstile.turn, reader=reader, ownership=self._ownership,
         )  # fmt: skip
         self._others = Others(db_manager, self._outage, self._hand_on)
         self._shadows = Shadows(
@@ -272,6 +285,7 @@ class LLMWorker:
             "failed": self._counts["failed"],
             "expired": self._counts["expired"],
             "taken_elsewhere": self._counts["elsewhere"],
+            "adopted": self._ownership.statistics(),
             "refused_by_fence": self._writer.refused,
             "unwritten": self._writer.unwritten,
             "cost_usd": self._cost,
@@ -330,16 +344,23 @@ class LLMWorker:
                 self._shadows.consider(job, load.choice)
 
     def _finish(self, job: Job, analysis: LLMAnalysis) -> None:
+        if analysis.answered:
+            self._watch_health(analysis)
+        if job.adopted:
+            self._ownership.count(analysis)
+        else:
+            self._count(analysis)
+        self._writer.put(job, analysis)
+        self._forget(job, analysis.status)
+
+    def _count(self, analysis: LLMAnalysis) -> None:
         self._counts[analysis.status.value] += 1
         if analysis.answered:
             self._counts["rated" if analysis.rated else "unrated"] += 1
             if analysis.cost_usd is None:
                 self._counts["cost_unknown"] += 1
-            self._watch_health(analysis)
         self._cost += analysis.cost_usd or 0
         self._recent.append(analysis)
-        self._writer.put(job, analysis)
-        self._forget(job, analysis.status)
 
     def _watch_health(self, analysis: LLMAnalysis) -> None:
         model, prompt = version_names(
@@ -432,6 +453,7 @@ class LLMWorker:
             if now >= next_look:
                 next_look = now + self.config.poll_interval
                 if self._accepting:
+                    await self._tell_whose_tasks()
                     await self._intake.look_for_waiting()
                     await self._others.look()
                 self._wake.set()
@@ -440,6 +462,13 @@ class LLMWorker:
                 while self.memory_store.cleanup_old_signals(CLEANED_AT_ONCE):  # noqa: ASYNC110  gives way, waits for nothing
                     await asyncio.sleep(0)
             await asyncio.sleep(max(0.01, min(next_beat, next_look, next_cleanup) - self._clock()))
+
+    async def _tell_whose_tasks(self) -> None:
+        if self._outage.worth_asking:
+            try:
+                await self._ownership.tell()
+            except Exception as error:
+                self._outage.failed(error)
 
     async def _beat(self) -> None:
         if self._database is None:

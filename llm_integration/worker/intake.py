@@ -18,6 +18,7 @@ from llm_integration.signal_formatter import SignalFormatter
 from llm_integration.worker.jobs import Job, one_line
 from llm_integration.worker.loads import Load, signals_per_request, sort_into_loads
 from llm_integration.worker.outage import Outage
+from llm_integration.worker.ownership import Ownership
 from llm_integration.worker.ports import Processor, TaskDatabase
 from llm_integration.worker.reading import SignalReader
 
@@ -63,6 +64,7 @@ class Intake:
         unclaimed: Callable[[Iterable[Signal]], None],
         turn: Callable[[], Awaitable[None]],
         reader: SignalReader,
+        ownership: Ownership,
     ) -> None:
         self._config = config
         self._store = memory_store
@@ -79,6 +81,7 @@ class Intake:
         self._unclaimed = unclaimed
         self._turn = turn
         self._reader = reader
+        self._ownership = ownership
         self._parked: list[tuple[float, int, Job]] = []
         self._numbers = itertools.count()
         self._given_up: list[Claim] = []
@@ -220,6 +223,7 @@ class Intake:
                 accepted_at=entry.added_at,
                 deadline=entry.added_at + self._config.signal_max_age_seconds,
             )
+            self._ownership.meet(job.signal)
             self.unfinished[job.signal_id] = job
             jobs.append(job)
         return jobs
@@ -233,6 +237,7 @@ class Intake:
         known = self.unfinished.get(signal_id)
         if known is not None:
             known.from_memory = True  # whatever becomes of it becomes of the entry in memory
+            known.adopted = False
             return True
         ended = signal_id in answered or signal_id in self._ended
         if ended:
@@ -308,7 +313,7 @@ class Intake:
         accepted = self._clock() - claim.age_seconds
         job = Job(
             signal, accepted, accepted + self._config.signal_max_age_seconds, claim, from_memory=False,
-            model=claim.model,
+            model=claim.model, adopted=not self._ownership.is_own(signal),
         )  # fmt: skip
         self.unfinished[job.signal_id] = job
         return job

@@ -301,6 +301,8 @@ class ResultWriter:
         outcome.delivered = True
         if logger.isEnabledFor(logging.INFO):
             logger.info("%s", log_line(outcome.analysis))
+        if outcome.job.adopted:
+            return
         if self._sink is not None:
             self._sink.write_analysis(outcome.job.signal, outcome.analysis)
         self._deliver_to_callbacks(outcome.analysis)

@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.test_commands_export import command
-from tests.acceptance.test_program import PROGRAM, ROOT, bars_file, environment, fetch, rows, run
+from tests.acceptance.test_program import ROOT, bars_file, environment, fetch, rows, run
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
@@ -52,7 +51,7 @@ async def answered(url: str) -> int:
 
 
 async def test_a_bad_day_and_the_morning_after(database_url: str, tmp_path: Path) -> None:
-    """check, a run that gets unreadable replies, costs, health, retry, another run, export: all agree."""
+    """check, a run that gets unreadable replies, costs, health, retry, work, export: all agree."""
     url, out = ("--database-url", database_url), str(tmp_path / "out")
     quick = {"LLM_REQUESTS_PER_MINUTE": "6000"}
     with simulated("--fault", "rating_seven=0.6") as server:
@@ -70,19 +69,9 @@ async def test_a_bad_day_and_the_morning_after(database_url: str, tmp_path: Path
     assert (version["rated"], version["unrated"]) == (spent["rated"], len(unrated))
     again = told(0, "retry", "--unrated", *url)
     assert sorted(task["signal_id"] for task in again["tasks"]) == sorted(unrated)
-    few = tmp_path / "few.csv"
-    few.write_text("".join((tmp_path / "bars.csv").read_text().splitlines(keepends=True)[:20]))
     with simulated() as server:
-        arguments = ["--data", str(few), *url, "--output", out, "--no-dashboard", "--follow"]
-        with subprocess.Popen(
-            [sys.executable, str(PROGRAM), *arguments],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(**server, **quick),
-        ) as process:  # fmt: skip
-            deadline = time.monotonic() + 40
-            while await answered(database_url) < len(signals) and time.monotonic() < deadline:
-                time.sleep(0.05)
-            process.send_signal(signal.SIGTERM)
-        assert process.returncode == 0
+        worked = told(0, "work", "--until-empty", "--adopt", *url, **server, **quick)
+        assert (worked["rated"], worked["left_alone"]) == (len(unrated), {})
     assert await answered(database_url) == len(signals)
     told(0, "export", "--all", "--output", out, *url)
     stored = await fetch(database_url, "SELECT signal_id, rating FROM llm_analysis_results")

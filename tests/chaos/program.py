@@ -56,6 +56,7 @@ class Program:
     output: Path | None = None
     follow: bool = False
     resume: bool = True
+    adopt: bool = False
     log_level: str = "INFO"
     llm: Mapping[str, Any] = field(default_factory=dict)
     database: Mapping[str, Any] = field(default_factory=dict)
@@ -108,6 +109,7 @@ class Program:
             sys.executable, str(PROGRAM), "--config", str(config), "--data", str(self.bars),
             "--symbol", self.symbol, "--speed", str(self.speed), "--database-url", self.url,
             "--output", str(self.out), "--no-dashboard", *(["--resume"] if self.resume else []),
+            *(["--adopt"] if self.adopt else []),
             "--log-level", self.log_level, *(["--follow"] if self.follow else []),
         ]  # fmt: skip
 

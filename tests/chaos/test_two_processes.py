@@ -44,7 +44,7 @@ async def pair(
         a, b = (
             Program(
                 folder / symbol, url, simulator.base_url, slice_of_bars(folder, first, bars), speed=speed,
-                symbol=symbol, follow=symbol == B, output=folder / "out",
+                symbol=symbol, follow=symbol == B, output=folder / "out", adopt=True,
                 llm={"lease_seconds": LEASE, "poll_interval": POLL, **llm},
                 database={"outbox_directory": str(folder / "outbox")},
             )

@@ -171,19 +171,22 @@ ANALYZE;
 """
 
 
-MANY = f"{_rows(SIGNAL_COLUMNS)}, 'w', 30"
+MANY = f"{_rows(SIGNAL_COLUMNS)}, 'w', 30, 'https://a', false"
 OUTCOMES = f"{_rows(OUTCOME_COLUMNS)}, '{{w}}', {_rows(queries.TEXT_COLUMNS)}, {_rows(OPINION_COLUMNS)}"
 HOT = {
     "claim_signals": (queries.CLAIM_SIGNALS, MANY),
-    "claim_stored": (queries.CLAIM_STORED, "'{s-5,s-6}', 'w', 30"),
+    "claim_stored": (queries.CLAIM_STORED, "'{s-5,s-6}', 'w', 30, 'https://a', false"),
     "record_signals": (queries.RECORD_SIGNALS, MANY),
     "save_outcomes": (queries.SAVE_OUTCOMES, OUTCOMES),
     "save_opinions": (SAVE_OPINIONS, _rows(OPINION_COLUMNS)),
 }
 EVERYDAY = {
     **HOT,
-    "waiting_tasks": (queries.WAITING_TASKS, "'w', true, 0, 250"),
-    "claim_waiting": (queries.CLAIM_WAITING, "'w', true, 30, '{5,6}', 10"),
+    "waiting_tasks": (queries.WAITING_TASKS, "'w', true, '{session-5}', 'https://a', 0, 250"),
+    "claim_waiting": (
+        queries.CLAIM_WAITING,
+        "'w', true, '{session-5}', 'https://a', 30, '{5,6}', 10, 'https://a'",
+    ),
     "release": (queries.RELEASE, "'{5}', '{00000000-0000-0000-0000-000000000001}'"),
     "retire": (queries.RETIRE_WORKER, "'w'"),
     "pending": (queries.PENDING_TASKS, "10"),
@@ -192,6 +195,11 @@ EVERYDAY = {
     "opinions": (host_queries.OPINIONS, "'{s-5,s-6}'"),
     "messages": (host_queries.MESSAGES, "'s-5'"),
     "finished": (host_queries.FINISHED_OF_THESE, "'{s-5,s-6}'"),
+    "left_alone": (queries.LEFT_ALONE, "'w', true, '{session-5}', 'https://a'"),
+    "for_elsewhere": (queries.FOR_ELSEWHERE, "'w', true, '{session-5}', 'https://a'"),
+    "unfinished": (host_queries.UNFINISHED_SESSION, "'ES', '{a.csv}', NULL, false"),
+    "one_session": (host_queries.ONE_SESSION, "'session-5'"),
+    "end_session": (host_queries.END_SESSION, "'session-5', 'completed', true"),
     "last_bar": (host_queries.LAST_BAR_TIME, "'session-5', 'ES'"),
 }
 

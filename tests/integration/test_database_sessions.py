@@ -44,6 +44,43 @@ async def test_a_session_that_was_cut_short_can_be_continued(db: DatabaseManager
     assert (found["status"], found["ended_at"], found["source"]) == ("running", None, "a.csv")
 
 
+async def test_a_session_with_unanswered_signals_is_not_completed(db: DatabaseManager) -> None:
+    """It says so itself, and is offered for resuming until somebody has answered them."""
+    await db.start_session("one", symbol="EURUSD", source="a.csv")
+    await db.record_signals([signal("x", session_id="one"), signal("y", session_id="one")])
+    assert await db.end_session("one", "completed") == 2
+    found = await db.find_unfinished_session(symbol="EURUSD", source=["b.csv", "a.csv"])
+    assert found is not None
+    assert (found["status"], found["unanswered"], found["feed_ended"]) == ("stopped", 2, True)
+    claims = await db.claim_signals(
+        [signal("x", session_id="one"), signal("y", session_id="one")], worker_id="w", lease_seconds=LEASE
+    )
+    await db.save_outcomes([(answer(name), claim) for name, claim in claims.items()])
+    assert await db.find_unfinished_session() is None, "no bars to come and nothing to answer"
+    assert await db.end_session("one", "completed") == 0
+    one = await db.find_session("one")
+    assert one is not None
+    assert (one["status"], one["unanswered"]) == ("completed", 0)
+    assert await db.find_session("none such") is None
+
+
+async def test_simulated_sessions_are_not_continued_by_real_runs(db: DatabaseManager) -> None:
+    """The kinds are told apart by the mode; folders and endpoint are kept, and added to."""
+    await db.start_session(
+        "demo",
+        symbol="ES",
+        source="a.csv",
+        mode="simulated/demo",
+        endpoint="simulated",
+        folders={"output": "/a"},
+    )
+    assert await db.find_unfinished_session(symbol="ES", simulated=False) is None
+    await db.start_session("demo", mode="simulated/demo", folders={"outbox": "/b"})
+    found = await db.find_unfinished_session(symbol="ES", simulated=True)
+    assert found is not None
+    assert (found["endpoint"], found["folders"]) == ("simulated", {"output": "/a", "outbox": "/b"})
+
+
 async def test_a_status_that_does_not_exist_is_refused(db: DatabaseManager) -> None:
     """A typing error is not stored."""
     with pytest.raises(BadRowError):
