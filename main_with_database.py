@@ -874,7 +874,7 @@ def _check_prompts(llm: LLMConfig) -> None:
 def _for_run(llm: LLMConfig, args: argparse.Namespace) -> LLMConfig:
     changes: dict[str, Any] = {}
     if args.output is not None:
-        changes["csv_output_directory"] = str(args.output)
+        changes["csv_output_directory"] = str(args.output.absolute())
     if args.demo or args.simulate:
         changes["model"] = f"simulated/{llm.model.removeprefix('simulated/')}"
         changes["enabled"] = True

@@ -7,7 +7,7 @@ the ledger of the ``database`` package does, over all processes that share a key
 from __future__ import annotations
 
 from llm_integration.budget.decision import Allowed, Decision, Downgrade, Refuse, decide
-from llm_integration.budget.fingerprint import key_fingerprint
+from llm_integration.budget.fingerprint import key_fingerprint, plain_address
 from llm_integration.budget.memory import MemoryLedger, NoPrices, known_cost, known_tokens
 from llm_integration.budget.prices import Cost, Price, PriceList, highest_cost
 from llm_integration.budget.rules import Rule, Spend, like_pattern, rules_of
@@ -42,5 +42,6 @@ __all__ = [
     "known_cost",
     "known_tokens",
     "like_pattern",
+    "plain_address",
     "rules_of",
 ]

@@ -10,6 +10,7 @@ from yarl import URL
 __all__ = ["key_fingerprint", "plain_address"]
 
 _SLASHES = re.compile("/{2,}")
+_END = re.compile(r"[\s/]+$")
 
 
 def key_fingerprint(api_key: str | None, base_url: str) -> str:
@@ -30,14 +31,14 @@ def plain_address(base_url: str) -> str:
     without saying, no empty or dotted steps in the path, no slash at its end, nothing behind ``#``.
     What is no address stays as it is, but for blanks around it and slashes at its end.
     """
-    text = base_url.strip()
+    text = _END.sub("", base_url.strip())
     try:
         url = URL(text)
         host, port = (url.raw_host or "").rstrip("."), url.port
     except (ValueError, TypeError):
-        return text.rstrip("/")
-    if not url.scheme or not host:
-        return text.rstrip("/")
+        return text
+    if url.scheme not in ("http", "https") or not host or any(map(str.isspace, host)):
+        return text
     if ":" in host:
         host = f"[{host}]"
     user = f"{url.raw_authority.rpartition('@')[0]}@" if "@" in url.raw_authority else ""

@@ -7,6 +7,7 @@ from collections import Counter
 from decimal import Decimal
 from typing import Any, Protocol, runtime_checkable
 
+from llm_integration.budget import plain_address
 from llm_integration.config import LLMConfig
 from llm_integration.domain import LLMAnalysis, Signal, TaskScope
 from llm_integration.worker.jobs import one_line
@@ -23,7 +24,7 @@ MOST_SESSIONS = 1_000
 
 def endpoint_of(config: LLMConfig) -> str:
     """The address that tasks of this configuration are meant for, as it is stored with them."""
-    return SIMULATED_ENDPOINT if config.model.startswith("simulated/") else config.base_url
+    return SIMULATED_ENDPOINT if config.model.startswith("simulated/") else plain_address(config.base_url)
 
 
 @runtime_checkable
