@@ -31,7 +31,7 @@ from database.placement import LONGEST_SOCKET_PATH, SOCKET_NAME, Place, choose_p
 from database.postmaster import (
     Folder,
     Postmaster,
-    StopBounds,
+    ServerBounds,
     accepts_connections,
     end_server,
     folder_of,
@@ -72,7 +72,7 @@ class Cluster:
         self._owner_pid = 0
         self._busy = threading.Lock()
         self._leaving = threading.Event()
-        self._bounds = StopBounds()
+        self._bounds = ServerBounds()
         self._server: Postmaster | None = None
         self._folder: Folder | None = None
         self.socket_folder: Path | None = None
@@ -147,12 +147,12 @@ class Cluster:
             self._renew_users_lock()
             return self._ensure_running()
 
-    def release(self, bounds: StopBounds | None = None) -> None:
+    def release(self, bounds: ServerBounds | None = None) -> None:
         """Give the server up; the last user stops it. Repeating it does nothing.
 
         Blocks for no longer than ``bounds``, and cuts short what another thread is starting.
         """
-        self._bounds = bounds or StopBounds()
+        self._bounds = bounds or ServerBounds()
         self._leaving.set()
         if not self._busy.acquire(timeout=self._bounds.total):
             logger.error("embedded PostgreSQL: what starts the server does not end, it is left as it is")
@@ -162,7 +162,19 @@ class Cluster:
         finally:
             self._busy.release()
 
-    def _release(self, bounds: StopBounds) -> None:
+    def abandon(self) -> None:
+        """Kill the server if nobody else uses it, and wait for nothing: the process is about to leave."""
+        self._leaving.set()
+        users, alone = self._users, False
+        with contextlib.suppress(OSError):
+            lock = self._open("start.lock")
+            if users is not None and _try_lock(lock, fcntl.LOCK_EX):
+                fcntl.flock(users, fcntl.LOCK_UN)
+                alone = _try_lock(users, fcntl.LOCK_EX)
+        if alone:
+            kill_all(0 if self._server is None else self._server.pid, self._folder, 0.0)
+
+    def _release(self, bounds: ServerBounds) -> None:
         users, self._users = self._users, None
         if users is None or self._owner_pid != os.getpid():
             return
@@ -177,7 +189,7 @@ class Cluster:
                 os.close(self._guard)
                 self._guard = None
 
-    def _give_up(self, users: int, bounds: StopBounds) -> None:
+    def _give_up(self, users: int, bounds: ServerBounds) -> None:
         if not self.place.folder.exists():  # nobody can come any more
             self._stop(bounds)
             return
@@ -258,7 +270,7 @@ class Cluster:
         """End what is left of a server that was killed, or that nobody can reach any more."""
         data = self.place.data
         if found is not None and found.alive:
-            end_server(found.pid, self._folder, StopBounds())
+            end_server(found.pid, self._folder, ServerBounds())
         deadline = time.monotonic() + ORPHAN_SECONDS
         while processes_in(self._folder) and time.monotonic() < deadline:
             self._pause()
@@ -351,7 +363,7 @@ class Cluster:
         self.socket_folder = folder
         self._server = read_postmaster(self.place.data)
 
-    def _stop(self, bounds: StopBounds) -> None:
+    def _stop(self, bounds: ServerBounds) -> None:
         """End whatever of our server runs."""
         known = [each.pid for each in (read_postmaster(self.place.data), self._server) if each is not None]
         pid = next((pid for pid in known if works_in(pid, self._folder)), None)

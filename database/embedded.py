@@ -25,7 +25,7 @@ import asyncpg
 
 from database.cluster import Cluster
 from database.errors import EmbeddedServerError, translate
-from database.postmaster import StopBounds
+from database.postmaster import ServerBounds
 from database.watch import Watch
 
 __all__ = ["EmbeddedPostgres", "default_base"]
@@ -102,7 +102,7 @@ class EmbeddedPostgres:
         logger.info("embedded PostgreSQL in %s", self.location)
         return self.dsn
 
-    async def stop(self, bounds: StopBounds | None = None) -> None:
+    async def stop(self, bounds: ServerBounds | None = None) -> None:
         """Give the server up; the last process that uses it stops it. Repeating it does nothing.
 
         Takes no longer than the sum of ``bounds``, whatever state the server is in, and also ends a start
@@ -110,6 +110,11 @@ class EmbeddedPostgres:
         """
         self._watch.stop()
         await asyncio.shield(asyncio.to_thread(self._cluster.release, bounds))
+
+    def abandon(self) -> None:
+        """For the last moment of a process that is stuck, from any thread: like ``stop``, without a wait."""
+        self._watch.stop()
+        self._cluster.abandon()
 
     async def create_database(self, name: str, *, template: str | None = None) -> str:
         """Make sure that a database of this name exists; its DSN. ``template`` is copied into a new one."""

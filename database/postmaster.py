@@ -19,7 +19,7 @@ from database.programs import child_environment
 __all__ = [
     "Folder",
     "Postmaster",
-    "StopBounds",
+    "ServerBounds",
     "accepts_connections",
     "end_server",
     "folder_of",
@@ -40,7 +40,7 @@ Folder = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class StopBounds:
+class ServerBounds:
     """Seconds that giving the server up may take: the wait for another process that starts or stops it, and
     the time the server gets to end after being asked for it, told so, and killed.
     """
@@ -140,7 +140,7 @@ def works_in(pid: int, folder: Folder | None) -> bool:
     return is_postgres(pid) and (not _has_proc() or folder_of(PROC / str(pid) / "cwd") == folder)
 
 
-def end_server(pid: int, folder: Folder | None, bounds: StopBounds) -> bool:
+def end_server(pid: int, folder: Folder | None, bounds: ServerBounds) -> bool:
     """End the server: in order, else without its last checkpoint, else by killing it. False if it still runs.
 
     A server that was frozen is woken first. Whatever way it ends nothing that was committed is lost.
