@@ -32,7 +32,7 @@ TELLING = re.compile(
     r"\b(PANIC|FATAL|ERROR|error|could not|cannot|Permission denied|No space left|terminated by signal)\b"
 )
 NOISE = re.compile(
-    r"removing (contents|data) |child process exited|^(HINT|DETAIL|STATEMENT)\b|Examine the log"
+    r"removing (contents|data) |child process exited|\b(HINT|DETAIL|STATEMENT|hint|detail):|Examine the log"
     r"|could not start server|stopped waiting|the database system is (starting up|shutting down|not yet)"
 )
 BEFORE_THE_POINT = re.compile(r"^.*?\b(PANIC|FATAL|ERROR):\s*")

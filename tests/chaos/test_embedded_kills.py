@@ -67,10 +67,16 @@ def server_of(base: Path) -> int:
 
 async def kill_server(base: Path) -> int:
     """SIGKILL to the server as soon as there is one, as the kernel does when memory is short."""
-    seen: list[int] = []
-    await soon(lambda: bool(seen.append(server_of(base)) or seen[-1]))
-    os.kill(seen[-1], signal.SIGKILL)
-    return seen[-1]
+    pid = 0
+
+    def found() -> bool:
+        nonlocal pid
+        pid = server_of(base)
+        return pid > 0
+
+    await soon(found)
+    os.kill(pid, signal.SIGKILL)
+    return pid
 
 
 def ready(base: Path) -> bool:
