@@ -330,9 +330,9 @@ class Cluster:
             )  # fmt: skip
             part.rename(self.place.data)
         except ProgramError as error:
-            why = reason(error.output) or str(error)
-            where = f"embedded PostgreSQL cannot be set up in {self.place.folder}"
-            raise EmbeddedServerError(f"{where}: {why}{advice_for(error.output)}") from error
+            why = reason(error.output, of_log=True) or f"{error}; it said last: {reason(error.output)}"
+            what = f"embedded PostgreSQL cannot be set up in {self.place.folder}: {why}"
+            raise EmbeddedServerError(f"{what}{advice_for(why)}") from error
         finally:
             shutil.rmtree(part, ignore_errors=True)
 

@@ -98,20 +98,23 @@ def _place_of_root(base: Path, cluster_id: str) -> Place:
     _make_folder(folder)
     if outside:
         (folder / OWNER_FILE).write_text(str(base))
-    owner = folder.stat()
-    if (folder / "data").exists():
-        owner = (folder / "data").stat()
-    if owner.st_uid != 0:
-        return Place(folder, _account_of(owner.st_uid), outside)
-    return Place(folder, _service_account(), outside)
+    data = folder / "data"
+    owner = (data if data.exists() else folder).stat().st_uid
+    return Place(folder, _account_of(owner, has_data=data.exists()), outside)
 
 
-def _account_of(uid: int) -> Account:
-    """The account with its own groups, whatever group its files have: that may be root's."""
+def _account_of(uid: int, *, has_data: bool) -> Account:
+    """The account with its own groups, whatever group its files have: that may be root's.
+
+    A number without an account, as files of a container or of another machine have, can run a server but
+    not set one up.
+    """
+    if uid == 0:
+        return _service_account()
     try:
         return _account(pwd.getpwuid(uid))
-    except KeyError:  # files of a container or another machine: the number is all there is
-        return Account(uid, uid, switch=True, home="/")
+    except KeyError:
+        return Account(uid, uid, switch=True, home="/") if has_data else _service_account()
 
 
 def _account(entry: pwd.struct_passwd) -> Account:

@@ -44,6 +44,8 @@ ADVICE: tuple[tuple[str, str], ...] = (
     ("No space left on device", NO_ROOM),
     ("Disk quota exceeded", NO_ROOM),
     ("Bus error", NO_ROOM),
+    ("SIGBUS", NO_ROOM),
+    ("SIGKILL", "see whether the system was out of memory"),
     ("Too many open files", "raise the limit of open files (ulimit -n)"),
     ("Resource temporarily unavailable", "raise the limit of processes (ulimit -u, pids of the container)"),
     ("Cannot allocate memory", "free memory, or raise the limit of this process"),
@@ -111,8 +113,18 @@ def run(
     if not ended:
         raise ProgramError(f"{name} did not end within {seconds:.0f} s", said)
     if process.returncode:
-        raise ProgramError(f"{name} ended with status {process.returncode}", said)
+        raise ProgramError(f"{name} {_how(process.returncode)}", said)
     return said
+
+
+def _how(status: int) -> str:
+    """What an exit status other than 0 means."""
+    if status > 0:
+        return f"ended with status {status}"
+    try:
+        return f"was ended by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was ended by signal {-status}"
 
 
 def _identity(account: Account) -> dict[str, Any]:
@@ -144,7 +156,7 @@ def reason(output: str, *, of_log: bool = False) -> str:
 
     Of a log only a line that sounds like a failure counts.
     """
-    lines = [line.strip() for line in output.splitlines()]
+    lines = ["".join(c if c.isprintable() else "?" for c in line.strip()) for line in output.splitlines()]
     lines = [line for line in lines if line and not NOISE.search(line)]
     telling = [line for line in lines if TELLING.search(line)] or ([] if of_log else lines)
     return BEFORE_THE_POINT.sub("", telling[-1])[:LONGEST_REASON] if telling else ""
