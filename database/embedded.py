@@ -33,6 +33,8 @@ __all__ = ["EmbeddedPostgres", "default_base"]
 logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 10.0
+QUICK = ServerBounds(lock=0.3, fast=0.8, immediate=0.3, killed=0.2)
+"""For a server that does not answer, or that nobody waits for any more."""
 NOTHING_FROM_OUTSIDE = "sslmode=disable&sslnegotiation=postgres&target_session_attrs=any&gsslib=gssapi"
 """What ``PG*`` variables would say otherwise, about servers that they were meant for."""
 
@@ -97,7 +99,7 @@ class EmbeddedPostgres:
             await self.create_database(self._database)
             self._watch.start()
         except BaseException:
-            await self.stop()
+            await self.stop(QUICK)
             raise
         logger.info("embedded PostgreSQL in %s", self.location)
         return self.dsn

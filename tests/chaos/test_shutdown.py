@@ -240,7 +240,7 @@ async def test_sigterm_ends_a_program_with_a_frozen_server(frozen: str, base: Pa
         children = [pid for pid in family if pid != found.pid]
         chosen = {"nothing": [], "the server": [found.pid], "its children": children}.get(frozen, family)
         for pid in chosen:
-            os.kill(pid, signal.SIGSTOP)
+            os.kill(pid, signal.SIGKILL if frozen == "killed a moment ago" else signal.SIGSTOP)
         assert await stop_and_measure(program) == 0
         assert family_of(base) == []
 
