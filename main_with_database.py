@@ -18,10 +18,11 @@ import sys
 import time
 import uuid
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,11 @@ from database.continuing import (
 )
 from database.embedded import default_base
 from database.ledger import PostgresLedger
+from database.postmaster import ServerBounds
 from database.session_store import SessionStatus
 from llm_integration import LLMConfig, LLMCSVExporter, LLMProcessor, LLMWorker, SignalMemoryStore
 from llm_integration.budget import BudgetState, MemoryLedger, key_fingerprint
 from llm_integration.config import environment, load_settings, read_json, suggestion
-from llm_integration.csv_exporter import fill_pending
 from llm_integration.domain import Bar, LLMAnalysis, Signal, TaskStatus
 from llm_integration.errors import ConfigError, KeyRefusedError
 from llm_integration.model_catalogue import ModelCatalogue, ModelWatch
@@ -76,7 +77,9 @@ from trading.feed import BarFile, open_bars
 from trading.feed import bars as feed_bars
 from trading.figures import Progress, sidecar_figures
 from trading.indicators import IndicatorSet
+from trading.last_resort import LastResort
 from trading.log_lines import configure_logging
+from trading.stop_bounds import LAST_RESORT_SECONDS, PATIENT, STOP, StopBounds
 from trading.strategy import MovingAverageCross, TradeSignal
 
 logger = logging.getLogger("tradent")
@@ -89,12 +92,7 @@ DEMO_LATENCY_SECONDS = (0.05, 0.4)
 LEFTOVERS_SECONDS = 60.0
 """Longest wait at the start for what earlier runs left in their outboxes; the rest comes in meanwhile."""
 SESSION_RETRY_SECONDS = 2.0
-END_SESSION_SECONDS = 2.0
 DRAIN_LOOK_SECONDS = 0.25
-FILL_LOCK_SECONDS = 1.0
-"""Longest wait for a results file that another process writes to."""
-INTERRUPTED_DRAIN_SECONDS = 5.0
-"""How long SIGINT and SIGTERM wait for answers; the end of the feed waits drain_timeout_seconds."""
 MOST_PACING_SECONDS = 5.0
 MOST_WAITING_BARS = 50_000
 MOST_SHOWN_LATER = 1_000
@@ -163,6 +161,7 @@ class TradingSystem:
         self.messages = RecentMessages()
         self.finished = False
         self._entered = False
+        self.stop_bounds = STOP
         self._worker_id = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._leftovers: Leftovers | None = None
         self._ledger: PostgresLedger | MemoryLedger | None = None
@@ -194,6 +193,18 @@ class TradingSystem:
         self._stop.set()
 
     # Building
+
+    async def set_up_unless_stopped(self) -> bool:
+        """``setup_components``, cut short when the run is asked to end meanwhile: False."""
+        setup = asyncio.create_task(self.setup_components(), name="set-up")
+        await self._until_stopped(setup)
+        if not setup.done():
+            setup.cancel()
+            await asyncio.wait({setup}, timeout=self.stop_bounds.answers)
+        if not setup.done() or setup.cancelled():
+            return False
+        setup.result()
+        return True
 
     async def setup_components(self) -> None:
         """Start and connect every part. Raises UsageError before any bar is traded."""
@@ -367,7 +378,6 @@ class TradingSystem:
         await catalogue.load()
         self._ledger = self._open_ledger(config, key, catalogue)
         self.exporter = LLMCSVExporter(config, statistics=self._summary)
-        await self._fill_pending(self._earlier)
         self.exporter.start()
         self.worker = LLMWorker(
             config,
@@ -472,6 +482,8 @@ class TradingSystem:
             return 0
         count = self._feed.bars.count_until(self._resume_after)
         for index in range(count):
+            if self.stop_requested:
+                break
             await self._make_room()
             await self._on_bar(Bar(*self._feed.bars[index]), replayed=True)
             await asyncio.sleep(0)
@@ -536,57 +548,32 @@ class TradingSystem:
             self._answered.add(signal.signal_id)
         self._earlier = []
 
-    async def _late_answers(self) -> list[tuple[Signal, LLMAnalysis]]:
-        """On a session that went on: all its answers, those of other processes included, for its files."""
-        if self.database is None or self._continued is None:
-            return []
-        try:
-            async with asyncio.timeout(END_SESSION_SECONDS):
-                found = await self.database.session_analyses(self.session_id)
-        except (DatabaseError, TimeoutError) as error:
-            logger.warning("answers of other processes are not in the files: %s", error or "no answer")
-            return []
-        if self.finished:
-            self._earlier = found
-            self._restore_answers()
-        return found
-
-    async def _fill_pending(self, answers: Sequence[tuple[Signal, LLMAnalysis]]) -> None:
-        """Bars that an earlier run had to write as pending get the answers that came since."""
-        if not answers or self._continued is None or self.exporter is None:
+    async def _restore_late_answers(self) -> None:
+        """What another process answered of the session's earlier part after this one had looked."""
+        if self.database is None:
             return
-        folder = self.exporter.directory
         try:
-            filled = await asyncio.to_thread(fill_pending, folder, answers, lock_timeout=FILL_LOCK_SECONDS)
-        except OSError as error:
-            logger.warning("%s: %s; rows that say pending stay, an export fills them in", folder, error)
-        else:
-            if filled:
-                logger.info("%s: %d rows that were pending have their answers now", folder, filled)
+            self._earlier = await self.database.session_analyses(self.session_id)
+        except DatabaseError as error:
+            logger.warning("answers of other processes are not in the files: %s", error)
+        self._restore_answers()
 
     async def _drain(self) -> None:
         """Wait for outstanding answers; a stop makes the wait short."""
         if self.worker is None or self.off_reason:
             return
-        deadline = time.monotonic() + self.settings.llm.drain_timeout_seconds
         waiting = asyncio.create_task(self._all_answered(), name="drain")
+        await self._until_stopped(waiting, self.settings.llm.drain_timeout_seconds)
+        self._waits_because = self.worker.get_statistics()["reason"]
+        if self.stop_requested:
+            await asyncio.wait({waiting}, timeout=self.stop_bounds.answers)
+        waiting.cancel()
+
+    async def _until_stopped(self, work: asyncio.Task[Any], timeout: float | None = None) -> None:
+        """Wait for ``work``, no longer than ``timeout`` and until the run is asked to end."""
         stopped = asyncio.create_task(self._stop.wait(), name="stop")
-        try:
-            while time.monotonic() < deadline and not (waiting.done() or stopped.done()):
-                if self._wants_a_key():
-                    break
-                await asyncio.wait(
-                    {waiting, stopped},
-                    timeout=min(DRAIN_LOOK_SECONDS, max(0.0, deadline - time.monotonic())),
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-            self._waits_because = self.worker.get_statistics()["reason"]
-            if not waiting.done() and self._stop.is_set():
-                await asyncio.wait({waiting}, timeout=INTERRUPTED_DRAIN_SECONDS)
-        finally:
-            for task in (waiting, stopped):
-                task.cancel()
-            await asyncio.wait({waiting, stopped}, timeout=1)
+        await asyncio.wait({work, stopped}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
 
     def _wants_a_key(self) -> bool:
         """The server refuses us and no key was given at all: nothing will change by itself."""
@@ -598,8 +585,9 @@ class TradingSystem:
 
     async def _all_answered(self) -> None:
         assert self.worker is not None  # noqa: S101  the caller has checked
-        while True:
-            await self.worker.drain(3_600)
+        while not self._wants_a_key():
+            if not await self.worker.drain(DRAIN_LOOK_SECONDS):
+                continue
             if self.database is None:
                 return
             with contextlib.suppress(DatabaseError):
@@ -618,37 +606,83 @@ class TradingSystem:
     # Ending
 
     async def _cleanup(self) -> None:
-        """End every part, each within a bound, in the order in which they need each other."""
+        """End every part, each within its bound, in the order in which they need each other.
+
+        A part that fails or takes too long is said and left behind; the next run finds what it held.
+        """
         if self.worker is not None:
-            await self.worker.stop(3.0)
-        if self.recorder is not None and not await self.recorder.flush(3.0):
-            self._report_unstored(self.recorder)
-        late = await self._late_answers()
-        if self.exporter is not None:
-            await asyncio.to_thread(self.exporter.close, 5.0, flush_held=self._feed_ended)
-            await self._fill_pending(late)
+            await self._step("the worker", self.worker.stop(self._bounds.worker), _bound_of_worker)
+        if self.finished and self._continued is not None and not self.stop_requested:
+            await self._step("late answers", self._restore_late_answers(), _bound_of_session)
+        await asyncio.gather(*self._ends_of_stores())
         for task in self._background:
             task.cancel()
         if self._background:
-            await asyncio.wait(self._background, timeout=1.0)
-        if isinstance(self._ledger, PostgresLedger) and (unsettled := await self._ledger.close(2.0)):
-            logger.warning("%d request(s) are not in the ledger; their reservations stay", unsettled)
-        if self.outbox is not None:
-            await asyncio.to_thread(self.outbox.close)
-        if self.database is not None:
-            if self._entered:
-                await self._end_session(self.database)
-            await self.database.close()
-        if self._simulator is not None:
-            await self._simulator.stop()
+            await asyncio.wait(self._background, timeout=self._bounds.background)
+        await asyncio.gather(*self._ends_of_records())
+        await asyncio.gather(*self._ends_of_connections())
         if self._embedded is not None:
-            await self._embedded.stop()
+            bounds = self._bounds
+            server = ServerBounds(
+                bounds.server_lock, bounds.server_fast, bounds.server_immediate, bounds.server_killed
+            )
+            await self._step("embedded PostgreSQL", self._embedded.stop(server), _bound_of_server)
 
-    async def _end_session(self, database: DatabaseManager) -> None:
+    @property
+    def _bounds(self) -> StopBounds:
+        """What the next step of the end may take."""
+        return self.stop_bounds if self.stop_requested else PATIENT
+
+    async def _step(self, name: str, work: Awaitable[object], bound: Callable[[StopBounds], float]) -> None:
+        """One step of the end; a signal in its midst makes its bound the short one."""
+        task = asyncio.ensure_future(work)
+        if not self.stop_requested:
+            await self._until_stopped(task, bound(PATIENT))
+        if self.stop_requested and not task.done():
+            await asyncio.wait({task}, timeout=bound(self.stop_bounds))
+        if not task.done():
+            task.cancel()
+            logger.warning("%s did not end in time and is left behind", name)
+        elif not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("ending %s failed: %s", name, error or type(error).__name__, exc_info=error)
+
+    def _ends_of_stores(self) -> Iterator[Awaitable[None]]:
+        """Tables, files and ledger write what waits; each has a moment left to say what it could not."""
+        seconds, bound = self._bounds.stores, _bound_of_stores
+        if self.recorder is not None:
+            yield self._step("the tables", self._flush(self.recorder, seconds - 0.2), bound)
+        if self.exporter is not None:
+            closed = asyncio.to_thread(self.exporter.close, seconds - 0.6, flush_held=self._feed_ended)
+            yield self._step("the CSV files", closed, bound)
+        if isinstance(self._ledger, PostgresLedger):
+            yield self._step("the ledger", self._close_ledger(self._ledger, seconds - 0.2), bound)
+
+    def _ends_of_records(self) -> Iterator[Awaitable[None]]:
+        seconds, bound = self._bounds.session, _bound_of_session
+        if self.database is not None and self.database.connected:
+            yield self._step("the session", self._end_session(self.database, seconds - 0.1), bound)
+        if self.outbox is not None:
+            yield self._step("the outbox", asyncio.to_thread(self.outbox.close, seconds - 0.1), bound)
+
+    def _ends_of_connections(self) -> Iterator[Awaitable[None]]:
+        if self.database is not None:
+            yield self._step("the connections", self.database.close(), _bound_of_connections)
+        if self._simulator is not None:
+            yield self._step("the simulator", self._simulator.stop(), _bound_of_connections)
+
+    async def _flush(self, recorder: SessionRecorder, seconds: float) -> None:
+        if not await recorder.flush(seconds):
+            self._report_unstored(recorder)
+
+    async def _close_ledger(self, ledger: PostgresLedger, seconds: float) -> None:
+        if unsettled := await ledger.close(seconds):
+            logger.warning("%d request(s) are not in the ledger; their reservations stay", unsettled)
+
+    async def _end_session(self, database: DatabaseManager, seconds: float) -> None:
         status: SessionStatus = "completed" if self.finished else "stopped"
         for attempt in (1, 2):
             try:
-                async with asyncio.timeout(END_SESSION_SECONDS / 2):
+                async with asyncio.timeout(seconds / 2):
                     self._unanswered = await database.end_session(
                         self.session_id, status, feed_ended=self._feed_ended
                     )
@@ -656,6 +690,11 @@ class TradingSystem:
             except (DatabaseError, TimeoutError) as error:
                 if attempt == 2:
                     logger.warning("the session is not marked as %s: %s", status, error or "no answer")
+
+    def leave_behind(self) -> None:
+        """For the last moment of a process that is stuck: nobody is left who would stop the server."""
+        if self._embedded is not None:
+            self._embedded.abandon()
 
     def _report_unstored(self, recorder: SessionRecorder) -> None:
         kept = recorder.keep_waiting()
@@ -798,6 +837,13 @@ class TradingSystem:
         }
 
 
+_bound_of_worker = attrgetter("whole_worker")
+_bound_of_stores = attrgetter("stores")
+_bound_of_session = attrgetter("session")
+_bound_of_connections = attrgetter("connections")
+_bound_of_server = attrgetter("server")
+
+
 def _as_data(signal: Signal) -> dict[str, Any]:
     """What the sidecar takes as ``signal_data``."""
     return {
@@ -917,14 +963,15 @@ async def trade(settings: Settings) -> int:
     """One run, from set-up to clean-up; the exit status."""
     system = TradingSystem(settings)
     logging.getLogger().addHandler(system.messages)
-    loop = asyncio.get_running_loop()
-    for number in (signals.SIGINT, signals.SIGTERM):
-        loop.add_signal_handler(number, _stop_or_leave, system)
+    _stop_on_signals(system)
     try:
         try:
-            await system.setup_components()
+            ready = await system.set_up_unless_stopped()
         except REFUSALS as error:
             return _refuse(error)  # before the clean-up has anything to say
+        if not ready:
+            sys.stdout.write("stopped before the first bar\n")
+            return 0
         gc.collect()
         gc.freeze()  # set-up's objects live to the end: no collection in mid-trade walks through them
         await system.run()
@@ -936,13 +983,31 @@ async def trade(settings: Settings) -> int:
     return 0
 
 
-def _stop_or_leave(system: TradingSystem) -> None:
-    """The first signal ends the run in order, the second at once."""
-    if system.stop_requested:
-        restore_terminal()
-        os._exit(1)
-    logger.warning("stopping; a second signal leaves at once")
-    system.request_stop()
+def _stop_on_signals(system: TradingSystem) -> None:
+    """The first signal ends the run in order, the second at once.
+
+    Handlers of the interpreter, not of the event loop: they also work while a callback blocks that.
+    """
+    loop, asked = asyncio.get_running_loop(), False
+    last_resort = LastResort(LAST_RESORT_SECONDS, system.leave_behind)
+    last_resort.start()
+
+    def stop() -> None:
+        logger.warning("stopping; a second signal leaves at once")
+        system.request_stop()
+
+    def handle(_number: int, _frame: object) -> None:
+        nonlocal asked
+        if asked:
+            restore_terminal()
+            os._exit(1)
+        asked = True
+        last_resort.arm()
+        with contextlib.suppress(RuntimeError):  # the loop is closed: it is leaving already
+            loop.call_soon_threadsafe(stop)
+
+    for number in (signals.SIGINT, signals.SIGTERM):
+        signals.signal(number, handle)
 
 
 def report(system: TradingSystem) -> None:

@@ -20,41 +20,48 @@ import logging
 import os
 import shlex
 import shutil
-import socket
-import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from database.errors import EmbeddedServerError
 from database.placement import LONGEST_SOCKET_PATH, SOCKET_NAME, Place, choose_place, find_binaries
+from database.postmaster import (
+    Folder,
+    Postmaster,
+    ServerBounds,
+    accepts_connections,
+    end_server,
+    folder_of,
+    kill_all,
+    processes_in,
+    read_postmaster,
+    remove_stale_lock,
+    works_in,
+)
+from database.programs import MOST_OUTPUT, ProgramError, advice_for, explain_os_error, reason, run
 
 __all__ = ["Cluster"]
 
 logger = logging.getLogger(__name__)
 
 START_SECONDS = 60
-STOP_SECONDS = 15
+CREATE_SECONDS = 75
 LOCK_SECONDS = 90.0
+ORPHAN_SECONDS = 2.0
+"""How long the children of a server that was killed may take to notice it."""
 PAUSE_SECONDS = 0.02
 LARGEST_LOG = 5_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Postmaster:
-    """What ``postmaster.pid`` says about a server that runs, or ran."""
-
-    pid: int
-    socket: Path
-    ready: bool
-    data: Path
-
-
 class Cluster:
-    """A handle on the cluster that belongs to the folder ``base``."""
+    """A handle on the cluster that belongs to the folder ``base``.
+
+    For several threads: one starts, revives or gives up the server at a time, and whoever gives it up cuts
+    the others short.
+    """
 
     def __init__(self, base: Path, settings: Mapping[str, str] | None = None) -> None:
         self._base = base
@@ -63,6 +70,11 @@ class Cluster:
         self._users: int | None = None
         self._guard: int | None = None
         self._owner_pid = 0
+        self._busy = threading.Lock()
+        self._leaving = threading.Event()
+        self._bounds = ServerBounds()
+        self._server: Postmaster | None = None
+        self._folder: Folder | None = None
         self.socket_folder: Path | None = None
         self.was_shared = False
 
@@ -75,45 +87,116 @@ class Cluster:
 
     def acquire(self) -> None:
         """Start the server, or join those who use it. Raises EmbeddedServerError, one line long."""
-        if self._users is not None:
-            return
+        with self._busy:
+            if self._users is None:
+                self._leaving = threading.Event()
+                self._acquire()
+
+    def _acquire(self) -> None:
         self._place = choose_place(self._base)
         users: int | None = None
         try:
             with self._starting():
                 users = self._open("users.lock")
                 self.was_shared = not _try_lock(users, fcntl.LOCK_EX)
-                self.socket_folder = self._ensure_running()
+                try:
+                    self._ensure_running()
+                except BaseException:
+                    if self._leaving.is_set() and not self.was_shared:
+                        self._stop(self._bounds)  # nobody waits for what was begun
+                    raise
                 fcntl.flock(users, fcntl.LOCK_SH)
         except BaseException as error:
             if users is not None:
                 os.close(users)
-            if isinstance(error, (OSError, subprocess.SubprocessError)):
-                raise EmbeddedServerError(f"embedded PostgreSQL: {error}") from error
+            if isinstance(error, OSError):
+                raise EmbeddedServerError(f"embedded PostgreSQL: {explain_os_error(error)}") from error
             raise
         self._users, self._owner_pid = users, os.getpid()
         if self.place.outside:
             self._guard = _guard_against_cleaning(self.place.folder)
         atexit.register(self.release)
 
-    def release(self) -> None:
-        """Give the server up; the last user stops it. Repeating it does nothing."""
+    def running(self) -> bool:
+        """True while the server's process lives and can be found; it may be starting, or frozen."""
+        found = read_postmaster(self.place.data)
+        return found is not None and found.reachable
+
+    def revive(self) -> bool:
+        """Start the server again if it has ended; True when it was this process that did.
+
+        Raises EmbeddedServerError, one line long. Never makes a new cluster: what was stored is in the old
+        one, wherever it is.
+        """
+        with self._busy:
+            if self._users is None or self._leaving.is_set():
+                return False
+            try:
+                return self._revive()
+            except OSError as error:
+                raise EmbeddedServerError(f"embedded PostgreSQL: {explain_os_error(error)}") from error
+
+    def _revive(self) -> bool:
+        data = self.place.data
+        if not (data / "PG_VERSION").exists():
+            raise EmbeddedServerError(
+                f"embedded PostgreSQL: the folder {data} is gone; put it back, or start this program anew for"
+                " an empty one"
+            )
+        with self._starting():
+            self._renew_users_lock()
+            return self._ensure_running()
+
+    def release(self, bounds: ServerBounds | None = None) -> None:
+        """Give the server up; the last user stops it. Repeating it does nothing.
+
+        Blocks for no longer than ``bounds``, and cuts short what another thread is starting.
+        """
+        self._bounds = bounds or ServerBounds()
+        self._leaving.set()
+        if not self._busy.acquire(timeout=self._bounds.total):
+            logger.error("embedded PostgreSQL: what starts the server does not end, it is left as it is")
+            return
+        try:
+            self._release(self._bounds)
+        finally:
+            self._busy.release()
+
+    def abandon(self) -> None:
+        """Kill the server if nobody else uses it, and wait for nothing: the process is about to leave."""
+        self._leaving.set()
+        users, alone = self._users, False
+        with contextlib.suppress(OSError):
+            lock = self._open("start.lock")
+            if users is not None and _try_lock(lock, fcntl.LOCK_EX):
+                fcntl.flock(users, fcntl.LOCK_UN)
+                alone = _try_lock(users, fcntl.LOCK_EX)
+        if alone:
+            kill_all(0 if self._server is None else self._server.pid, self._folder, 0.0)
+
+    def _release(self, bounds: ServerBounds) -> None:
         users, self._users = self._users, None
         if users is None or self._owner_pid != os.getpid():
             return
         atexit.unregister(self.release)
         try:
-            with self._starting():
-                fcntl.flock(users, fcntl.LOCK_UN)
-                if _try_lock(users, fcntl.LOCK_EX):
-                    self._stop()
-        except (OSError, EmbeddedServerError, subprocess.SubprocessError) as error:
+            self._give_up(users, bounds)
+        except (OSError, EmbeddedServerError) as error:
             logger.error("embedded PostgreSQL in %s was not stopped: %s", self.place.folder, error)
         finally:
             os.close(users)
             if self._guard is not None:
                 os.close(self._guard)
                 self._guard = None
+
+    def _give_up(self, users: int, bounds: ServerBounds) -> None:
+        if not self.place.folder.exists():  # nobody can come any more
+            self._stop(bounds)
+            return
+        with self._starting(bounds.lock, insist=True):
+            fcntl.flock(users, fcntl.LOCK_UN)
+            if _try_lock(users, fcntl.LOCK_EX):
+                self._stop(bounds)
 
     # Locks
 
@@ -125,41 +208,79 @@ class Cluster:
             os.fchown(descriptor, owner.st_uid, owner.st_gid)  # its owner must be able to open it, too
         return descriptor
 
+    def _renew_users_lock(self) -> None:
+        """Hold the file that is there now, in case the folder was put back from a copy."""
+        if self._users is None or os.fstat(self._users).st_ino == self._inode("users.lock"):
+            return
+        fresh = self._open("users.lock")
+        fcntl.flock(fresh, fcntl.LOCK_SH)
+        os.close(self._users)
+        self._users = fresh
+
+    def _inode(self, name: str) -> int | None:
+        try:
+            return (self.place.folder / name).stat().st_ino
+        except FileNotFoundError:
+            return None
+
     @contextlib.contextmanager
-    def _starting(self) -> Iterator[None]:
+    def _starting(self, seconds: float = LOCK_SECONDS, *, insist: bool = False) -> Iterator[None]:
+        """Hold start.lock; ``insist`` waits for it though this process is leaving."""
         descriptor = self._open("start.lock")
         try:
-            deadline = time.monotonic() + LOCK_SECONDS
+            deadline = time.monotonic() + seconds
             while not _try_lock(descriptor, fcntl.LOCK_EX):
                 if time.monotonic() > deadline:
                     raise EmbeddedServerError(
                         f"embedded PostgreSQL: another process has been starting or stopping the server in "
-                        f"{self.place.folder} for {LOCK_SECONDS:.0f} s"
+                        f"{self.place.folder} for {seconds:.0f} s"
                     )
-                time.sleep(PAUSE_SECONDS)
+                self._pause(insist=insist)
             yield
         finally:
             os.close(descriptor)
 
+    def _pause(self, *, insist: bool = False) -> None:
+        if insist:
+            time.sleep(PAUSE_SECONDS)
+        elif self._leaving.wait(PAUSE_SECONDS):
+            raise EmbeddedServerError("embedded PostgreSQL: given up while it was being started")
+
     # Starting and stopping, with start.lock held
 
-    def _ensure_running(self) -> Path:
-        found = _read_postmaster(self.place.data)
+    def _ensure_running(self) -> bool:
+        """Have a server that takes connections; True when it had to be started."""
+        data = self.place.data
+        self._folder = folder_of(data) or self._folder
+        found = read_postmaster(data)
         if found is not None:
             self._refuse_a_copy(found)
             if self._answers(found):
-                return found.socket.parent
+                return False
         self._take_over()
         binaries = find_binaries(self.place)
-        if not (self.place.data / "PG_VERSION").exists():
+        if not (data / "PG_VERSION").exists():
             self._create(binaries)
-        _remove_stale_lock(self.place.data / "postmaster.pid")
-        return self._start(binaries)
+            self._folder = folder_of(data)
+        self._clear_away(found)
+        self._start(binaries)
+        return True
 
-    def _refuse_a_copy(self, found: _Postmaster) -> None:
+    def _clear_away(self, found: Postmaster | None) -> None:
+        """End what is left of a server that was killed, or that nobody can reach any more."""
+        data = self.place.data
+        if found is not None and found.alive:
+            end_server(found.pid, self._folder, ServerBounds())
+        deadline = time.monotonic() + ORPHAN_SECONDS
+        while processes_in(self._folder) and time.monotonic() < deadline:
+            self._pause()
+        kill_all(0, self._folder, ORPHAN_SECONDS)
+        remove_stale_lock(data / "postmaster.pid", self._folder)
+
+    def _refuse_a_copy(self, found: Postmaster) -> None:
         """Files that were copied while their server was writing them cannot be trusted."""
         with contextlib.suppress(OSError):
-            if _is_postgres(found.pid) and not found.data.samefile(self.place.data):
+            if found.alive and not found.data.samefile(self.place.data):
                 raise EmbeddedServerError(
                     f"embedded PostgreSQL: {self.place.data} was copied from {found.data} while a server was "
                     f"running there; remove {self._base} to start afresh, or stop that one and copy again"
@@ -172,38 +293,52 @@ class Cluster:
             for path in (data, *data.rglob("*")):
                 os.chown(path, account.uid, account.gid, follow_symlinks=False)
 
-    def _answers(self, found: _Postmaster) -> bool:
-        """True when the server is up; waits for one that is still recovering."""
+    def _answers(self, found: Postmaster) -> bool:
+        """True when the server is up; waits for one that is still starting or recovering."""
         deadline = time.monotonic() + START_SECONDS
-        while found.pid and _connects(found.socket):
-            if found.ready:
-                return True
+        while found.alive:
+            if found.ready and found.socket is not None:
+                if accepts_connections(found.socket):
+                    self._remember(found, found.socket)
+                    return True
+                if not found.socket.exists():
+                    return False  # somebody removed it: nobody can get in any more
             if time.monotonic() > deadline:
                 raise EmbeddedServerError(f"embedded PostgreSQL in {self.place.folder} does not become ready")
-            time.sleep(PAUSE_SECONDS)
-            again = _read_postmaster(self.place.data)
+            self._pause()
+            again = read_postmaster(self.place.data)
             if again is None:
                 return False
             found = again
         return False
 
+    def _remember(self, found: Postmaster, at: Path) -> None:
+        self._server, self.socket_folder = found, at.parent
+
     def _create(self, binaries: Path) -> None:
         """Make the cluster aside and move it into place, so that a kill leaves no half of one."""
         part = self.place.folder / "data.part"
         shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(mode=0o700)
-        if self.place.account.switch:
-            os.chown(part, self.place.account.uid, self.place.account.gid)
-        no_sync = ("--no-sync",) if self._settings.get("fsync") == "off" else ()
-        self._run(
-            binaries / "initdb", "-D", str(part), "-U", "postgres", "--auth=trust", "--encoding=UTF8",
-            "--no-locale", "--no-instructions", *no_sync,
-        )  # fmt: skip
-        part.rename(self.place.data)
+        try:
+            part.mkdir(mode=0o700)
+            if self.place.account.switch:
+                os.chown(part, self.place.account.uid, self.place.account.gid)
+            no_sync = ("--no-sync",) if self._settings.get("fsync") == "off" else ()
+            self._run(
+                CREATE_SECONDS, binaries / "initdb", "-D", part, "-U", "postgres", "--auth=trust",
+                "--encoding=UTF8", "--no-locale", "--no-instructions", *no_sync,
+            )  # fmt: skip
+            part.rename(self.place.data)
+        except ProgramError as error:
+            why = reason(error.output, of_log=True) or f"{error}; it said last: {reason(error.output)}"
+            what = f"embedded PostgreSQL cannot be set up in {self.place.folder}: {why}"
+            raise EmbeddedServerError(f"{what}{advice_for(why)}") from error
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
 
-    def _start(self, binaries: Path) -> Path:
+    def _start(self, binaries: Path) -> None:
         folder = self._socket_folder()
-        _remove_stale_lock(folder / f"{SOCKET_NAME}.lock")
+        remove_stale_lock(folder / f"{SOCKET_NAME}.lock", self._folder)
         settings = {
             "listen_addresses": "",
             "port": "5432",
@@ -213,64 +348,41 @@ class Cluster:
         }
         options = " ".join(f"-c {shlex.quote(f'{name}={value}')}" for name, value in settings.items())
         logged = self._log_size()
-        if self.place.log.exists() and self.place.log.stat().st_size > LARGEST_LOG:
+        if logged > LARGEST_LOG:
             self.place.log.replace(self.place.log.with_suffix(".log.1"))
+            logged = 0
         try:
             self._run(
-                binaries / "pg_ctl", "start", "-D", str(self.place.data), "-w", "-t", str(START_SECONDS),
-                "-l", str(self.place.log), "-o", options,
+                START_SECONDS + 5, binaries / "pg_ctl", "start", "-D", self.place.data, "-w",
+                "-t", str(START_SECONDS), "-l", self.place.log, "-o", options,
             )  # fmt: skip
-        except subprocess.CalledProcessError as error:
-            said = "; ".join((error.output or b"").decode(errors="replace").splitlines())[:300]
-            reason = said if said and self._log_size() == logged else self._last_log_line()
-            raise EmbeddedServerError(f"embedded PostgreSQL does not start: {reason}") from error
-        return folder
+        except ProgramError as error:
+            why = self._logged_reason(logged) or reason(error.output) or "it ended before it was ready"
+            what = f"embedded PostgreSQL does not start: {why}{advice_for(why)}"
+            raise EmbeddedServerError(what) from error
+        self.socket_folder = folder
+        self._server = read_postmaster(self.place.data)
 
-    def _stop(self) -> None:
-        found = _read_postmaster(self.place.data)
-        if found is None or not _is_postgres(found.pid):
-            return  # it was stopped or killed by somebody else
-        if not any(self._stopped(mode) for mode in ("fast", "immediate")):
-            raise EmbeddedServerError(self._last_log_line())
-        if found.socket.parent != self.place.data:
+    def _stop(self, bounds: ServerBounds) -> None:
+        """End whatever of our server runs."""
+        known = [each.pid for each in (read_postmaster(self.place.data), self._server) if each is not None]
+        pid = next((pid for pid in known if works_in(pid, self._folder)), None)
+        if pid is None:
+            ended = kill_all(0, self._folder, bounds.killed)  # it was killed or stopped; its children go, too
+        else:
+            ended = end_server(pid, self._folder, bounds)
+        if not ended:
+            raise EmbeddedServerError("it does not end, not even killed; does its disk answer?")
+        if self.socket_folder not in (None, self.place.data):
             with contextlib.suppress(OSError):
-                found.socket.parent.rmdir()
+                self.socket_folder.rmdir()
 
-    def _stopped(self, mode: str) -> bool:
-        program, seconds = find_binaries(self.place) / "pg_ctl", str(STOP_SECONDS)
-        try:
-            self._run(program, "stop", "-D", str(self.place.data), "-w", "-t", seconds, "-m", mode)
-        except subprocess.CalledProcessError:
-            return False
-        return True
-
-    def _run(self, program: Path, *arguments: str) -> None:
-        account = self.place.account
-        as_account: dict[str, Any] = {}
-        if account.switch:
-            as_account = {"user": account.uid, "group": account.gid, "extra_groups": []}
-        environment = {
-            name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_"))
-        }
-        with tempfile.TemporaryFile() as output:  # a pipe would stay open in the server and never end
-            try:
-                subprocess.run(  # noqa: S603  programs of the wheel, arguments of our own
-                    [str(program), *arguments],
-                    check=True,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    cwd=self.place.folder,
-                    env={**environment, "LC_ALL": "C"},
-                    timeout=START_SECONDS + STOP_SECONDS,
-                    start_new_session=True,  # a Ctrl-C in the terminal is not for the server
-                    **as_account,
-                )
-            except subprocess.CalledProcessError as error:
-                output.seek(0)
-                error.output = output.read(4_000)
-                logger.debug("%s: %s", program.name, error.output.decode(errors="replace"))
-                raise
+    def _run(self, seconds: float, *command: str | Path) -> None:
+        said = run(
+            command, account=self.place.account, folder=self.place.folder, seconds=seconds,
+            hurry=self._leaving,
+        )  # fmt: skip
+        logger.debug("%s: %s", Path(command[0]).name, said)
 
     def _socket_folder(self) -> Path:
         """The data directory, or a private folder of a short name when its path does not suit a socket."""
@@ -298,13 +410,14 @@ class Cluster:
         except OSError:
             return 0
 
-    def _last_log_line(self) -> str:
+    def _logged_reason(self, start: int) -> str:
+        """Why the server gave up, by what it has logged since ``start``."""
         try:
-            lines = self.place.log.read_text(errors="replace").splitlines()
-        except OSError as error:
-            return f"no log: {error}"
-        telling = [line for line in lines[-20:] if any(word in line for word in ("FATAL", "PANIC", "ERROR"))]
-        return (telling or lines or ["its log is empty"])[-1][:300]
+            with self.place.log.open("rb") as log:
+                log.seek(max(start, log.seek(0, os.SEEK_END) - MOST_OUTPUT))
+                return reason(log.read().decode(errors="replace"), of_log=True)
+        except OSError:
+            return ""
 
 
 def _short_name(data: Path) -> str:
@@ -320,35 +433,6 @@ def _try_lock(descriptor: int, kind: int) -> bool:
     return True
 
 
-def _read_postmaster(data: Path) -> _Postmaster | None:
-    try:
-        lines = (data / "postmaster.pid").read_text().splitlines()
-    except FileNotFoundError:
-        return None
-    try:
-        pid, folder, port = int(lines[0]), lines[4].strip(), int(lines[3])
-    except (IndexError, ValueError):  # it is being written, or a crash tore it
-        return _Postmaster(0, data / SOCKET_NAME, ready=False, data=data)
-    ready = len(lines) > 7 and lines[7].strip() == "ready"
-    return _Postmaster(abs(pid), Path(folder) / f".s.PGSQL.{port}", ready, Path(lines[1]))
-
-
-def _remove_stale_lock(file: Path) -> None:
-    """Remove a lock file of PostgreSQL whose process is gone.
-
-    PostgreSQL does so itself, unless the number belongs to another process by now, or to a zombie, as it
-    does in containers where nobody reaps. ``users.lock`` and ``start.lock`` are held and nothing listens.
-    """
-    try:
-        owner = int(file.read_text().split()[0])
-    except FileNotFoundError:
-        return
-    except (IndexError, ValueError):
-        owner = 0  # torn by a crash
-    if not _is_postgres(abs(owner)):
-        file.unlink(missing_ok=True)
-
-
 def _guard_against_cleaning(folder: Path) -> int:
     """Keep systemd-tmpfiles and its like from removing old files one by one; the lock on the folder, which
     it respects, works while it is held, the new times work for the weeks after.
@@ -359,33 +443,3 @@ def _guard_against_cleaning(folder: Path) -> int:
         with contextlib.suppress(OSError):  # it may have gone meanwhile
             os.utime(path, follow_symlinks=False)
     return descriptor
-
-
-def _connects(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(5)
-        try:
-            probe.connect(str(path))
-        except OSError:
-            return False
-        return True
-
-
-def _is_postgres(pid: int) -> bool:
-    """False when ``pid`` is free, a zombie, or something that is not PostgreSQL."""
-    if pid <= 0:
-        return False
-    if Path("/proc/self/stat").exists():
-        try:
-            name, _, rest = Path(f"/proc/{pid}/stat").read_text().partition("(")[2].rpartition(")")
-        except OSError:
-            return False
-        return name == "postgres" and not rest.startswith(" Z")
-    shown = subprocess.run(  # noqa: S603  fixed program and a number
-        ["ps", "-o", "stat=,comm=", "-p", str(pid)],  # noqa: S607  part of every macOS
-        capture_output=True,
-        text=True,
-        timeout=10,
-        check=False,
-    ).stdout.strip()
-    return "postgres" in shown and not shown.startswith("Z")

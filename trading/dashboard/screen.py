@@ -23,13 +23,13 @@ from rich.console import Console
 from trading.dashboard.progress import Ticker
 from trading.dashboard.state import DashboardState
 from trading.dashboard.view import dashboard_view
+from trading.stop_bounds import STOP
 
 __all__ = ["Dashboard", "export_svg", "restore_terminal", "terminal_available"]
 
 logger = logging.getLogger(__name__)
 
 LOCK_HANDOVER_SECONDS = 0.0002
-CLOSE_SECONDS = 1.0
 WEB_FONT = re.compile(r"@font-face \{.*?\}", re.DOTALL)
 LEAVE_SCREEN = "\x1b[?1049l\x1b[?25h\x1b[0m"
 
@@ -72,7 +72,7 @@ class Dashboard:
         self._ticker.stop()
         self._ticker.run_action()
         self._closing.set()
-        self._thread.join(CLOSE_SECONDS)
+        self._thread.join(STOP.screen)
         sys.setswitchinterval(self._handover)
 
     @property
