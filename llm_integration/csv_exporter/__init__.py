@@ -13,7 +13,6 @@
 """
 
 from llm_integration.csv_exporter.exporter import LLMCSVExporter
-from llm_integration.csv_exporter.pending import fill_pending
 from llm_integration.csv_exporter.rebuild import BarRow, Rebuild, Rebuilt, rebuild
 from llm_integration.csv_exporter.rows import RESULT_COLUMNS, RESULT_FILE, SIGNAL_COLUMNS, SIGNAL_FILE
 from llm_integration.csv_exporter.summary import SUMMARY_FILE
@@ -28,6 +27,5 @@ __all__ = [
     "LLMCSVExporter",
     "Rebuild",
     "Rebuilt",
-    "fill_pending",
     "rebuild",
 ]

@@ -167,10 +167,12 @@ class AppendFile(Generic[K]):
         here = os.fstat(fd)
         if there is not None and (there.st_ino, there.st_dev) == (here.st_ino, here.st_dev):
             return True
-        logger.warning(
-            "%s was removed or replaced; going on with a new one (an export from PostgreSQL rebuilds it)",
-            self.path,
-        )
+        if there is None:
+            logger.warning(
+                "%s was removed; a new one is begun (an export from PostgreSQL rebuilds it)", self.path
+            )
+        else:
+            logger.info("%s was replaced; going on in the one that is there now", self.path)
         return False
 
     def _is_header(self, fd: int) -> bool:

@@ -114,11 +114,12 @@ class HoldBack:
         self._keep_bound()
         return taken
 
-    @staticmethod
-    def _take_from(stream: _Stream, limit: int, taken: list[ReadyBar]) -> None:
+    def _take_from(self, stream: _Stream, limit: int, taken: list[ReadyBar]) -> None:
         bars = stream.bars
         while bars and len(taken) < limit and (ending := bars[0].ending) is not None:
             bar = bars.popleft()
+            if ending is PENDING and bar.signal_id is not None:  # its outcome may have come since
+                ending = self._early.pop(bar.signal_id, ending)
             taken.append(ReadyBar(stream.key, bar.time, bar.cells + ending))
 
     def _known_ending(self, signal_id: str | None) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 from array import array
 from bisect import bisect_left
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
@@ -133,11 +133,12 @@ class SignalIndex:
 class BarIndex:
     """The last bar time of each stream in ``llm_strategy_results.csv``.
 
-    Bars of a stream stand there in order, so everything up to that time is there.
+    Bars of a stream stand there in order, so everything up to that time is there. ``see`` is shown each line.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, see: Callable[[str], None] = lambda _line: None) -> None:
         self._last: dict[StreamKey, datetime] = {}
+        self._see = see
 
     def key_of(self, line: str) -> BarKey | None:
         """Stream and time of a line."""
@@ -152,6 +153,7 @@ class BarIndex:
         """See Index."""
         if (key := self.key_of(line)) is not None:
             self.add(key)
+            self._see(line)
 
     def add(self, key: BarKey) -> None:
         """See Index."""

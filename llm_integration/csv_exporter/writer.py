@@ -18,6 +18,7 @@ from llm_integration.csv_exporter.health import Health
 from llm_integration.csv_exporter.holdback import HoldBack
 from llm_integration.csv_exporter.index import BarIndex, BarKey, Row, SignalIndex
 from llm_integration.csv_exporter.lane import BATCH, Lane
+from llm_integration.csv_exporter.pending import PendingRows, fill
 from llm_integration.csv_exporter.rows import (
     RESULT_COLUMNS,
     RESULT_FILE,
@@ -75,11 +76,13 @@ class Writer:
         self.summary = Summary()
         self.holdback = HoldBack(max_held)
         self.broken = 0
+        self.filled = 0
         self._clock = clock
         self._sleep = pause
         self._interval = interval
         self._statistics = statistics
-        self._signal_index, self._bar_index = SignalIndex(), BarIndex()
+        self._pending = PendingRows()
+        self._signal_index, self._bar_index = SignalIndex(), BarIndex(self._pending.see)
         self.signal_lane: Lane[str] = Lane(
             directory / SIGNAL_FILE, SIGNAL_COLUMNS, self._signal_index, self._pause, byte_order_mark
         )
@@ -141,8 +144,9 @@ class Writer:
         return max(0.0, min(due) - now)
 
     def sync(self) -> None:
-        """Force both files to the disk and replace the summary."""
+        """Fill late answers in, force both files to the disk and replace the summary."""
         now = self._clock()
+        self._fill(now)
         self._next_sync = now + self._interval
         self.signal_lane.sync(now)
         self.bar_lane.sync(now)
@@ -152,6 +156,18 @@ class Writer:
             self._summary_health.failed(error, now)
         else:
             self._summary_health.worked(now)
+
+    def _fill(self, now: float) -> None:
+        """Rows that were written as pending get the answers that came since; those that cannot, next time."""
+        if not self._pending.endings or self.bar_lane.rows:
+            return
+        try:
+            cells = fill(self.bar_lane.file, self._pending.endings, self._pause)
+        except OSError as error:
+            self.bar_lane.health.failed(error, now)
+            return
+        self.filled += len(cells)
+        self._pending.filled(set(self._pending.endings))
 
     def close(self) -> None:
         """Let go of the files."""
@@ -165,6 +181,7 @@ class Writer:
             "bars_held_back": self.holdback.held,
             "signals_holding_bars": self.holdback.unresolved,
             "bars_written_without_outcome": self.holdback.given_up,
+            "bars_filled_in_later": self.filled,
             "rows_broken": self.broken,
             "files": {
                 SIGNAL_FILE: self.signal_lane.as_dict(),
@@ -197,7 +214,9 @@ class Writer:
 
     def _accept_outcome(self, signal: Signal, analysis: LLMAnalysis) -> None:
         answer = answer_cells(analysis)
-        self.holdback.resolve(signal.signal_id, outcome_cells(analysis, answer))
+        ending = outcome_cells(analysis, answer)
+        self.holdback.resolve(signal.signal_id, ending)
+        self._pending.resolve(id_cell(signal.signal_id), ending)
         self.summary.add(analysis)
         if analysis.answered:
             data = signal_row(signal, analysis, answer).encode()
@@ -231,6 +250,7 @@ class Writer:
     def _take_ready(self) -> None:
         room = BATCH - len(self.bar_lane.rows)
         for bar in self.holdback.take(min(room, SLICE)):
+            self._pending.see(bar.row)
             self.bar_lane.put(Row((bar.key, bar.time), bar.row.encode()))
 
     def _seen_until(self, key: StreamKey) -> datetime | None:
