@@ -58,12 +58,15 @@ MODELS_FOLDER = Path(".tradent/models")
 MODEL_DOWN_SECONDS = 1.0
 NO_ROOM_SECONDS = 60.0
 """How long a signal waits for a budget that does not know when it has room again."""
+CANCELLED_SECONDS = 1.0
+"""How long a cancelled ``run()`` goes on storing what was read."""
 
 
 class LLMWorker:
     """Rates signals in the background of the host's event loop.
 
-    ``run()`` is started as a task by the host and ends after ``stop()``. With ``db_manager`` every task is
+    ``run()`` is started as a task by the host and ends after ``stop()``, or when it is cancelled: in whatever
+    order the host ends its parts, an answer that was read reaches them. With ``db_manager`` every task is
     claimed before it is asked and its result is fenced by that claim; without, results go to
     ``csv_exporter`` and the callbacks only. While the database is away, results are kept in ``outbox``, so
     that they outlive this process, and so are signals that wait in memory. With ``stores_signals=False`` the
@@ -95,6 +98,7 @@ class LLMWorker:
         self.worker_id = worker_id or f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._database = db_manager
         self._sink = csv_exporter
+        self._outbox = outbox
         self._catalogue = catalogue or ModelCatalogue(self.config.base_url, cache_folder=MODELS_FOLDER)
         self._own_processor = processor is None
         self._processor: Processor = processor or self._new_processor()
@@ -105,6 +109,9 @@ class LLMWorker:
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._stopped = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._ending = asyncio.Lock()
+        self._nothing_left = False
         self._ready: asyncio.Queue[Load] = asyncio.Queue(self.config.max_concurrency)
         turnstile = Turnstile()
         reader = SignalReader(turnstile.turn)
@@ -141,7 +148,8 @@ class LLMWorker:
         self._counts: Counter[str] = Counter()
         self._cost = Decimal(0)
         self._recent: deque[LLMAnalysis] = deque(maxlen=5)
-        self._tasks: list[asyncio.Task[None]] = []
+        self._producers: list[asyncio.Task[None]] = []
+        self._writers: list[asyncio.Task[None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread = 0
         self._accepting = True
@@ -179,8 +187,12 @@ class LLMWorker:
         return self._subscribers.add(callback)
 
     async def run(self) -> None:
-        """Work until ``stop()``. A crash inside is logged and restarted; only cancellation ends it early."""
-        if self._tasks or self._stopped.is_set():
+        """Work until ``stop()``. A crash inside is logged and restarted; only cancellation ends it early.
+
+        A cancelled run ends calls in flight at once and takes up to two seconds to store and hand on what
+        was read; it cannot be run again.
+        """
+        if self._writers or self._stopped.is_set():
             if self._stopping:
                 return
             raise RuntimeError("this worker is running already")
@@ -192,67 +204,107 @@ class LLMWorker:
             logger.warning("no database: ratings go to CSV and callbacks only")
         if self._sink is not None:
             self._sink.start()
+        if self._outbox is not None:
+            self._outbox.start()
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
         self.memory_store.set_waker(self._wake_up)
-        self._tasks = [self._spawn("intake", self._take_in), self._spawn("writer", self._writer.run)]
-        self._tasks.append(self._spawn("housekeeping", self._keep_house))
+        self._writers = [
+            self._spawn("writer", self._writer.run), self._spawn("delivery", self._writer.delivery.run)
+        ]  # fmt: skip
+        self._producers = [
+            self._spawn("intake", self._take_in), self._spawn("housekeeping", self._keep_house)
+        ]  # fmt: skip
         if self._own_processor:
-            self._tasks.append(self._spawn("list of models", self._catalogue.run))
-        self._tasks += [
+            self._producers.append(self._spawn("list of models", self._catalogue.run))
+        self._producers += [
             self._spawn(f"lane {number}", self._work_lane) for number in range(self.config.max_concurrency)
         ]
         try:
             await self._stopped.wait()
         finally:
-            await self._cancel(self._tasks)
-            self.memory_store.set_waker(None)
+            try:
+                await self._end(CANCELLED_SECONDS, finish_calls=False)
+            finally:
+                self._let_go()
 
     async def drain(self, timeout: float) -> bool:
-        """Wait, at most ``timeout`` seconds, until every accepted signal has its end; True if it came."""
+        """Wait until every accepted signal has its end, stored and heard by every callback.
+
+        True if that came within ``timeout`` seconds. Not for a callback to await: it would wait for itself.
+        """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 while not self._is_idle():
                     self._idle.clear()
                     await self._idle.wait()
                 await self._writer.wait_until_empty()
-        return self._is_idle() and self._writer.unwritten == 0
+                await self._writer.delivery.wait_until_empty()
+                await self._subscribers.wait_until_heard()
+        return self._is_idle() and not (
+            self._writer.unwritten or self._writer.delivery.waiting or self._subscribers.waiting
+        )
 
     async def stop(self, timeout: float = 10.0) -> None:
-        """End the worker within ``timeout`` plus one second.
+        """End the worker within ``timeout`` plus one second; at once when nothing is left to do.
 
         Calls in flight may finish within the timeout; what is unanswered then is ``pending`` again, for the
         next run.
         """
         if self._stopping:
-            await self._wait(self._stopped, timeout + 1.0)
+            await self._wait(self._ended, timeout + 1.0)
             return
-        self._stopping, self._accepting = True, False
         try:
-            await self._end(timeout)
+            await self._end(timeout, finish_calls=True)
         finally:
             self._stopped.set()
+            if not self._writers:
+                self._ended.set()  # else ``run`` has the last word
 
-    async def _end(self, timeout: float) -> None:
-        started = self._clock()
-        reserve = min(1.0, timeout / 4)
-        if self._tasks:
-            intake, _writer, *others = self._tasks
-            await self._cancel([intake])
-            await self._let_finish(timeout - reserve)
-            await self._cancel(others)
+    async def _end(self, timeout: float, *, finish_calls: bool) -> None:
+        """Who reads answers ends before who stores them, and that before who hears of them.
+
+        Whoever comes here second, a cancelled ``run`` during ``stop`` or the other way round, does what the
+        first has left over.
+        """
+        self._stopping, self._accepting = True, False
+        async with self._ending:
+            if self._nothing_left:
+                return
+            started = self._clock()
+            if finish_calls and self._producers:
+                await self._cancel(self._producers[:1])  # the intake: nothing new is begun
+                await self._let_finish(timeout - min(1.0, timeout / 4))
+            await self._cancel(self._producers)
+            await self._shadows.stop(0.1)
+            await self._write_the_rest(max(0.1, timeout - (self._clock() - started)))
+            if self._producers:
+                await self._intake.give_back(self._abandoned, 0.4)
+            await self._subscribers.drain(0.2)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await self._processor.close()
+            self._nothing_left = True
+
+    async def _write_the_rest(self, timeout: float) -> None:
+        """Store and hand on everything that was read; what PostgreSQL does not take is the outbox's."""
+        if not self._writers:
+            return
+        self._writer.end()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(0.1, timeout - (self._clock() - started))):
-                await self._writer.wait_until_empty()
+            async with asyncio.timeout(timeout):
+                await asyncio.wait(self._writers[:1])
+                await self._supervisor.keep("writer", self._writer.run)  # if that one was cancelled before
                 await self._others.look()
-        await self._cancel(self._tasks)  # the writer too, now
-        await self._shadows.stop(0.1)
-        if self._tasks:
-            await self._intake.give_back(self._abandoned, 0.4)
-        await self._subscribers.drain(0.2)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(0.3):
-                await self._processor.close()
+        self._writer.close()
+        await self._cancel(self._writers)
+
+    def _let_go(self) -> None:
+        """The last word of ``run``, which waits for nothing."""
+        self._writer.close()
+        self.memory_store.set_waker(None)
+        self._stopped.set()
+        self._ended.set()
 
     def get_statistics(self) -> dict[str, Any]:
         """Counters and states: plain numbers and text, cheap enough to ask several times a second."""
@@ -273,6 +325,8 @@ class LLMWorker:
             "taken_elsewhere": self._counts["elsewhere"],
             "refused_by_fence": self._writer.refused,
             "unwritten": self._writer.unwritten,
+            "undelivered": self._writer.delivery.waiting,
+            "sink_errors": self._writer.sink_errors,
             "cost_usd": self._cost,
             "cost_unknown": self._counts["cost_unknown"],
             "database_error": self._writer.database_error or self._outage.error,

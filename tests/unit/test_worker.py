@@ -292,8 +292,10 @@ async def test_failing_and_slow_callbacks_hurt_nobody(caplog: pytest.LogCaptureF
         async with running(worker):
             for number in range(5):
                 store.add_signal(signal_mapping(f"s{number}"))
-            assert await worker.drain(5)
+            assert not await worker.drain(0.3)
+            assert worker.get_statistics()["callback_waiting"] == 5
             release.set()
+            assert await worker.drain(5)
     assert sorted(seen) == [f"s{number}" for number in range(5)]
     assert worker.get_statistics()["callback_errors"] == 5
     assert sum("not my day" in (record.exc_text or "") for record in caplog.records) == 1
