@@ -45,6 +45,7 @@ from llm_integration.errors import ConfigError
 from llm_integration.model_catalogue import ModelCatalogue
 from llm_integration.routing import router_for
 from llm_integration.simulator import SIMULATED_KEY, OpenRouterSimulator
+from llm_integration.threads import in_thread
 from trading.command_line import build_parser
 from trading.config import TradingConfig
 from trading.dashboard import (
@@ -163,7 +164,7 @@ class TradingSystem:
 
     async def setup_components(self) -> None:
         """Start and connect every part. Raises UsageError before any bar is traded."""
-        self._feed = await asyncio.to_thread(open_bars, self.settings.data, follow=self.settings.follow)
+        self._feed = await in_thread(open_bars, self.settings.data, follow=self.settings.follow)
         self.progress.total_bars = None if self.settings.follow else len(self._feed.bars)
         await self._setup_database()
         await self._setup_outbox()
@@ -198,6 +199,7 @@ class TradingSystem:
         self.outbox = Outbox(
             folder, target=target, worker_id=self._worker_id, max_entries=settings.outbox_max_entries
         )
+        self.outbox.start()
         self._leftovers = Leftovers(
             folder, self.database, target=target, worker_id=f"outbox:{self._worker_id}",
             lease_seconds=self.settings.llm.lease_seconds,
@@ -352,6 +354,7 @@ class TradingSystem:
                 follow=self.settings.follow,
                 stop=self._stop,
                 poll_seconds=self.settings.trading.follow_poll_seconds,
+                in_thread=in_thread,
             ):
                 await self._make_room()
                 started = time.perf_counter()
@@ -499,7 +502,7 @@ class TradingSystem:
         if self.finished and self._resume_after is not None:
             await self._restore_late_answers()
         if self.exporter is not None:
-            await asyncio.to_thread(self.exporter.close, 5.0, flush_held=self.finished)
+            await in_thread(self.exporter.close, 5.0, flush_held=self.finished)
         for task in self._background:
             task.cancel()
         if self._background:
@@ -507,7 +510,7 @@ class TradingSystem:
         if isinstance(self._ledger, PostgresLedger) and (unsettled := await self._ledger.close(2.0)):
             logger.warning("%d request(s) are not in the ledger; their reservations stay", unsettled)
         if self.outbox is not None:
-            await asyncio.to_thread(self.outbox.close)
+            await in_thread(self.outbox.close)
         if self.database is not None:
             await self._end_session(self.database)
             await self.database.close()

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["BackgroundThread", "in_thread"]
+__all__ = ["BackgroundThread", "in_thread", "in_thread_later"]
 
 logger = logging.getLogger(__name__)
 
@@ -99,13 +99,31 @@ async def in_thread(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) 
 
     For what must be done and takes milliseconds: closing a file, reading the bars that were added.
     """
+    done, result = await _tried(work, *args, **kwargs)
+    return result if done else work(*args, **kwargs)  # type: ignore[return-value]  # a T, if it is done
+
+
+async def in_thread_later(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """``asyncio.to_thread``; where no thread can be started it is tried again every second.
+
+    For what nobody waits for, and what would hold up the loop.
+    """
+    while True:
+        done, result = await _tried(work, *args, **kwargs)
+        if done:
+            return result  # type: ignore[return-value]  # a T, if it is done
+        await asyncio.sleep(RETRY_SECONDS)
+
+
+async def _tried(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> tuple[bool, T | None]:
+    """Whether a thread could be had, and what it brought; what the work raises is raised."""
     once = _Once(lambda: work(*args, **kwargs))
     try:
-        return await asyncio.to_thread(once)
+        return True, await asyncio.to_thread(once)
     except RuntimeError:
         if not once.take():  # it was begun: the error is its own
             raise
-    return work(*args, **kwargs)
+    return False, None
 
 
 class _Once:

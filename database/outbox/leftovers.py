@@ -16,6 +16,7 @@ from database.outbox.entries import Entry, KeptOutcome, KeptSignal, decode
 from database.outbox.file import OutboxFile, Row, find_files, put_aside
 from database.outbox.thread import folder_for
 from llm_integration.domain import Claim, LLMAnalysis, Signal
+from llm_integration.threads import in_thread, in_thread_later
 
 __all__ = ["LeftoverDatabase", "Leftovers", "Settled"]
 
@@ -111,7 +112,7 @@ class Leftovers:
     async def settle(self) -> Settled:
         """Bring in what can be brought in now. Never raises; what PostgreSQL does not take waits."""
         found = Settled()
-        for path in await asyncio.to_thread(find_files, self.folder):
+        for path in await in_thread_later(find_files, self.folder):
             if not await self._settle_file(path, found):
                 break
         if not found.nothing:
@@ -121,13 +122,13 @@ class Leftovers:
     async def _settle_file(self, path: Path, found: Settled) -> bool:
         """Empty one file; False when PostgreSQL is away and the rest must wait."""
         try:
-            file = await asyncio.to_thread(OutboxFile.adopt, path)
+            file = await in_thread_later(OutboxFile.adopt, path)
             return file is None or await self._empty_and_close(file, found)
         except (OSError, sqlite3.OperationalError) as error:
             logger.warning("%s cannot be read now (%s); it is tried again", path, error)
         except sqlite3.DatabaseError as error:
             found.damaged += 1
-            await asyncio.to_thread(put_aside, path)
+            await in_thread_later(put_aside, path)
             logger.error("%s is damaged (%s); it is kept under the ending .damaged", path, error)
         return True
 
@@ -136,18 +137,18 @@ class Leftovers:
         try:
             emptied = await self._empty(file, found)
         finally:
-            await asyncio.shield(asyncio.to_thread(file.close, remove=emptied))
+            await asyncio.shield(in_thread(file.close, remove=emptied))
         return emptied
 
     async def _empty(self, file: OutboxFile, found: Settled) -> bool:
-        facts = await asyncio.to_thread(file.facts)
+        facts = await in_thread_later(file.facts)
         try:
             await self._bury(facts)
-            while rows := await asyncio.to_thread(file.oldest, ROWS_AT_ONCE):
+            while rows := await in_thread_later(file.oldest, ROWS_AT_ONCE):
                 await self._bring_in(rows, found)
-                await asyncio.to_thread(file.remove, [row.seq for row in rows])
+                await in_thread_later(file.remove, [row.seq for row in rows])
         except DatabaseError:
-            counts = await asyncio.to_thread(file.count)
+            counts = await in_thread_later(file.count)
             found.waiting += sum(counts.values())
             return False
         return True
