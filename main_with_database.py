@@ -758,13 +758,29 @@ def report(system: TradingSystem) -> None:
     sys.stdout.write("\n".join(lines) + "\n")
 
 
+def _run(settings: Settings) -> int:
+    """``trade`` on a loop of its own, whose end wants a thread; where none can be started it does without."""
+    status: list[int] = []
+
+    async def traded() -> None:
+        status.append(await trade(settings))
+
+    try:
+        asyncio.run(traded())
+    except RuntimeError:
+        if not status:
+            raise
+        logger.debug("the event loop could not end in order", exc_info=True)
+    return status[0]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; the exit status."""
     args = build_parser().parse_args(arguments)
     try:
         settings = load(args)
         configure_logging(args.log_level, quiet=settings.dashboard)
-        return asyncio.run(trade(settings))
+        return _run(settings)
     except (UsageError, ConfigError, TradingError) as error:
         sys.stderr.write(f"{build_parser().prog}: {error}\n")
         return 2

@@ -21,7 +21,7 @@ from llm_integration.model_catalogue.files import (
     write_cache,
 )
 from llm_integration.model_catalogue.listing import MOST_LISTING_BYTES, Listing, ModelInfo
-from llm_integration.threads import in_thread_later
+from llm_integration.threads import in_thread, in_thread_later
 
 __all__ = ["ModelCatalogue"]
 
@@ -123,7 +123,7 @@ class ModelCatalogue:
 
     async def load(self) -> None:
         """``load_now`` in a thread."""
-        self._listing = await in_thread_later(self._from_disk)
+        self._listing = await in_thread(self._from_disk)
 
     async def refresh(self) -> bool:
         """Ask the server now, within 30 seconds. False when it does not answer; what was known then stays."""
