@@ -562,7 +562,7 @@ class TradingSystem:
             following=self.settings.follow,
             last_close=self._history[-1].close if self._history else None,
             llm_on=self.off_reason is None,
-            llm_note=self.off_reason or stats.get("reason") or self._notes(stats),
+            llm_note=self.off_reason or stats.get("note") or self._notes(stats),
             database=trouble or ("none" if self.database is None else "connected"),
             database_ok=trouble is None and self.database is not None,
             recent=tuple(self._recent),

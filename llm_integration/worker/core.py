@@ -13,7 +13,7 @@ import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ from llm_integration.worker.jobs import Job, failed
 from llm_integration.worker.loads import Load
 from llm_integration.worker.others import Others
 from llm_integration.worker.outage import Outage
+from llm_integration.worker.patience import pause_after_stop
 from llm_integration.worker.ports import AnalysisSink, Processor, TaskDatabase, WorkerOutbox
 from llm_integration.worker.reading import SignalReader
 from llm_integration.worker.registry import Registry
@@ -127,7 +128,7 @@ class LLMWorker:
         self._asker = Asker(
             self.config, self._processor, parser or LLMResponseParser(),
             clock=clock, wall_clock=wall_clock, finish=self._finish, again=self._again,
-            most_tokens=self._most_tokens, turnstile=turnstile,
+            later=self._later, most_tokens=self._most_tokens, turnstile=turnstile,
         )  # fmt: skip
         self._registry = Registry(
             self.memory_store, db_manager if stores_signals else None, outbox, self._outage, self.worker_id,
@@ -154,6 +155,7 @@ class LLMWorker:
         self._loop_thread = 0
         self._accepting = True
         self._stopping = False
+        self._full = False
 
     def _new_processor(self) -> LLMProcessor:
         """A client for a host that brings none, with the budgets of the settings kept in memory."""
@@ -308,11 +310,12 @@ class LLMWorker:
 
     def get_statistics(self) -> dict[str, Any]:
         """Counters and states: plain numbers and text, cheap enough to ask several times a second."""
-        line = self._processor.stopped_reason()
+        line = self._processor.stopped_reason() or self._full_reason()
         off = self.off_reason()
         return {
             "state": "off" if off else "stopped" if self._stopping else "waiting" if line else "running",
             "reason": off or line,
+            "note": off or self._note(line),
             "model": self.config.model,
             "queued": self._intake.waiting + self._ready.qsize(),
             "waiting_for_budget": self._intake.parked,
@@ -339,6 +342,19 @@ class LLMWorker:
             **self._subscribers.statistics(),
         }
 
+    def _full_reason(self) -> str | None:
+        if self._writer.unwritten < self.config.max_unwritten_results:
+            return None
+        return f"{self._writer.unwritten} results wait for PostgreSQL (max_unwritten_results)"
+
+    def _note(self, line: str | None) -> str | None:
+        """What it waits for and until when, as it is shown to people."""
+        ready_in = self._processor.ready_in()
+        if line is None or ready_in <= 0:
+            return line if line is None else f"waiting: {line}"
+        until = (self._wall() + timedelta(seconds=ready_in)).astimezone()
+        return f"waiting until {until:%H:%M:%S}: {line}"
+
     @property
     def unwritten(self) -> int:
         """Results that the database does not have yet."""
@@ -358,9 +374,19 @@ class LLMWorker:
 
     async def _next_loads(self) -> list[Load]:
         lanes = self.config.max_concurrency - self._ready.qsize()
-        if not self._accepting or self._writer.unwritten >= self.config.max_unwritten_results:
+        if not self._accepting or self._is_full():
             return []
         return await self._intake.next_loads(lanes)
+
+    def _is_full(self) -> bool:
+        """No answer is bought that would only pile up; one message per change."""
+        reason = self._full_reason()
+        if reason is not None and not self._full:
+            logger.warning("%s; no further call is made until it takes them", reason)
+        elif reason is None and self._full:
+            logger.warning("there is room for results again, calls go on")
+        self._full = reason is not None
+        return self._full
 
     async def _work_lane(self) -> None:
         while True:
@@ -434,12 +460,22 @@ class LLMWorker:
         self._intake.again(job)
         self._wake.set()
 
+    def _later(self, job: Job, seconds: float, reason: str) -> None:
+        """The model or the line failed this signal: it waits and is asked about again, others may pass."""
+        self._intake.park(job, seconds, reason)
+        self._wake.set()
+
     def _put_back(self, load: Load, stop: LineStoppedError) -> None:
         """Nothing can be sent for now: the signals wait in memory, or in PostgreSQL."""
         self._cost += stop.cost_usd or 0
         for job in load.jobs:
-            if job.signal_id in self._intake.unfinished:
+            if job.signal_id not in self._intake.unfinished:
+                continue
+            pause = pause_after_stop(job, stop, self._processor.ready_in())
+            if pause is None:
                 self._intake.put_back(job)
+            else:
+                self._intake.park(job, pause, str(stop))
         self._wake.set()
 
     def _stopped_line(self, load: Load, stop: LineStoppedError) -> None:

@@ -35,7 +35,8 @@ class Job:
     ``alone``: a request for several signals brought nothing for this one, so it is asked about by itself.
     ``spent`` and ``sent`` are what such requests are known to have cost it, and how many there were.
     ``held_up`` says why it was not asked about so far, if it was its turn. ``model`` is to be asked whatever
-    the routes say, because somebody wants the signal rated again by it.
+    the routes say, because somebody wants the signal rated again by it. ``failed_calls`` counts its calls
+    that failed for a passing reason while others were answered, ``stops`` those that failed with everybody's.
     """
 
     signal: Signal
@@ -49,6 +50,8 @@ class Job:
     sent: int = 0
     held_up: str | None = None
     model: str | None = None
+    failed_calls: int = 0
+    stops: int = 0
     signal_id: str = field(init=False)
     """The signal's id."""
 

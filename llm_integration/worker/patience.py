@@ -1,55 +1,42 @@
-"""Which failed calls are worth another one: the model's and the line's fault waits, a signal's own does not. Pure."""
+"""Whether and when a signal whose call failed is asked about again. Pure."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 from llm_integration.errors import CallError, CircuitOpenError, LineStoppedError
 from llm_integration.worker.jobs import Job
 
-__all__ = ["Patience"]
+__all__ = ["MOST_CALLS", "pause_after_failure", "pause_after_stop"]
 
-MOST_STRIKES = 2
-"""A signal whose calls failed this often, each while others were answered, is itself what fails."""
+MOST_CALLS = 3
+"""Calls, each with all its attempts, for a signal that fails while others are answered."""
 FIRST_PAUSE_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 60.0
 
 
-class Patience:
-    """Decides how long a signal waits whose call has failed after all its attempts. Times on ``clock``.
+def pause_after_failure(job: Job, error: Exception) -> float | None:
+    """Seconds until ``job``, whose call failed, is asked about again; None: it has failed for good.
 
-    A passing failure says nothing about the signal as long as nobody else is answered either: it waits and is
-    asked about again, with growing pauses, until it is too old. If others were answered while its own call
-    failed, that is a strike against it; after two it fails, so that a signal which breaks the server is not
-    paid for for ever.
+    The call failed for a passing reason and yet the circuit stayed closed: somebody was answered meanwhile.
+    That may be chance once or twice. A signal that fails again and again is what breaks the server, and is
+    not paid for for ever.
     """
+    if not isinstance(error, CallError) or not error.retryable:
+        return None
+    job.failed_calls += 1
+    return None if job.failed_calls >= MOST_CALLS else _growing(job.failed_calls)
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._answered_at = float("-inf")
 
-    def answered(self) -> None:
-        """Some signal was answered just now."""
-        self._answered_at = self._clock()
+def pause_after_stop(job: Job, stop: LineStoppedError, ready_in: float) -> float | None:
+    """The same for a signal whose own requests failed until the circuit opened; None: it may be next.
 
-    def pause(self, job: Job, error: Exception, started: float) -> float | None:
-        """Seconds until ``job``, asked about since ``started``, is asked about again; None: it has failed."""
-        if not isinstance(error, CallError) or not error.retryable:
-            return None
-        job.strikes += self._answered_at >= started
-        if job.strikes >= MOST_STRIKES:
-            return None
-        return self._next(job)
+    Nobody was answered: that is no signal's fault, and costs a few probes however long it lasts. It lets
+    others go first all the same, or one that breaks the server would be every probe, and keep all in line.
+    """
+    if not isinstance(stop, CircuitOpenError) or not stop.attempts:
+        return None
+    job.stops += 1
+    return ready_in + _growing(job.stops)
 
-    def pause_after_stop(self, job: Job, error: LineStoppedError, ready_in: float) -> float | None:
-        """The same for a signal whose own requests failed until everything stopped; None: it may be next.
 
-        It lets others go first, or one that breaks the server would be every probe, and keep all in line.
-        """
-        if not isinstance(error, CircuitOpenError) or not error.attempts:
-            return None
-        return ready_in + self._next(job)
-
-    def _next(self, job: Job) -> float:
-        job.tries += 1
-        return min(FIRST_PAUSE_SECONDS * 2.0 ** min(job.tries - 1, 10), LONGEST_PAUSE_SECONDS)
+def _growing(count: int) -> float:
+    return min(FIRST_PAUSE_SECONDS * 2.0 ** min(count - 1, 10), LONGEST_PAUSE_SECONDS)
