@@ -57,6 +57,7 @@ from llm_integration.model_catalogue import ModelCatalogue, ModelWatch
 from llm_integration.prompts import PromptLibrary
 from llm_integration.routing import router_for
 from llm_integration.simulator import SIMULATED_KEY, OpenRouterSimulator
+from llm_integration.threads import in_thread
 from llm_integration.worker.ownership import endpoint_of
 from llm_integration.worker.supervision import Supervisor
 from trading.command_line import build_parser
@@ -208,7 +209,7 @@ class TradingSystem:
 
     async def setup_components(self) -> None:
         """Start and connect every part. Raises UsageError before any bar is traded."""
-        self._feed = await asyncio.to_thread(open_bars, self.settings.data, follow=self.settings.follow)
+        self._feed = await in_thread(open_bars, self.settings.data, follow=self.settings.follow)
         self.progress.total_bars = None if self.settings.follow else len(self._feed.bars)
         await self._setup_database()
         await self._setup_outbox()
@@ -243,11 +244,12 @@ class TradingSystem:
             return
         target = self.database.address
         with contextlib.suppress(OSError):  # it says so itself when it is needed
-            await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+            await in_thread(folder.mkdir, parents=True, exist_ok=True)
         self.outbox = Outbox(
             folder, target=target, worker_id=self._worker_id, max_entries=settings.outbox_max_entries,
             endpoint=endpoint_of(self.settings.llm), simulated=self.settings.simulated,
         )  # fmt: skip
+        self.outbox.start()
         self._leftovers = Leftovers(
             folder, self.database, target=target, worker_id=f"outbox:{self._worker_id}",
             lease_seconds=self.settings.llm.lease_seconds,
@@ -452,6 +454,7 @@ class TradingSystem:
                 follow=self.settings.follow,
                 stop=self._stop,
                 poll_seconds=self.settings.trading.follow_poll_seconds,
+                in_thread=in_thread,
             ):
                 await self._make_room()
                 started = time.perf_counter()
@@ -652,7 +655,7 @@ class TradingSystem:
         if self.recorder is not None:
             yield self._step("the tables", self._flush(self.recorder, seconds - 0.2), bound)
         if self.exporter is not None:
-            closed = asyncio.to_thread(self.exporter.close, seconds - 0.6, flush_held=self._feed_ended)
+            closed = in_thread(self.exporter.close, seconds - 0.6, flush_held=self._feed_ended)
             yield self._step("the CSV files", closed, bound)
         if isinstance(self._ledger, PostgresLedger):
             yield self._step("the ledger", self._close_ledger(self._ledger, seconds - 0.2), bound)
@@ -662,7 +665,7 @@ class TradingSystem:
         if self.database is not None and self.database.connected:
             yield self._step("the session", self._end_session(self.database, seconds - 0.1), bound)
         if self.outbox is not None:
-            yield self._step("the outbox", asyncio.to_thread(self.outbox.close, seconds - 0.1), bound)
+            yield self._step("the outbox", in_thread(self.outbox.close, seconds - 0.1), bound)
 
     def _ends_of_connections(self) -> Iterator[Awaitable[None]]:
         if self.database is not None:
@@ -766,7 +769,7 @@ class TradingSystem:
             following=self.settings.follow,
             last_close=self._history[-1].close if self._history else None,
             llm_on=self.off_reason is None,
-            llm_note=self.off_reason or self._notes(stats),
+            llm_note=self.off_reason or stats.get("note") or self._notes(stats),
             database=trouble or ("none" if self.database is None else "connected"),
             database_ok=trouble is None and self.database is not None,
             recent=tuple(self._recent),
@@ -1021,13 +1024,29 @@ def _refuse(error: Exception) -> int:
     return 2
 
 
+def _run(settings: Settings) -> int:
+    """``trade`` on a loop of its own, whose end wants a thread; where none can be started it does without."""
+    status: list[int] = []
+
+    async def traded() -> None:
+        status.append(await trade(settings))
+
+    try:
+        asyncio.run(traded())
+    except RuntimeError:
+        if not status:
+            raise
+        logger.debug("the event loop could not end in order", exc_info=True)
+    return status[0]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; the exit status."""
     args = build_parser().parse_args(arguments)
     try:
         settings = load(args)
         configure_logging(args.log_level, quiet=settings.dashboard)
-        return asyncio.run(trade(settings))
+        return _run(settings)
     except REFUSALS as error:
         return _refuse(error)
     except KeyboardInterrupt:

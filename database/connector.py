@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from database.database_url import ConnectionSettings
 from database.errors import without_frames
 from database.storable import json_text
 from database.tls import Tls, tls_attempts
+from llm_integration.threads import in_thread
 
 if TYPE_CHECKING:
     AnyConnection = asyncpg.Connection[asyncpg.Record]
@@ -49,7 +49,7 @@ class Connector:
         if "ssl" in given:
             return await _connected(given)
         if self._attempts is None:
-            self._attempts = await asyncio.to_thread(tls_attempts, self._settings)
+            self._attempts = await in_thread(tls_attempts, self._settings)
         attempts = self._attempts
         for number, tls in enumerate(attempts):
             try:

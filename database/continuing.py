@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any, Self
 from database.outbox import Leftovers
 from database.outbox.leftovers import LeftoverDatabase
 from database.session_store import SessionStore
+from llm_integration.threads import in_thread
 
 __all__ = ["Continued", "SessionError", "folders_of_run", "session_to_continue", "take_up_outbox"]
 
@@ -85,9 +85,9 @@ async def take_up_outbox(
     the folder is not to be had, or PostgreSQL does not take what is in it.
     """
     folder = found.outbox
-    if folder is None or (here is not None and folder == await asyncio.to_thread(here.resolve)):
+    if folder is None or (here is not None and folder == await in_thread(here.resolve)):
         return
-    if not await asyncio.to_thread(folder.parent.is_dir):
+    if not await in_thread(folder.parent.is_dir):
         raise SessionError(
             f"session {found.session_id} kept its outbox in {folder} on {found.host or 'some host'}, and that"
             f" folder is not here; answers that were paid for may lie in it: go on where it is, or create"

@@ -29,6 +29,7 @@ from database.database_url import read_url
 from database.errors import EmbeddedServerError, translate
 from database.postmaster import ServerBounds
 from database.watch import Watch
+from llm_integration.threads import in_thread
 
 __all__ = ["EmbeddedPostgres", "default_base"]
 
@@ -96,7 +97,7 @@ class EmbeddedPostgres:
     async def start(self) -> str:
         """Start the server or join it, make sure the database exists, and return its DSN."""
         # When this is cancelled the thread goes on, until stop() or the end of the process cuts it short.
-        await asyncio.to_thread(self._cluster.acquire)
+        await in_thread(self._cluster.acquire)
         try:
             await self.create_database(self._database)
             self._watch.start()
@@ -113,7 +114,7 @@ class EmbeddedPostgres:
         that is under way.
         """
         self._watch.stop()
-        await asyncio.shield(asyncio.to_thread(self._cluster.release, bounds))
+        await asyncio.shield(in_thread(self._cluster.release, bounds))
 
     def abandon(self) -> None:
         """For the last moment of a process that is stuck, from any thread: like ``stop``, without a wait."""

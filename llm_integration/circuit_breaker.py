@@ -31,11 +31,12 @@ PROBE_RUNNING_SECONDS = 1.0
 class Entry:
     """One call that was let in; hand it back with its outcome. ``era`` tells calls of earlier states.
 
-    ``answers`` is how many calls had been answered before it.
+    ``answers`` is how many calls had been answered before it, ``rounds`` how many rounds had failed.
     """
 
     era: int
     answers: int = 0
+    rounds: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +62,14 @@ class CircuitBreaker:
     """Closed, open or half open, from the outcomes of calls.
 
     It opens when, over the last ``window`` seconds, at least ``minimum_calls`` ended and a share of
-    ``failure_rate`` of them failed; when the last ``in_a_row`` all did, however long they took (None: no such
-    rule); or when ``silent_in_a_row`` calls met with silence and none was answered in between. The first wait
-    is ``first_wait`` seconds, doubling with each failed probe up to ``longest_wait``. ``stop`` opens it at
-    once with waits from ``first_stop`` to ``longest_stop`` seconds. Each outcome method answers with a Change
-    when there is something to tell.
+    ``failure_rate`` of them failed; when the last ``in_a_row`` all did, however long they took; when
+    ``rounds`` rounds of calls failed and nobody was answered in between, which is how a server goes away
+    after hours of answers (calls that were under way together fail together, and are one round); or when
+    ``silent_in_a_row`` calls met with silence and none was answered in between. None: no such rule.
+
+    The first wait is ``first_wait`` seconds, doubling with each failed probe up to ``longest_wait``. ``stop``
+    opens it at once with waits from ``first_stop`` to ``longest_stop`` seconds. Each outcome method answers
+    with a Change when there is something to tell.
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class CircuitBreaker:
         minimum_calls: int = MINIMUM_CALLS,
         failure_rate: float = 0.5,
         in_a_row: int | None = None,
+        rounds: int | None = None,
         silent_in_a_row: int = SILENT_IN_A_ROW,
         window: float = 60.0,
         first_wait: float = 10.0,
@@ -86,7 +91,8 @@ class CircuitBreaker:
         self._failure_rate = failure_rate
         self._in_a_row = in_a_row
         self._silent_in_a_row = silent_in_a_row
-        self._row = self._silent = 0
+        self._most_rounds = rounds
+        self._row = self._silent = self._rounds = 0
         self._answers = 0
         self._bucket_seconds = window / BUCKETS
         self._waits = (first_wait, longest_wait)
@@ -130,7 +136,7 @@ class CircuitBreaker:
     def enter(self) -> Entry | None:
         """Let one call in; None if none may be made now. In the half-open state only one is."""
         if not self._open:
-            return Entry(self._era, self._answers)
+            return Entry(self._era, self._answers, self._rounds)
         if self.ready_in() > 0:
             return None
         self._probe = entry = Entry(self._era, self._answers)
@@ -156,7 +162,7 @@ class CircuitBreaker:
             return None
         if self._probe is entry:
             return self._close()
-        self._row = self._silent = 0
+        self._row = self._silent = self._rounds = 0
         self._bucket().calls += 1
         return None
 
@@ -170,19 +176,26 @@ class CircuitBreaker:
         bucket.calls += 1
         bucket.failures += 1
         self._row += 1
+        self._rounds += entry.rounds == self._rounds  # let in after the last round had failed
         self._silent += silent
-        if self._row == self._in_a_row:
-            return self._trip(CircuitOpenError, f"{self._row} calls in a row failed, last: {reason}")
-        if self._silent >= self._silent_in_a_row:
-            return self._trip(
-                CircuitOpenError, f"{self._silent} calls in a row met with silence, last: {reason}"
-            )
+        if (run := self._run_of_failures()) is not None:
+            return self._trip(CircuitOpenError, f"{run}, last: {reason}")
         self._forget(self._now())
         calls = sum(each.calls for each in self._buckets)
         failures = sum(each.failures for each in self._buckets)
         if calls < self._minimum_calls or failures < self._failure_rate * calls:
             return None
         return self._trip(CircuitOpenError, f"{failures} of the last {calls} calls failed, last: {reason}")
+
+    def _run_of_failures(self) -> str | None:
+        """How the latest failures follow one another, if that is enough to open it."""
+        if self._row == self._in_a_row:
+            return f"{self._row} calls in a row failed"
+        if self._rounds == self._most_rounds:
+            return f"nobody was answered in {self._rounds} rounds of calls"
+        if self._silent >= self._silent_in_a_row:
+            return f"{self._silent} calls in a row met with silence"
+        return None
 
     def stop(
         self, entry: Entry, kind: type[LineStoppedError], reason: str, wait: float | None = None
@@ -218,7 +231,7 @@ class CircuitBreaker:
         change = Change(False, self._reason, self._now() - self._since)
         self._open, self._reason, self._probe = False, "", None
         self._era += 1
-        self._row = self._silent = 0
+        self._row = self._silent = self._rounds = 0
         self._buckets.clear()
         return change
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Generator
 from typing import TypeVar
 
-__all__ = ["Steps", "at_once", "in_turns"]
+__all__ = ["Steps", "at_once", "cancel_later", "in_turns", "next_turn_with_reply"]
 
 T = TypeVar("T")
 Steps = Generator[None, None, T]
@@ -31,3 +32,22 @@ async def in_turns(steps: Steps[T], turn: Callable[[], Awaitable[object]]) -> T:
     except StopIteration as end:
         found: T = end.value
         return found
+
+
+async def next_turn_with_reply() -> None:
+    """The next turn of the loop, for a task with a reply in hand, which was paid for.
+
+    If the task is cancelled meanwhile, that happens at the next point where it waits.
+    """
+    try:
+        await asyncio.sleep(0)
+    except asyncio.CancelledError:
+        cancel_later()
+
+
+def cancel_later() -> None:
+    """Put off the cancellation that the current task has just met until it waits again."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()
+        asyncio.get_running_loop().call_soon(task.cancel)

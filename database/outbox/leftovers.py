@@ -9,17 +9,21 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import ParamSpec, Protocol, TypeVar
 
 from database.errors import DatabaseError
 from database.outbox.entries import Entry, KeptOutcome, KeptSignal, decode
 from database.outbox.file import OutboxFile, Row, find_files, put_aside
 from database.outbox.thread import folder_for
 from llm_integration.domain import Claim, LLMAnalysis, Signal
+from llm_integration.threads import in_thread, in_thread_later
 
 __all__ = ["LeftoverDatabase", "Leftovers", "Settled"]
 
 logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 ROWS_AT_ONCE = 32
 LOOK_SECONDS = 10.0
@@ -107,9 +111,11 @@ class Leftovers:
         self._worker_id = worker_id
         self._lease = lease_seconds
         self._sleep = sleep
+        self._trading = False
 
     async def run(self) -> None:
         """Settle again and again until cancelled: a neighbour may die at any time."""
+        self._trading = True
         while True:
             await self.settle()
             await self._sleep(LOOK_SECONDS)
@@ -117,23 +123,27 @@ class Leftovers:
     async def settle(self) -> Settled:
         """Bring in what can be brought in now. Never raises; what PostgreSQL does not take waits."""
         found = Settled()
-        for path in await asyncio.to_thread(find_files, self.folder):
+        for path in await self._in_thread(find_files, self.folder):
             if not await self._settle_file(path, found):
                 break
         if not found.nothing:
             self._announce(found)
         return found
 
+    async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Where no thread can be started: at set-up the files are read here, in mid-trade they wait."""
+        return await (in_thread_later if self._trading else in_thread)(work, *args, **kwargs)
+
     async def _settle_file(self, path: Path, found: Settled) -> bool:
         """Empty one file; False when PostgreSQL is away and the rest must wait."""
         try:
-            file = await asyncio.to_thread(OutboxFile.adopt, path)
+            file = await self._in_thread(OutboxFile.adopt, path)
             return file is None or await self._empty_and_close(file, found)
         except (OSError, sqlite3.OperationalError) as error:
             logger.warning("%s cannot be read now (%s); it is tried again", path, error)
         except sqlite3.DatabaseError as error:
             found.damaged += 1
-            await asyncio.to_thread(put_aside, path)
+            await self._in_thread(put_aside, path)
             logger.error("%s is damaged (%s); it is kept under the ending .damaged", path, error)
         return True
 
@@ -142,18 +152,18 @@ class Leftovers:
         try:
             emptied = await self._empty(file, found)
         finally:
-            await asyncio.shield(asyncio.to_thread(file.close, remove=emptied))
+            await asyncio.shield(in_thread(file.close, remove=emptied))
         return emptied
 
     async def _empty(self, file: OutboxFile, found: Settled) -> bool:
-        facts = await asyncio.to_thread(file.facts)
+        facts = await self._in_thread(file.facts)
         try:
             await self._bury(facts)
-            while rows := await asyncio.to_thread(file.oldest, ROWS_AT_ONCE):
+            while rows := await self._in_thread(file.oldest, ROWS_AT_ONCE):
                 await self._bring_in(rows, found, _meant_for(facts))
-                await asyncio.to_thread(file.remove, [row.seq for row in rows])
+                await self._in_thread(file.remove, [row.seq for row in rows])
         except DatabaseError:
-            counts = await asyncio.to_thread(file.count)
+            counts = await self._in_thread(file.count)
             found.waiting += sum(counts.values())
             return False
         return True

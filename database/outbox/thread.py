@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import atexit
 import contextlib
 import hashlib
 import logging
@@ -17,6 +17,7 @@ from pathlib import Path
 from database.outbox.entries import Entry, KeptOutcome, KeptSignal, encode
 from database.outbox.file import SUFFIX, Name, OutboxFile
 from llm_integration.domain import Claim, LLMAnalysis, Signal
+from llm_integration.threads import BackgroundThread, in_thread
 
 __all__ = ["Outbox", "folder_for"]
 
@@ -36,10 +37,13 @@ class Outbox:
     """Keeps signals and outcomes on disk for as long as PostgreSQL does not have them.
 
     ``keep_*`` and ``forget_*`` may be called from any thread, cost microseconds and never wait; a thread of
-    the outbox writes them, many per commit. The file is created with the first entry and removed when it
-    is closed empty; what it still holds then is brought in by the next process (``Leftovers``). Bounded:
-    at ``max_entries`` further ones are held in memory by their owners only, are counted and announced once.
-    ``endpoint`` and ``simulated`` are what the signals are meant for, as ``TaskStore`` has it.
+    the outbox writes them, many per commit. ``start`` starts it, at set-up, else the first entry does; where
+    none can be started what waits is in memory only, and ``close`` writes it itself. The file is created
+    with the first entry and removed when it is closed empty; what it still holds then is brought in by the
+    next process (``Leftovers``). An entry that comes after ``close`` is written all the same, and a process
+    that ends without it closes the outbox. Bounded: at ``max_entries`` further ones are held in memory by
+    their owners only, are counted and announced once. ``endpoint`` and ``simulated`` are what the signals are
+    meant for, as ``TaskStore`` has it.
     """
 
     def __init__(
@@ -65,8 +69,12 @@ class Outbox:
         self._held: dict[Name, Entry] = {}
         self._changes: dict[Name, Entry | None] = {}
         self._writing = False
-        self._thread: threading.Thread | None = None
+        self._thread = BackgroundThread(
+            "outbox", self._work, meanwhile="what waits for PostgreSQL is in memory only"
+        )
         self._closing = False
+        self._done = False
+        self._process = os.getpid()
         self._file: OutboxFile | None = None
         self._full = False
         self.error: str | None = None
@@ -88,8 +96,13 @@ class Outbox:
                 "signals": signals,
                 "results": len(self._held) - signals,
                 "left_out": self.left_out,
-                "error": self.error,
+                "error": self.error or self._thread.error,
             }
+
+    def start(self) -> None:
+        """Start the thread now, where a limit on threads shows early. Never raises."""
+        if not self._closing:
+            self._ensure_thread()
 
     def keep_signal(self, signal: Signal, *, off_reason: str | None = None) -> None:
         """Keep a signal until ``forget_signal``."""
@@ -109,18 +122,27 @@ class Outbox:
 
     async def settled(self, timeout: float) -> bool:
         """Wait until everything so far is on disk; False if that takes longer than ``timeout`` seconds."""
-        return await asyncio.to_thread(self._wait_written, timeout)
+        return await in_thread(self._wait_written, timeout)
 
     def close(self, timeout: float = CLOSE_SECONDS) -> None:
-        """Write what is outstanding and let go of the file. Blocks for at most ``timeout`` seconds."""
+        """Write what is outstanding and let go of the file. Blocks for at most ``timeout`` seconds.
+
+        Where no thread can be started it writes here, and takes as long as the disk does.
+        """
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-            thread = self._thread
-        if thread is not None:
-            thread.join(timeout)
-            if thread.is_alive():
-                logger.error("%s: the disk does not answer; %d entries may be lost", self.path, self.held)
+            waiting = bool(self._changes) or self._file is not None
+        if waiting and not self._thread.ensure(now=True):
+            self._work()
+        if self._thread.join(timeout):
+            atexit.unregister(self._close_at_exit)
+        else:
+            logger.error("%s: the disk does not answer; %d entries may be lost", self.path, self.held)
+
+    def _close_at_exit(self) -> None:
+        if os.getpid() == self._process:  # a forked child has the threads and files of nobody
+            self.close()
 
     # Any thread
 
@@ -155,10 +177,16 @@ class Outbox:
     def _change(self, name: Name, entry: Entry | None) -> None:
         self._changes.pop(name, None)
         self._changes[name] = entry
-        if self._thread is None and not self._closing:
-            self._thread = threading.Thread(target=self._work, name="outbox", daemon=True)
-            self._thread.start()
+        self._ensure_thread()
         self._changed.notify_all()
+
+    def _ensure_thread(self) -> None:
+        """A thread that writes; after ``close`` another one, for what comes late."""
+        if self._done:
+            self._done = not self._thread.start_anew()
+        elif self._thread.running or not self._thread.ensure():
+            return
+        atexit.register(self._close_at_exit)
 
     def _wait_written(self, timeout: float) -> bool:
         with self._changed:
@@ -167,10 +195,18 @@ class Outbox:
     # The thread
 
     def _work(self) -> None:
-        while self._take_turn():
-            pass
-        if self._file is not None:
-            self._leave(self._file)
+        self._done = False
+        while True:
+            while self._take_turn():
+                pass
+            written = self.error is None
+            if self._file is not None:
+                self._leave(self._file)
+                self._file = None
+            with self._changed:
+                if not (self._changes and written):  # else something came meanwhile
+                    self._done = True
+                    return
 
     def _take_turn(self) -> bool:
         """Wait for changes and write some; False when the outbox is closed and nothing is left to do."""
@@ -206,6 +242,10 @@ class Outbox:
                 self._begin_again("it was deleted")
                 return False
             if self._file is None:
+                if not any(bodies.values()):  # to be forgotten, by a file that was left to the next run
+                    return True
+                if self.path.exists():
+                    self.path = self._new_path()
                 self._file = OutboxFile.create(self.path)
                 self._file.note(self._facts)
             self._file.apply(bodies)

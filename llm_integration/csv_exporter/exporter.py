@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import threading
@@ -17,6 +18,7 @@ from llm_integration.config import LLMConfig
 from llm_integration.csv_exporter.lane import BATCH
 from llm_integration.csv_exporter.writer import BarItem, Writer
 from llm_integration.domain import Bar, LLMAnalysis, Signal
+from llm_integration.threads import BackgroundThread
 
 __all__ = ["LLMCSVExporter"]
 
@@ -29,6 +31,8 @@ SPACING_SECONDS, BUSY_ROWS = 0.2, 8
 CLOSING_POLL_SECONDS = 0.05
 CLOSE_MARGIN_SECONDS = 0.5
 FIRST_RESTART_SECONDS, LONGEST_RESTART_SECONDS = 0.1, 30.0
+LATE_SECONDS = 2.0
+"""How long an answer that comes after ``close``, or the end of the process, may take to reach its file."""
 SCOPE = "outcomes this process has seen since started_at; the CSV files may hold earlier ones"
 
 
@@ -44,6 +48,8 @@ class LLMCSVExporter:
     it is forced to the disk every ``batch_export_interval_seconds`` and by ``close``. At most
     ``csv_queue_size`` rows wait; while a full queue stays full (the disk is full or gone, a file is
     locked), new rows are left out, counted and announced once. PostgreSQL has them: ``rebuild``.
+    Where no thread can be started rows wait, it is tried again, and ``close`` writes them itself. An answer
+    that comes after ``close`` is written all the same; a process that ends without it closes the files.
 
     ``statistics`` is called in the thread for the ``run`` part of the summary, so it must be quick and
     safe there; its failure costs nothing else. ``set_statistics`` hands over a snapshot instead. Two
@@ -90,8 +96,10 @@ class LLMCSVExporter:
         self._gathered = threading.Event()
         self._busy = False
         self._tickets: deque[threading.Event] = deque()
-        self._thread: threading.Thread | None = None
-        self._closing = False
+        self._thread = BackgroundThread("llm-csv-exporter", self._run, meanwhile="rows of the CSV files wait")
+        self._started = self._closing = self._late = self._done = False
+        self._ending = threading.Lock()
+        self._process = os.getpid()
         self._flush_held = True
         self._deadline = 0.0
         self._complete = False
@@ -99,24 +107,35 @@ class LLMCSVExporter:
     def start(self) -> None:
         """Start the thread, which opens and repairs the files. Does nothing when it runs already.
 
-        RuntimeError after ``close``.
+        RuntimeError after ``close``; where no thread can be started it is tried again with the next rows.
         """
         if self._closing:
             raise RuntimeError("a closed LLMCSVExporter cannot be started again; build a new one")
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="llm-csv-exporter", daemon=True)
-            self._thread.start()
+        self._started = True
+        self._thread.ensure()
+        atexit.register(self._close_at_exit)
 
     def write_analysis(self, signal: Signal, analysis: LLMAnalysis) -> bool:
         """How ``signal`` ended: its row, if it was answered, and the end of the wait for its bar.
 
-        False when it was left out: no room, closed, or not a final outcome.
+        False when it was left out: no room, or not a final outcome.
         """
         if not analysis.status.final or not self._admit("analyses", self._queue_size):
             return False
         self._writer.outcomes.append((signal, analysis))
+        if self._closing:
+            self._add_late()
         self._ring()
         return True
+
+    def _add_late(self) -> None:
+        """After ``close``: the thread that is ending looks once more, or another one is started."""
+        with self._ending:
+            self._late = True
+            if not self._done:
+                return
+            self._done = not self._thread.start_anew()
+        atexit.register(self._close_at_exit)
 
     def record_bar(self, session_id: str | None, symbol: str, bar: Bar, signal: Signal | None = None) -> bool:
         """One closed bar, in bar order within its session and symbol, with the signal it brought.
@@ -142,9 +161,9 @@ class LLMCSVExporter:
 
     def get_statistics(self) -> dict[str, Any]:
         """Figures of this run: rows written, waiting, held back, left out; errors, per file. Cheap."""
-        thread = self._thread
         return {
-            "running": thread is not None and thread.is_alive(),
+            "running": self._thread.running,
+            "thread_error": self._thread.error,
             "rows_left_out": dict(self._left_out),
             "thread_restarts": self._restarts,
             **self._writer.figures(),
@@ -175,17 +194,25 @@ class LLMCSVExporter:
             self._deadline = self._clock() + timeout
             self._closing = True
         self._hurry_up()
-        if self._thread is None:
-            return self._writer.idle
-        self._thread.join(timeout + CLOSE_MARGIN_SECONDS)
-        if self._thread.is_alive():
-            waiting = self._writer.waiting
-            logger.warning("%s: the disk does not answer; %d rows are not written", self.directory, waiting)
-        return self._complete
+        waiting = not self._writer.idle or (self._started and not self._complete)
+        if waiting and (self._late or not self._done) and not self._thread.ensure(now=True):
+            self._run()
+        if not self._thread.join(timeout + CLOSE_MARGIN_SECONDS):
+            waiting_rows = self._writer.waiting
+            logger.warning(
+                "%s: the disk does not answer; %d rows are not written", self.directory, waiting_rows
+            )
+        else:
+            atexit.unregister(self._close_at_exit)
+        return self._complete if self._started or waiting else self._writer.idle
+
+    def _close_at_exit(self) -> None:
+        if os.getpid() == self._process:  # a forked child has the threads and files of nobody
+            self.close(LATE_SECONDS)
 
     def _admit(self, kind: str, limit: int) -> bool:
         waiting = self._writer.waiting
-        if waiting >= limit or self._closing:
+        if waiting >= limit or (self._closing and kind == "bars"):
             self._leave_out(kind)
             return False
         if waiting >= self._enough and not self._gathered.is_set():
@@ -212,11 +239,24 @@ class LLMCSVExporter:
         self._ring()
 
     def _ring(self) -> None:
+        if self._started and not self._closing:
+            self._thread.ensure()
         if not self._rung:
             self._rung = True
             self._bell.put(None)
 
     def _run(self) -> None:
+        """The thread's life: it ends when nothing was handed over while it was ending."""
+        self._done = False
+        while not self._done:
+            if self._late:
+                self._late = False
+                self._deadline = self._clock() + LATE_SECONDS
+            self._serve_restarting()
+            with self._ending:
+                self._done = not self._late
+
+    def _serve_restarting(self) -> None:
         delay = FIRST_RESTART_SECONDS
         while True:
             try:

@@ -31,6 +31,11 @@ __all__ = ["Judge", "line_breaker", "without_response"]
 logger = logging.getLogger(__name__)
 
 SHORTEST_WINDOW_SECONDS = 60.0
+FEWEST_ROUNDS, MOST_ROUNDS = 3, 5
+"""So many rounds of failed calls, and nobody answered between them, are an outage, whatever went before.
+
+Not more than a signal has attempts: it finds the line stopped and waits, when all of them failed in one.
+"""
 TELLING_SECONDS = 10.0
 """OpenRouter sends its first bytes within seconds; a longer silence tells something about it."""
 
@@ -43,7 +48,8 @@ def line_breaker(config: LLMConfig, clock: Callable[[], float]) -> CircuitBreake
     """
     batches = math.ceil(MINIMUM_CALLS / config.max_concurrency) + 1
     window = max(SHORTEST_WINDOW_SECONDS, batches * config.request_timeout_seconds)
-    return CircuitBreaker(window=window, clock=clock)
+    rounds = min(MOST_ROUNDS, max(FEWEST_ROUNDS, config.max_retries + 1))
+    return CircuitBreaker(window=window, rounds=rounds, clock=clock)
 
 
 def without_response(error: CallError, *, timeout: float, limit: float, age: float, heard: bool) -> Failed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from llm_integration.errors import (
 from llm_integration.llm_processor.envelope import RawReply
 from llm_integration.llm_processor.failures import Reader
 from llm_integration.llm_processor.usage import UNKNOWN, Usage, read_usage
+from llm_integration.pieces import next_turn_with_reply
 from llm_integration.tokens import estimated_tokens
 
 __all__ = [
@@ -171,10 +171,10 @@ def read_reply(raw: RawReply, reader: Reader) -> Reply | Failed:
 async def read_long_reply(raw: RawReply, reader: Reader) -> Reply | Failed:
     """The same in several turns of the event loop: decoding and judging each take most of a millisecond."""
     body = _decode_quickly(raw.body)
-    await asyncio.sleep(0)
+    await next_turn_with_reply()
     if body is UNREADABLE:
         body = _decode_tolerantly(raw.body)
-        await asyncio.sleep(0)
+        await next_turn_with_reply()
     return _classify(raw, body, reader)
 
 

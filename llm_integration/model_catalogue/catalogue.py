@@ -23,6 +23,7 @@ from llm_integration.model_catalogue.files import (
 )
 from llm_integration.model_catalogue.listing import MOST_LISTING_BYTES, Listing, ModelInfo
 from llm_integration.model_catalogue.successors import WARN_DAYS, successor_of
+from llm_integration.threads import in_thread, in_thread_later
 
 __all__ = ["ModelCatalogue"]
 
@@ -175,7 +176,7 @@ class ModelCatalogue:
 
     async def load(self) -> None:
         """``load_now`` in a thread."""
-        self._listing = await asyncio.to_thread(self._from_disk)
+        self._listing = await in_thread(self._from_disk)
 
     async def refresh(self) -> bool:
         """Ask the server now, within 30 seconds. False when it does not answer; what was known then stays."""
@@ -183,8 +184,8 @@ class ModelCatalogue:
             async with asyncio.timeout(FETCH_SECONDS):
                 body = await self._fetch()
             moment = datetime.fromtimestamp(self._wall_clock(), UTC)
-            await asyncio.to_thread(read_shipped)
-            self._listing = await asyncio.to_thread(parse, body, moment)
+            await in_thread_later(read_shipped)
+            self._listing = await in_thread_later(parse, body, moment)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             self._tell_failure(error)
             return False
@@ -231,7 +232,7 @@ class ModelCatalogue:
         if self._file is None:
             return
         try:
-            await asyncio.to_thread(write_cache, self._file, self._base_url, self._listing)
+            await in_thread_later(write_cache, self._file, self._base_url, self._listing)
         except OSError as error:
             logger.warning("the list of models cannot be kept in %s: %s", self._file, error)
 

@@ -20,6 +20,7 @@ from llm_integration.errors import (
     LineStoppedError,
     OversizeRequestError,
     RequestRejectedError,
+    ServerError,
 )
 from llm_integration.llm_processor import Completion
 from llm_integration.llm_processor.wire import estimate_tokens
@@ -41,6 +42,7 @@ from llm_integration.worker.jobs import (
     unrated_reason,
 )
 from llm_integration.worker.loads import Load
+from llm_integration.worker.patience import pause_after_failure
 from llm_integration.worker.ports import Processor
 from llm_integration.worker.turnstile import Turnstile
 
@@ -77,6 +79,8 @@ class Voice:
 class Asker:
     """Asks about loads. ``finish`` takes each signal's end, ``again`` a signal to be asked about once more.
 
+    ``later`` takes one that is to be asked about again after so many seconds, with the reason.
+
     ``ask`` raises LineStoppedError or BudgetExceededError when nothing was to be had, and has then done
     nothing for the load.
     """
@@ -91,6 +95,7 @@ class Asker:
         wall_clock: Callable[[], datetime],
         finish: Callable[[Job, LLMAnalysis], None],
         again: Callable[[Job], None],
+        later: Callable[[Job, float, str], None],
         most_tokens: Callable[[CallPlan], int],
         turnstile: Turnstile,
     ) -> None:
@@ -101,6 +106,7 @@ class Asker:
         self._wall = wall_clock
         self._finish = finish
         self._again = again
+        self._later = later
         self._most_tokens = most_tokens
         self._turnstile = turnstile
         self.in_flight = 0
@@ -262,7 +268,28 @@ class Asker:
         if len(jobs) > 1:
             self._take_apart(jobs, error)
         else:
-            self._finish(jobs[0], self._without_answer(jobs[0], error, load))
+            self._wait_or_fail(jobs[0], error, load)
+
+    def _wait_or_fail(
+        self,
+        job: Job,
+        error: CallError | OversizeRequestError | ConfigError,
+        load: Load,
+        opinions: tuple[Opinion, ...] = (),
+    ) -> None:
+        """What is the model's or the line's fault is no end for a signal that has time left."""
+        pause = pause_after_failure(job, error)
+        if pause is None:
+            end = self._without_answer(job, error, load)
+            self._finish(job, replace(end, opinions=opinions) if opinions else end)
+            return
+        if isinstance(error, CallError):
+            job.charge(error.cost_usd, error.attempts)
+        logger.info(
+            "signal %s: no answer (%s); asked again in %.0f s",
+            one_line(job.signal_id), one_line(str(error), 200), pause,
+        )  # fmt: skip
+        self._later(job, pause, str(error))
 
     def _without_answer(
         self, job: Job, error: CallError | OversizeRequestError | ConfigError, load: Load
@@ -303,8 +330,7 @@ class Asker:
         )
         heard = [voice for voice in voices if isinstance(voice, Voice)]
         if not heard:
-            end = self._without_answer(job, _whole_failure(voices, opinions), load)
-            self._finish(job, replace(end, opinions=opinions))
+            self._wait_or_fail(job, _whole_failure(voices, opinions), load, opinions)
             return
         self._finish(job, self._agreed(job, opinions, heard, load, started))
 
@@ -394,6 +420,8 @@ def _whole_failure(voices: Sequence[Voice | BaseException], opinions: Sequence[O
     """Nobody answered: one error that names every reason and what all of them cost."""
     if all(isinstance(voice, DeadlineError) for voice in voices):
         kind: type[CallError] = DeadlineError
+    elif all(_passing(voice) for voice in voices):
+        kind = ServerError
     else:
         kind = RequestRejectedError
     cost = None
@@ -404,6 +432,12 @@ def _whole_failure(voices: Sequence[Voice | BaseException], opinions: Sequence[O
         f"no model of the ensemble answered: {reasons}",
         attempts=sum(opinion.attempts for opinion in opinions),
         cost_usd=cost,
+    )
+
+
+def _passing(voice: Voice | BaseException) -> bool:
+    return isinstance(voice, (LineStoppedError, BudgetExceededError)) or (
+        isinstance(voice, CallError) and voice.retryable
     )
 
 

@@ -13,7 +13,7 @@ import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from llm_integration.worker.loads import Load
 from llm_integration.worker.others import Others
 from llm_integration.worker.outage import Outage
 from llm_integration.worker.ownership import Ownership, endpoint_of
+from llm_integration.worker.patience import pause_after_stop
 from llm_integration.worker.ports import AnalysisSink, Processor, TaskDatabase, WorkerOutbox
 from llm_integration.worker.reading import SignalReader
 from llm_integration.worker.registry import Registry
@@ -59,12 +60,15 @@ MODELS_FOLDER = Path(".tradent/models")
 MODEL_DOWN_SECONDS = 1.0
 NO_ROOM_SECONDS = 60.0
 """How long a signal waits for a budget that does not know when it has room again."""
+CANCELLED_SECONDS = 1.0
+"""How long a cancelled ``run()`` goes on storing what was read."""
 
 
 class LLMWorker:
     """Rates signals in the background of the host's event loop.
 
-    ``run()`` is started as a task by the host and ends after ``stop()``. With ``db_manager`` every task is
+    ``run()`` is started as a task by the host and ends after ``stop()``, or when it is cancelled: in whatever
+    order the host ends its parts, an answer that was read reaches them. With ``db_manager`` every task is
     claimed before it is asked and its result is fenced by that claim; without, results go to
     ``csv_exporter`` and the callbacks only. While the database is away, results are kept in ``outbox``, so
     that they outlive this process, and so are signals that wait in memory. With ``stores_signals=False`` the
@@ -104,6 +108,7 @@ class LLMWorker:
         self.worker_id = worker_id or f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._database = db_manager
         self._sink = csv_exporter
+        self._outbox = outbox
         models = self.config.folder / MODELS_FOLDER
         self._catalogue = catalogue or ModelCatalogue(self.config.base_url, cache_folder=models)
         self._own_processor = processor is None
@@ -115,6 +120,9 @@ class LLMWorker:
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._stopped = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._ending = asyncio.Lock()
+        self._nothing_left = False
         self._ready: asyncio.Queue[Load] = asyncio.Queue(self.config.max_concurrency)
         turnstile = Turnstile()
         reader = SignalReader(turnstile.turn)
@@ -130,7 +138,7 @@ class LLMWorker:
         self._asker = Asker(
             self.config, self._processor, parser or LLMResponseParser(),
             clock=clock, wall_clock=wall_clock, finish=self._finish, again=self._again,
-            most_tokens=self._most_tokens, turnstile=turnstile,
+            later=self._later, most_tokens=self._most_tokens, turnstile=turnstile,
         )  # fmt: skip
         self._registry = Registry(
             self.memory_store, db_manager if stores_signals else None, outbox, self._outage, self.worker_id,
@@ -155,11 +163,13 @@ class LLMWorker:
         self._counts: Counter[str] = Counter()
         self._cost = Decimal(0)
         self._recent: deque[LLMAnalysis] = deque(maxlen=5)
-        self._tasks: list[asyncio.Task[None]] = []
+        self._producers: list[asyncio.Task[None]] = []
+        self._writers: list[asyncio.Task[None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread = 0
         self._accepting = True
         self._stopping = False
+        self._full = False
 
     def _new_processor(self) -> LLMProcessor:
         """A client for a host that brings none, with the budgets of the settings kept in memory."""
@@ -193,8 +203,12 @@ class LLMWorker:
         return self._subscribers.add(callback)
 
     async def run(self) -> None:
-        """Work until ``stop()``. A crash inside is logged and restarted; only cancellation ends it early."""
-        if self._tasks or self._stopped.is_set():
+        """Work until ``stop()``. A crash inside is logged and restarted; only cancellation ends it early.
+
+        A cancelled run ends calls in flight at once and takes up to two seconds to store and hand on what
+        was read; it cannot be run again.
+        """
+        if self._writers or self._stopped.is_set():
             if self._stopping:
                 return
             raise RuntimeError("this worker is running already")
@@ -206,75 +220,116 @@ class LLMWorker:
             logger.warning("no database: ratings go to CSV and callbacks only")
         if self._sink is not None:
             self._sink.start()
+        if self._outbox is not None:
+            self._outbox.start()
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
         self.memory_store.set_waker(self._wake_up)
-        self._tasks = [self._spawn("intake", self._take_in), self._spawn("writer", self._writer.run)]
-        self._tasks.append(self._spawn("housekeeping", self._keep_house))
+        self._writers = [
+            self._spawn("writer", self._writer.run), self._spawn("delivery", self._writer.delivery.run)
+        ]  # fmt: skip
+        self._producers = [
+            self._spawn("intake", self._take_in), self._spawn("housekeeping", self._keep_house)
+        ]  # fmt: skip
         if self._own_processor:
-            self._tasks.append(self._spawn("list of models", self._catalogue.run))
-        self._tasks += [
+            self._producers.append(self._spawn("list of models", self._catalogue.run))
+        self._producers += [
             self._spawn(f"lane {number}", self._work_lane) for number in range(self.config.max_concurrency)
         ]
         try:
             await self._stopped.wait()
         finally:
-            await self._cancel(self._tasks)
-            self.memory_store.set_waker(None)
+            try:
+                await self._end(CANCELLED_SECONDS, finish_calls=False)
+            finally:
+                self._let_go()
 
     async def drain(self, timeout: float) -> bool:
-        """Wait, at most ``timeout`` seconds, until every accepted signal has its end; True if it came."""
+        """Wait until every accepted signal has its end, stored and heard by every callback.
+
+        True if that came within ``timeout`` seconds. Not for a callback to await: it would wait for itself.
+        """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 while not self._is_idle():
                     self._idle.clear()
                     await self._idle.wait()
                 await self._writer.wait_until_empty()
-        return self._is_idle() and self._writer.unwritten == 0
+                await self._writer.delivery.wait_until_empty()
+                await self._subscribers.wait_until_heard()
+        return self._is_idle() and not (
+            self._writer.unwritten or self._writer.delivery.waiting or self._subscribers.waiting
+        )
 
     async def stop(self, timeout: float = 10.0) -> None:
-        """End the worker within ``timeout`` plus one second.
+        """End the worker within ``timeout`` plus one second; at once when nothing is left to do.
 
         Calls in flight may finish within the timeout; what is unanswered then is ``pending`` again, for the
         next run.
         """
         if self._stopping:
-            await self._wait(self._stopped, timeout + 1.0)
+            await self._wait(self._ended, timeout + 1.0)
             return
-        self._stopping, self._accepting = True, False
         try:
-            await self._end(timeout)
+            await self._end(timeout, finish_calls=True)
         finally:
             self._stopped.set()
+            if not self._writers:
+                self._ended.set()  # else ``run`` has the last word
 
-    async def _end(self, timeout: float) -> None:
-        started = self._clock()
-        reserve = min(1.0, timeout / 4)
-        if self._tasks:
-            intake, _writer, *others = self._tasks
-            await self._cancel([intake])
-            await self._let_finish(timeout - reserve)
-            await self._cancel(others)
+    async def _end(self, timeout: float, *, finish_calls: bool) -> None:
+        """Who reads answers ends before who stores them, and that before who hears of them.
+
+        Whoever comes here second, a cancelled ``run`` during ``stop`` or the other way round, does what the
+        first has left over.
+        """
+        self._stopping, self._accepting = True, False
+        async with self._ending:
+            if self._nothing_left:
+                return
+            started = self._clock()
+            if finish_calls and self._producers:
+                await self._cancel(self._producers[:1])  # the intake: nothing new is begun
+                await self._let_finish(timeout - min(1.0, timeout / 4))
+            await self._cancel(self._producers)
+            await self._shadows.stop(0.1)
+            await self._write_the_rest(max(0.1, timeout - (self._clock() - started)))
+            if self._producers:
+                await self._intake.give_back(self._abandoned, 0.4)
+            await self._subscribers.drain(0.2)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await self._processor.close()
+            self._nothing_left = True
+
+    async def _write_the_rest(self, timeout: float) -> None:
+        """Store and hand on everything that was read; what PostgreSQL does not take is the outbox's."""
+        if not self._writers:
+            return
+        self._writer.end()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(0.1, timeout - (self._clock() - started))):
-                await self._writer.wait_until_empty()
+            async with asyncio.timeout(timeout):
+                await asyncio.wait(self._writers[:1])
+                await self._supervisor.keep("writer", self._writer.run)  # if that one was cancelled before
                 await self._others.look()
-        await self._cancel(self._tasks)  # the writer too, now
-        await self._shadows.stop(0.1)
-        if self._tasks:
-            await self._intake.give_back(self._abandoned, 0.4)
-        await self._subscribers.drain(0.2)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(0.3):
-                await self._processor.close()
+        self._writer.close()
+        await self._cancel(self._writers)
+
+    def _let_go(self) -> None:
+        """The last word of ``run``, which waits for nothing."""
+        self._writer.close()
+        self.memory_store.set_waker(None)
+        self._stopped.set()
+        self._ended.set()
 
     def get_statistics(self) -> dict[str, Any]:
         """Counters and states: plain numbers and text, cheap enough to ask several times a second."""
-        line = self._processor.stopped_reason()
+        line = self._processor.stopped_reason() or self._full_reason()
         off = self.off_reason()
         return {
             "state": "off" if off else "stopped" if self._stopping else "waiting" if line else "running",
             "reason": off or line,
+            "note": off or self._note(line),
             "model": self.config.model,
             "queued": self._intake.waiting + self._ready.qsize(),
             "waiting_for_budget": self._intake.parked,
@@ -288,6 +343,8 @@ class LLMWorker:
             "adopted": self._ownership.statistics(),
             "refused_by_fence": self._writer.refused,
             "unwritten": self._writer.unwritten,
+            "undelivered": self._writer.delivery.waiting,
+            "sink_errors": self._writer.sink_errors,
             "cost_usd": self._cost,
             "cost_unknown": self._counts["cost_unknown"],
             "database_error": self._writer.database_error or self._outage.error,
@@ -299,6 +356,19 @@ class LLMWorker:
             "processor": self._processor.statistics(),
             **self._subscribers.statistics(),
         }
+
+    def _full_reason(self) -> str | None:
+        if self._writer.unwritten < self.config.max_unwritten_results:
+            return None
+        return f"{self._writer.unwritten} results wait for PostgreSQL (max_unwritten_results)"
+
+    def _note(self, line: str | None) -> str | None:
+        """What it waits for and until when, as it is shown to people."""
+        ready_in = self._processor.ready_in()
+        if line is None or ready_in <= 0:
+            return line if line is None else f"waiting: {line}"
+        until = (self._wall() + timedelta(seconds=ready_in)).astimezone()
+        return f"waiting until {until:%H:%M:%S}: {line}"
 
     @property
     def unwritten(self) -> int:
@@ -319,9 +389,19 @@ class LLMWorker:
 
     async def _next_loads(self) -> list[Load]:
         lanes = self.config.max_concurrency - self._ready.qsize()
-        if not self._accepting or self._writer.unwritten >= self.config.max_unwritten_results:
+        if not self._accepting or self._is_full():
             return []
         return await self._intake.next_loads(lanes)
+
+    def _is_full(self) -> bool:
+        """No answer is bought that would only pile up; one message per change."""
+        reason = self._full_reason()
+        if reason is not None and not self._full:
+            logger.warning("%s; no further call is made until it takes them", reason)
+        elif reason is None and self._full:
+            logger.warning("there is room for results again, calls go on")
+        self._full = reason is not None
+        return self._full
 
     async def _work_lane(self) -> None:
         while True:
@@ -402,12 +482,22 @@ class LLMWorker:
         self._intake.again(job)
         self._wake.set()
 
+    def _later(self, job: Job, seconds: float, reason: str) -> None:
+        """The model or the line failed this signal: it waits and is asked about again, others may pass."""
+        self._intake.park(job, seconds, reason)
+        self._wake.set()
+
     def _put_back(self, load: Load, stop: LineStoppedError) -> None:
         """Nothing can be sent for now: the signals wait in memory, or in PostgreSQL."""
         self._cost += stop.cost_usd or 0
         for job in load.jobs:
-            if job.signal_id in self._intake.unfinished:
+            if job.signal_id not in self._intake.unfinished:
+                continue
+            pause = pause_after_stop(job, stop, self._processor.ready_in())
+            if pause is None:
                 self._intake.put_back(job)
+            else:
+                self._intake.park(job, pause, str(stop))
         self._wake.set()
 
     def _stopped_line(self, load: Load, stop: LineStoppedError) -> None:

@@ -36,7 +36,8 @@ class Job:
     ``spent`` and ``sent`` are what such requests are known to have cost it, and how many there were.
     ``held_up`` says why it was not asked about so far, if it was its turn. ``model`` is to be asked whatever
     the routes say, because somebody wants the signal rated again by it. ``adopted``: the task of another
-    host's session, whose result is stored and not delivered here.
+    host's session, whose result is stored and not delivered here. ``failed_calls`` counts its calls that
+    failed for a passing reason while others were answered, ``stops`` those that failed with everybody's.
     """
 
     signal: Signal
@@ -51,6 +52,8 @@ class Job:
     held_up: str | None = None
     model: str | None = None
     adopted: bool = False
+    failed_calls: int = 0
+    stops: int = 0
     signal_id: str = field(init=False)
     """The signal's id."""
 

@@ -72,6 +72,10 @@ class WorkerOutbox(Protocol):
     ``database.Outbox`` is one. Every call returns at once and never fails.
     """
 
+    def start(self) -> None:
+        """Get ready to keep things; called again it does nothing."""
+        ...
+
     def keep_signal(self, signal: Signal) -> None:
         """Keep a signal; one of the same id is replaced."""
         ...

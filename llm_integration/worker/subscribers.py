@@ -7,11 +7,11 @@ import contextlib
 import inspect
 import logging
 import queue
-import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from llm_integration.domain import LLMAnalysis
+from llm_integration.threads import BackgroundThread
 
 __all__ = ["Callback", "Subscribers"]
 
@@ -53,20 +53,30 @@ class Subscribers:
         for subscriber in self._all:
             subscriber.offer(analysis)
 
+    @property
+    def waiting(self) -> int:
+        """Analyses that a callback has not had, or not to its end."""
+        return sum(subscriber.waiting for subscriber in self._all)
+
+    async def wait_until_heard(self) -> None:
+        """Return once every callback has had everything so far."""
+        for subscriber in list(self._all):
+            await subscriber.finish()
+
     async def drain(self, timeout: float) -> None:
         """Wait, at most ``timeout`` seconds, until every callback has had everything; then let go."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
-                for subscriber in self._all:
-                    await subscriber.finish()
+                await self.wait_until_heard()
         for subscriber in self._all:
-            subscriber.abandon()
+            subscriber.left(subscriber.abandon())
 
     def statistics(self) -> dict[str, int]:
-        """How many callbacks there are, how often they failed, and what they did not get."""
+        """How many callbacks there are, how often they failed, what they wait for and did not get."""
         return {
             "callbacks": len(self._all),
             "callback_errors": sum(subscriber.errors for subscriber in self._all),
+            "callback_waiting": self.waiting,
             "callback_dropped": sum(subscriber.dropped for subscriber in self._all),
         }
 
@@ -77,6 +87,12 @@ class _Subscriber:
         self.errors = 0
         self.dropped = 0
         self._reported: set[type[BaseException]] = set()
+
+    def left(self, count: int) -> None:
+        """The end has come before it had these."""
+        if count:
+            self.dropped += count
+            logger.warning("callback %s did not get %d analyses before the end", self.name, count)
 
     @property
     def name(self) -> str:
@@ -104,40 +120,62 @@ class _AsyncSubscriber(_Subscriber):
         super().__init__(callback)
         self._queue: asyncio.Queue[LLMAnalysis] = asyncio.Queue(QUEUE_LENGTH)
         self._task: asyncio.Task[None] | None = None
+        self._in_hand = 0
+
+    @property
+    def waiting(self) -> int:
+        return self._queue.qsize() + self._in_hand
 
     def offer(self, analysis: LLMAnalysis) -> None:
         try:
             self._queue.put_nowait(analysis)
         except asyncio.QueueFull:
             self.overflowed()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Have the task run; it may have been cancelled with everything else of the host's."""
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run(), name=f"callback {self.name}")
 
     async def _run(self) -> None:
         while True:
             analysis = await self._queue.get()
+            self._in_hand = 1
             try:
                 await self.callback(analysis)
             except Exception as error:
                 self.failed(error)
             finally:
+                self._in_hand = 0
                 self._queue.task_done()
 
     async def finish(self) -> None:
-        await self._queue.join()
+        if self.waiting:
+            self._go_on()
+            await self._queue.join()
 
-    def abandon(self) -> None:
+    def abandon(self) -> int:
+        """End it; how many analyses it will not have."""
         if self._task is not None:
             self._task.cancel()
             self._task = None
+        return self.waiting
 
 
 class _ThreadSubscriber(_Subscriber):
     def __init__(self, callback: Callback) -> None:
         super().__init__(callback)
         self._queue: queue.Queue[LLMAnalysis | None] = queue.Queue(QUEUE_LENGTH)
-        self._thread: threading.Thread | None = None
+        self._thread = BackgroundThread(
+            f"callback {self.name}", self._run, meanwhile="its analyses wait and are counted"
+        )
+        self._thread.ensure()  # now, at set-up, where a limit shows early
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def waiting(self) -> int:
+        return self._queue.unfinished_tasks
 
     def offer(self, analysis: LLMAnalysis) -> None:
         self._loop = asyncio.get_running_loop()
@@ -145,13 +183,14 @@ class _ThreadSubscriber(_Subscriber):
             self._queue.put_nowait(analysis)
         except queue.Full:
             self.overflowed()
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._run, name=f"callback {self.name}", daemon=True)
-            self._thread.start()
+        self._thread.ensure()
 
     def _run(self) -> None:
-        while (analysis := self._queue.get()) is not None:
+        while True:
+            analysis = self._queue.get()
             try:
+                if analysis is None:
+                    return
                 outcome = self.callback(analysis)
                 if inspect.isawaitable(outcome) and self._loop is not None:
                     asyncio.run_coroutine_threadsafe(_awaited(outcome), self._loop).result(timeout=60)
@@ -161,13 +200,17 @@ class _ThreadSubscriber(_Subscriber):
                 self._queue.task_done()
 
     async def finish(self) -> None:
-        while self._queue.unfinished_tasks:  # noqa: ASYNC110  a thread's queue can wake no event of the loop
+        while self.waiting:  # a thread's queue can wake no event of the loop
+            self._thread.ensure()
             await asyncio.sleep(0.005)
 
-    def abandon(self) -> None:
+    def abandon(self) -> int:
+        """End the thread once it has had everything; how many analyses it will not have."""
+        if not self._thread.running:
+            return self.waiting
         with contextlib.suppress(queue.Full):
             self._queue.put_nowait(None)
-        self._thread = None
+        return 0
 
 
 async def _awaited(outcome: Awaitable[Any]) -> Any:

@@ -7,6 +7,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from llm_integration.pieces import cancel_later
+
 __all__ = ["Turnstile"]
 
 SHARE_SECONDS = 0.0001
@@ -47,7 +49,7 @@ class Turnstile:
         try:
             await turn
         except asyncio.CancelledError:
-            _cancel_later()
+            cancel_later()
 
     def _ask_for_turn(self) -> asyncio.Future[None] | None:
         """None for who need not wait."""
@@ -73,10 +75,3 @@ class Turnstile:
                 self._begin(self._clock())
                 turn.set_result(None)
                 return
-
-
-def _cancel_later() -> None:
-    task = asyncio.current_task()
-    if task is not None:
-        task.uncancel()
-        asyncio.get_running_loop().call_soon(task.cancel)

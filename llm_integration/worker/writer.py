@@ -1,4 +1,4 @@
-"""Writes finished analyses in batches: PostgreSQL first, then CSV and the host's callbacks."""
+"""Writes finished analyses to PostgreSQL in batches; the host gets them in its own time (``Delivery``)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from itertools import islice
 
 from llm_integration.domain import LLMAnalysis
+from llm_integration.worker.delivery import Delivery, Outcome, Verdict
 from llm_integration.worker.jobs import Job, log_line, one_line
 from llm_integration.worker.ports import AnalysisSink, TaskDatabase, WorkerOutbox
 
@@ -27,31 +27,23 @@ CONTESTED_LEASES = 1.5
 CONTESTED_PAUSE_SECONDS = 1.0
 LARGEST_BATCH = 32
 """Results stored with one statement."""
-HANDED_ON_AT_ONCE = 8
-"""Results handed to CSV and callbacks, and logged, before the host's loop gets its turn."""
 SPACING_SECONDS = 0.01
 """Statements follow one another no faster: under load, the results that come meanwhile share the next."""
 KEPT_AT_ONCE = 200
 """Results handed to the outbox in one go: a fraction of a millisecond."""
 
 
-@dataclass(slots=True)
-class _Outcome:
-    job: Job
-    analysis: LLMAnalysis
-    delivered: bool = False
-    kept: bool = False
-    contested_until: float | None = None
-
-
 class ResultWriter:
-    """Finished analyses on their way out; bounded by the caller through ``unwritten``.
+    """Finished analyses on their way into PostgreSQL; bounded by the caller through ``unwritten``.
 
     While PostgreSQL does not answer, results wait here and in the ``outbox`` on disk, and are tried again
-    for ever; CSV and callbacks get them after the first refusal, each exactly once. A result that was
-    reached without a claim, because PostgreSQL was away then, is claimed before it is stored. If another
+    for ever; ``delivery`` hands each to CSV and callbacks in time, whatever becomes of it here. A result that
+    was reached without a claim, because PostgreSQL was away then, is claimed before it is stored. If another
     worker holds its task, which may be one that has died, the result waits for that one's lease to run out
     rather than have the signal asked about, and paid for, once more.
+
+    ``run`` and ``delivery.run`` are tasks of the caller. ``end`` has ``run`` return once nothing is left for
+    it; ``close`` is the last word, after which a result that still comes goes to host and outbox at once.
     """
 
     def __init__(
@@ -84,19 +76,25 @@ class ResultWriter:
         self._sink = sink
         self._deliver_to_callbacks = deliver
         self._batch_size = min(batch_size, LARGEST_BATCH)
-        self._waiting: deque[_Outcome] = deque()
-        self._contested: deque[tuple[float, _Outcome]] = deque()
+        self._one_by_one = 0
+        self.delivery = Delivery(self._hand_on, turn=turn)
+        self._waiting: deque[Outcome] = deque()
+        self._contested: deque[tuple[float, Outcome]] = deque()
         self._held: dict[str, Job] = {}
         self._arrived = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
         self._moved = asyncio.Event()
+        self._end_asked = asyncio.Event()
+        self._late = False
+        self._closed = False
         self._taken = 0
         self._gone = 0
         self._next_at = 0.0
         self.database_error: str | None = None
         self.refused = 0
         self.lost = 0
+        self.sink_errors = 0
 
     @property
     def unwritten(self) -> int:
@@ -109,14 +107,38 @@ class ResultWriter:
 
     def put(self, job: Job, analysis: LLMAnalysis) -> None:
         """Take one result; O(1)."""
-        outcome = _Outcome(job, analysis)
+        outcome = Outcome(job, analysis)
         self._waiting.append(outcome)
         self._held[job.signal_id] = job
         self._taken += 1
-        if self.database_error is not None:
-            self._keep(outcome)
         self._empty.clear()
         self._arrived.set()
+        away = self.database_error is not None
+        if away or self._late or self._closed:
+            self._keep(outcome)
+        self.delivery.put(outcome, at_once=away)
+        if self._closed:
+            self._write_nowhere()
+
+    def end(self) -> None:
+        """No more results are to be expected: ``run`` returns once it has done what can be done."""
+        self._end_asked.set()
+        self._arrived.set()
+
+    def close(self) -> None:
+        """Nobody writes any more: whatever is left is the outbox's, and the host's at once."""
+        if not self._closed:
+            self._closed = True
+            self._keep_the_rest()
+            self.delivery.close()
+            self._write_nowhere()
+
+    def _write_nowhere(self) -> None:
+        """Without a database a result that the host has is done."""
+        if self._database is None:
+            batch = list(self._waiting)
+            self._settle(batch, {outcome.job.signal_id for outcome in batch})
+            self._empty.set()
 
     async def wait_until_empty(self) -> None:
         """Return once every result is written."""
@@ -130,23 +152,45 @@ class ResultWriter:
             await self._moved.wait()
 
     async def run(self) -> None:
-        """Write what arrives, for ever."""
+        """Write what arrives, until ``end`` and for as long as there is hope of writing it."""
         pause = FIRST_RETRY_SECONDS
-        while True:
+        while not (self._end_asked.is_set() and not self.unwritten):
             await self._wait_for_work()
             await self._gather()
             if await self.write_batch():
                 pause = FIRST_RETRY_SECONDS
+                if self._end_asked.is_set() and not self._waiting and self._all_kept():
+                    return  # contested ones are left, for the next run
                 await asyncio.sleep(0)
+            elif self._end_asked.is_set() and self._all_kept():
+                return
             else:
-                await asyncio.sleep(pause)
+                await self._rest(pause)
                 pause = min(pause * 2, LONGEST_RETRY_SECONDS)
+
+    def _all_kept(self) -> bool:
+        return all(outcome.kept for outcome in self._unwritten())
+
+    def _unwritten(self) -> list[Outcome]:
+        return [*self._waiting, *(outcome for _, outcome in self._contested)]
+
+    async def _rest(self, pause: float) -> None:
+        """Between two tries; the end is in a hurry."""
+        if self._end_asked.is_set():
+            await asyncio.sleep(FIRST_RETRY_SECONDS)
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await self._end_asked.wait()
 
     async def _wait_for_work(self) -> None:
         """Until a result arrives, or a contested one is to be tried again."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._contested_in()):
-                await self._arrived.wait()
+        if self._end_asked.is_set():
+            await asyncio.sleep(0.0 if self._waiting else self._contested_in() or 0.0)
+        else:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._contested_in()):
+                    await self._arrived.wait()
         while self._contested and self._contested[0][0] <= self._clock():
             self._waiting.append(self._contested.popleft()[1])
 
@@ -163,12 +207,15 @@ class ResultWriter:
 
     async def write_batch(self) -> bool:
         """Write the oldest results; False when PostgreSQL did not take them and they wait."""
-        batch = [self._waiting[index] for index in range(min(self._batch_size, len(self._waiting)))]
+        alone = self._one_by_one
+        size = 1 if alone else self._batch_size
+        batch = [self._waiting[index] for index in range(min(size, len(self._waiting)))]
         accepted = await self._store(batch)
         if accepted is None:
-            await self._hand_on(batch)
-            return False
-        await self._hand_on(self._settle(batch, accepted))
+            return self._one_by_one > alone  # refused together: tried one by one, without a pause
+        self._one_by_one = max(0, alone - 1)
+        self._settle(batch, accepted)
+        self.delivery.look()
         self._moved.set()
         if not self._waiting:
             self._arrived.clear()
@@ -177,9 +224,8 @@ class ResultWriter:
         self._on_written()
         return True
 
-    def _settle(self, batch: list[_Outcome], accepted: set[str]) -> list[_Outcome]:
-        """The oldest results wait no longer; those that PostgreSQL has, to be handed on."""
-        stored: list[_Outcome] = []
+    def _settle(self, batch: list[Outcome], accepted: set[str]) -> None:
+        """The oldest results wait no longer: PostgreSQL has said whose they are."""
         for outcome in batch:
             self._waiting.popleft()
             if outcome.job.signal_id not in accepted and self._contest(outcome):
@@ -191,25 +237,11 @@ class ResultWriter:
             if outcome.kept and self._outbox is not None:
                 self._outbox.forget_outcome(outcome.job.signal)
             if outcome.job.signal_id in accepted:
-                stored.append(outcome)
+                outcome.verdict = Verdict.OURS
             else:
                 self._refuse(outcome)
-        return stored
 
-    async def _hand_on(self, outcomes: list[_Outcome]) -> None:
-        """To CSV and callbacks, a few in each turn of the loop; all of them at once if this is cancelled."""
-        waiting = deque(outcomes)
-        try:
-            while waiting:
-                for _ in range(min(HANDED_ON_AT_ONCE, len(waiting))):
-                    self._deliver(waiting.popleft())
-                if waiting:
-                    await self._turn()
-        finally:
-            for outcome in waiting:
-                self._deliver(outcome)
-
-    def _contest(self, outcome: _Outcome) -> bool:
+    def _contest(self, outcome: Outcome) -> bool:
         """Another worker holds the task of a result without a claim: True while it may be dead."""
         if outcome.job.claim is not None:
             return False
@@ -222,13 +254,15 @@ class ResultWriter:
         self._contested.append((now + CONTESTED_PAUSE_SECONDS, outcome))
         return True
 
-    async def _store(self, batch: list[_Outcome]) -> set[str] | None:
+    async def _store(self, batch: list[Outcome]) -> set[str] | None:
+        """The ids that are ours. None: PostgreSQL did not take them, or not all of them together."""
         if self._database is None or not batch:
             return {outcome.job.signal_id for outcome in batch}
         storing = asyncio.create_task(self._claim_and_save(self._database, batch), name="storing results")
         try:
             await asyncio.wait({storing}, timeout=self._patience)
             if not storing.done():
+                self._late = True
                 await self._keep_all()
             accepted = await storing
         except asyncio.CancelledError:
@@ -237,12 +271,21 @@ class ResultWriter:
             raise
         except Exception as error:
             if not getattr(error, "retryable", True):
-                return self._give_up(batch, error)
+                return self._refused_together(batch, error)
             self._announce(error)
             await self._keep_all()
             return None
+        finally:
+            self._late = False
         self._announce(None)
         return accepted
+
+    def _refused_together(self, batch: list[Outcome], error: Exception) -> set[str] | None:
+        """What is wrong with one of them must not cost the others their place: each is tried alone."""
+        if len(batch) > 1:
+            self._one_by_one = len(batch)
+            return None
+        return self._give_up(batch[0], error)
 
     @staticmethod
     async def _end(storing: asyncio.Task[set[str]]) -> None:
@@ -251,7 +294,7 @@ class ResultWriter:
         if storing.done() and not storing.cancelled():
             storing.exception()  # seen: the results are in the outbox, or repeated by the next run
 
-    async def _claim_and_save(self, database: TaskDatabase, batch: list[_Outcome]) -> set[str]:
+    async def _claim_and_save(self, database: TaskDatabase, batch: list[Outcome]) -> set[str]:
         unclaimed = [outcome.job for outcome in batch if outcome.job.claim is None]
         if unclaimed:
             claims = await database.claim_signals(
@@ -272,43 +315,54 @@ class ResultWriter:
             await asyncio.sleep(0)
 
     def _keep_the_rest(self) -> None:
-        for outcome in [*self._waiting, *(outcome for _, outcome in self._contested)]:
+        for outcome in self._unwritten():
             self._keep(outcome)
 
-    def _keep(self, outcome: _Outcome) -> None:
+    def _keep(self, outcome: Outcome) -> None:
         if self._outbox is None or outcome.kept:
             return
         outcome.kept = True
         self._outbox.keep_outcome(outcome.job.signal, outcome.analysis, outcome.job.claim)
 
-    def _give_up(self, batch: list[_Outcome], error: Exception) -> set[str]:
-        self.lost += len(batch)
-        ids = ", ".join(one_line(outcome.job.signal_id) for outcome in batch[:5])
-        logger.error("PostgreSQL refuses the results of %d signal(s) (%s ...): %s", len(batch), ids, error)
-        return {outcome.job.signal_id for outcome in batch}
+    def _give_up(self, outcome: Outcome, error: Exception) -> set[str]:
+        self.lost += 1
+        logger.error("PostgreSQL refuses the result of signal %s: %s", one_line(outcome.job.signal_id), error)
+        return {outcome.job.signal_id}
 
     def _announce(self, error: Exception | None) -> None:
         message = None if error is None else one_line(f"{error}", 300)
         if message is not None and self.database_error is None:
             logger.warning("PostgreSQL does not take results (%s); they wait and are tried again", message)
+            self.delivery.hurry()
         elif message is None and self.database_error is not None:
             logger.warning("PostgreSQL takes results again")
         self.database_error = message
 
-    def _deliver(self, outcome: _Outcome) -> None:
-        if outcome.delivered:
-            return
-        outcome.delivered = True
+    def _hand_on(self, outcome: Outcome) -> None:
         if logger.isEnabledFor(logging.INFO):
             logger.info("%s", log_line(outcome.analysis))
         if outcome.job.adopted:
             return
         if self._sink is not None:
-            self._sink.write_analysis(outcome.job.signal, outcome.analysis)
+            try:
+                self._sink.write_analysis(outcome.job.signal, outcome.analysis)
+            except Exception as error:
+                self._sink_failed(error)
         self._deliver_to_callbacks(outcome.analysis)
 
-    def _refuse(self, outcome: _Outcome) -> None:
+    def _sink_failed(self, error: Exception) -> None:
+        """A fault of the files costs their row and nothing else: no callback waits for it."""
+        self.sink_errors += 1
+        if self.sink_errors == 1:
+            logger.error(
+                "the files did not take a result (%s); further ones are only counted (sink_errors)",
+                type(error).__name__, exc_info=error,
+            )  # fmt: skip
+
+    def _refuse(self, outcome: Outcome) -> None:
+        """Another worker was first. What the host has already it keeps; else it gets that one's answer."""
         self.refused += 1
+        outcome.verdict = Verdict.REFUSED
         logger.warning(
             "signal %s: another worker has finished or holds this task; this answer is not stored",
             one_line(outcome.job.signal_id),

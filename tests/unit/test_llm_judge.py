@@ -38,8 +38,7 @@ def test_with_short_calls_the_window_is_a_minute() -> None:
     line = line_breaker(LLMConfig(request_timeout_seconds=5.0), lambda: now[0])
     for when in (0.0, 61.0):
         now[0] = when
-        for _ in range(9):
-            entry = line.enter()
+        for entry in [line.enter() for _ in range(9)]:  # together: one round
             assert entry is not None
             assert line.failed(entry, "HTTP 502") is None
 

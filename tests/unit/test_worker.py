@@ -20,6 +20,7 @@ from llm_integration.errors import (
     DeadlineError,
     KeyRefusedError,
     OversizeRequestError,
+    RequestRejectedError,
     ServerError,
 )
 from llm_integration.memory_store import SignalMemoryStore
@@ -83,7 +84,7 @@ async def test_a_signal_ends_as_one_stored_and_delivered_rating() -> None:
 @pytest.mark.parametrize(
     ("step", "status", "reason"),
     [
-        (ServerError("503 for the fifth time", attempts=5), TaskStatus.FAILED, "503 for the fifth time"),
+        (RequestRejectedError("400: no such field", attempts=1), TaskStatus.FAILED, "400: no such field"),
         (ContentFilteredError("the filter refused it"), TaskStatus.FAILED, "the filter refused it"),
         (OversizeRequestError("too large for a minute"), TaskStatus.FAILED, "too large for a minute"),
         (DeadlineError("would answer too late"), TaskStatus.EXPIRED, "would answer too late"),
@@ -100,6 +101,57 @@ async def test_every_other_end_has_its_reason(step: str | Exception, status: Tas
     assert database.results["s1"].status is status
     assert database.results["s1"].rating is None
     assert reason in (database.results["s1"].error or "")
+
+
+async def test_a_signal_that_the_model_failed_waits_and_is_rated_in_the_end() -> None:
+    """A call that fails for a passing reason ends no signal; what it cost is part of its cost."""
+    clock, database, delivered = SteppedClock(), MemoryDatabase(), asyncio.Queue[LLMAnalysis]()
+    processor = ScriptedProcessor(ServerError("503", attempts=5), ServerError("503", attempts=5))
+    store = SignalMemoryStore()
+    worker = LLMWorker(config(poll_interval=0.02), store, database, processor=processor, clock=clock)
+    worker.subscribe(delivered.put)
+    async with running(worker):
+        for calls in (1, 2):
+            if calls == 1:
+                store.add_signal(signal_mapping("s1"))
+            async with asyncio.timeout(5):
+                while worker.get_statistics()["waiting_for_budget"] != 1 or len(processor.prompts) != calls:  # noqa: ASYNC110  no event for it
+                    await asyncio.sleep(0.01)
+            clock.now += 10
+        analysis = await asyncio.wait_for(delivered.get(), 5)
+    assert (analysis.rating, analysis.attempts) == (4, 11)
+    assert database.results["s1"].status is TaskStatus.COMPLETED
+
+
+async def test_a_signal_that_breaks_the_server_fails_after_three_calls_and_holds_nobody_up() -> None:
+    """While others are answered it is asked about three times, then it has failed, with the reason."""
+    clock, database = SteppedClock(), MemoryDatabase()
+    processor = ScriptedProcessor()
+    answer = processor.complete
+
+    async def spoilt(prompt: str, **options: Any) -> Any:
+        if "POISON" in prompt:
+            processor.prompts.append(prompt)
+            raise ServerError("500: it crashed", attempts=5)
+        return await answer(prompt, **options)
+
+    processor.complete = spoilt  # type: ignore[method-assign]  # the script for this one test
+    store = SignalMemoryStore()
+    worker = LLMWorker(config(poll_interval=0.02), store, database, processor=processor, clock=clock)
+    async with running(worker):
+        store.add_signal(signal_mapping("poison", symbol="POISON"))
+        for number in range(10):
+            store.add_signal(signal_mapping(f"s{number}"))
+        async with asyncio.timeout(5):
+            while "poison" not in database.results:
+                await asyncio.sleep(0.01)
+                clock.now += 1
+        assert await worker.drain(5)
+    assert sum("POISON" in prompt for prompt in processor.prompts) == 3
+    assert (database.results["poison"].status, database.results["poison"].attempts) == (TaskStatus.FAILED, 15)
+    assert "it crashed" in (database.results["poison"].error or "")
+    assert sum(result.rated for result in database.results.values()) == 10
+    assert list(database.results)[-1] == "poison"
 
 
 async def test_a_stopped_line_leaves_signals_pending() -> None:
@@ -292,8 +344,10 @@ async def test_failing_and_slow_callbacks_hurt_nobody(caplog: pytest.LogCaptureF
         async with running(worker):
             for number in range(5):
                 store.add_signal(signal_mapping(f"s{number}"))
-            assert await worker.drain(5)
+            assert not await worker.drain(0.3)
+            assert worker.get_statistics()["callback_waiting"] == 5
             release.set()
+            assert await worker.drain(5)
     assert sorted(seen) == [f"s{number}" for number in range(5)]
     assert worker.get_statistics()["callback_errors"] == 5
     assert sum("not my day" in (record.exc_text or "") for record in caplog.records) == 1

@@ -18,6 +18,7 @@ from llm_integration.errors import (
     ContentFilteredError,
     KeyRefusedError,
     ModelUnavailableError,
+    RequestRejectedError,
     ServerError,
 )
 from llm_integration.llm_processor import Completion
@@ -169,7 +170,7 @@ async def test_swapped_entries_rate_nobody_wrongly() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [ContentFilteredError("refused", attempts=1), ServerError("500", attempts=5)]
+    "error", [ContentFilteredError("refused", attempts=1), RequestRejectedError("400", attempts=1)]
 )
 async def test_a_batch_that_fails_as_a_whole_is_taken_apart(error: Exception) -> None:
     """The poisoned signal fails alone; its neighbours are rated in requests of their own."""

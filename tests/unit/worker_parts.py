@@ -198,6 +198,10 @@ class KeptOnDisk:
         self.ever: list[str] = []
         self.signals: dict[str, Signal] = {}
         self.kept = asyncio.Event()
+        self.started = False
+
+    def start(self) -> None:
+        self.started = True
 
     def keep_signal(self, signal: Signal) -> None:
         self.signals[signal.signal_id] = signal

@@ -63,7 +63,12 @@ class Dashboard:
         self._handover = sys.getswitchinterval()
         sys.setswitchinterval(LOCK_HANDOVER_SECONDS)
         self._ticker.start()
-        self._thread.start()
+        try:
+            self._thread.start()
+        except (RuntimeError, MemoryError) as error:
+            logger.error(
+                "the dashboard cannot be shown, no thread can be started (%s); trading goes on", error
+            )
         return self
 
     def __exit__(
@@ -72,7 +77,8 @@ class Dashboard:
         self._ticker.stop()
         self._ticker.run_action()
         self._closing.set()
-        self._thread.join(STOP.screen)
+        if self._thread.is_alive():
+            self._thread.join(STOP.screen)
         sys.setswitchinterval(self._handover)
 
     @property

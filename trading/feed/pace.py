@@ -7,6 +7,7 @@ import math
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any
 
 from trading.bar import Bar
 from trading.feed.reader import LIVE_BYTES, BarFile, BarReader
@@ -18,6 +19,8 @@ MAX_BEHIND_SECONDS = 1.0
 
 Pause = Callable[[asyncio.Event, float], Awaitable[None]]
 """Waits that many seconds, or less if the event is set meanwhile."""
+InThread = Callable[..., Awaitable[Any]]
+"""Calls a function with its arguments in a thread, as ``asyncio.to_thread`` does."""
 
 
 class Pacer:
@@ -54,34 +57,38 @@ async def bars(
     poll_seconds: float = 0.25,
     clock: Callable[[], float] = time.monotonic,
     pause: Pause | None = None,
+    in_thread: InThread = asyncio.to_thread,
 ) -> AsyncIterator[Bar]:
     """The bars of ``source`` from number ``start`` on, ``speed`` of them a second, until ``stop`` is set.
 
     The whole file is read and checked, in a thread, before the first bar is handed out. With ``follow`` the
     feed then waits for lines to be added, looking every ``poll_seconds``; without it the feed ends. Every
     bar gives the event loop a turn, also when nothing is waited for. Raises BarDataError, before the first
-    bar for what the file holds, later for what was added to it.
+    bar for what the file holds, later for what was added to it; and what ``in_thread`` raises, which a host
+    replaces that goes on where no thread can be started.
     """
     pacer, stop, pause = Pacer(speed, clock), stop or asyncio.Event(), pause or _pause
-    opened = await _opened(source, follow, stop)
+    opened = await _opened(source, follow, stop, in_thread)
     async for bar in _paced(opened.bars[start:] if start else opened.bars, pacer, stop, pause):
         yield bar
     while follow and not stop.is_set():
         added = BarTable()
-        more = await asyncio.to_thread(opened.reader.read_into, added, LIVE_BYTES)
+        more = await in_thread(opened.reader.read_into, added, LIVE_BYTES)
         async for bar in _paced(added, pacer, stop, pause):
             yield bar
         if not more:
             await pause(stop, poll_seconds)
 
 
-async def _opened(source: str | os.PathLike[str] | BarFile, follow: bool, stop: asyncio.Event) -> BarFile:
+async def _opened(
+    source: str | os.PathLike[str] | BarFile, follow: bool, stop: asyncio.Event, in_thread: InThread
+) -> BarFile:
     if isinstance(source, BarFile):
         if source.reader.growing != follow:
             raise ValueError("open_bars() and bars() must be told the same about follow")
         return source
     opened = BarFile(BarTable(), BarReader(source, growing=follow))
-    while await asyncio.to_thread(opened.reader.read_into, opened.bars):
+    while await in_thread(opened.reader.read_into, opened.bars):
         if stop.is_set():
             return opened
     opened.reader.check_complete(opened.bars)
