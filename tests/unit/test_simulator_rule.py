@@ -60,7 +60,7 @@ def test_the_formatter_states_facts_that_the_rule_reads() -> None:
         "entry_price": 1.1049,
         "stop_loss": 1.1069,
         "target_price": 1.1009,
-        "indicators": {"rsi_14": 44.5},
+        "indicators": {"rsi": 44.5},
     }
     facts = read_facts(SignalFormatter().format_signal_data(data, bars))
     assert (facts.symbol, facts.direction, facts.risk_reward) == ("EURUSD", "sell", 2.0)
