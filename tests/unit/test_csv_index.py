@@ -78,7 +78,7 @@ def test_lines_that_are_none_of_ours_are_ignored(line: str) -> None:
     SignalIndex().learn(line)
 
 
-TEXTS = {
+TEXTS: dict[str, dict[str, Any]] = {
     "long": {"analysis": 'A "clean" trend; room, much of it.', "recommendations": "Take it, at 1.2."},
     "one word": {"analysis": "up", "recommendations": "buy"},
     "none": {"analysis": None, "recommendations": None},
@@ -93,7 +93,7 @@ TEXTS = {
 @pytest.mark.parametrize(
     "changes", [{}, {"rating": None}, {"choppiness": None}, {"total_ms": None}], ids=repr
 )
-def test_only_a_whole_signal_row_is_one(texts: dict[str, str], changes: dict[str, Any]) -> None:
+def test_only_a_whole_signal_row_is_one(texts: dict[str, Any], changes: dict[str, Any]) -> None:
     """Without its line break it stays; cut anywhere else it is half a row."""
     line = signal_line(a_signal(), an_answer(**texts, **changes)).rstrip("\n")
     index = SignalIndex()
