@@ -401,7 +401,7 @@ class Connections:
             async with asyncio.timeout(MIGRATE_SECONDS):
                 return await migrate(link, self._session, self._schema)
         except Exception as error:
-            raise await self._refusal(error, []) from error
+            raise await self._refusal(error, [link]) from error
 
     async def _refusal(self, error: BaseException, links: list[Link]) -> DatabaseError:
         if isinstance(error, DatabaseError):
