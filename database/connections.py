@@ -99,6 +99,7 @@ class Connections:
         self._kept: list[Link] = []
         self._tidying: asyncio.Task[None] | None = None
         self._awaited = 0
+        self._told_ignored = False
         self._closed = False
         self.address = _address(self._settings, self._problem, connect_options, self._schema)
 
@@ -308,8 +309,9 @@ class Connections:
     async def _open(self) -> Pool:
         if self._problem is not None:
             raise DatabaseRefusedError(f"cannot connect to PostgreSQL: the URL {self._problem}")
-        if self.ignored:
-            logger.warning("database URL: %s: ignored, without effect here", ", ".join(self.ignored))
+        if self.ignored and not self._told_ignored:
+            logger.warning("the database URL's %s has no effect here", ", ".join(self.ignored))
+            self._told_ignored = True
         pool = await self._open_pool(rehearse=False)
         if self._closed:
             pool.terminate()
@@ -401,7 +403,7 @@ class Connections:
             async with asyncio.timeout(MIGRATE_SECONDS):
                 return await migrate(link, self._session, self._schema)
         except Exception as error:
-            raise await self._refusal(error, []) from error
+            raise await self._refusal(error, [link]) from error
 
     async def _refusal(self, error: BaseException, links: list[Link]) -> DatabaseError:
         if isinstance(error, DatabaseError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -50,17 +51,15 @@ class Connector:
             return await _connected(given)
         if self._attempts is None:
             self._attempts = await in_thread(tls_attempts, self._settings)
-        attempts = self._attempts
-        for number, tls in enumerate(attempts):
-            try:
-                link = await _connected({**given, "ssl": tls})
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                if number + 1 == len(attempts) or not _about_tls(error):
-                    raise
-            else:
-                self._attempts = (tls, *(each for each in attempts if each is not tls))
-                return link
-        raise AssertionError("there is always an attempt")  # pragma: no cover
+        first, *second = self._attempts
+        try:
+            return await _connected({**given, "ssl": first})
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            if not second or not _about_tls(error):
+                raise
+        link = await _connected({**given, "ssl": second[0]})
+        self._attempts = (second[0], first)  # the next one begins with what the server takes
+        return link
 
     def __repr__(self) -> str:
         return f"Connector({self._settings.address if self._settings else 'PG*'})"
@@ -79,7 +78,8 @@ async def _connected(arguments: dict[str, Any]) -> AnyConnection:
 def _about_tls(error: Exception) -> bool:
     """Whether the server may take the connection with TLS instead of without, or the other way round."""
     if isinstance(error, asyncpg.PostgresError):
-        return error.sqlstate == "28000"  # pg_hba.conf: hostssl, hostnossl
+        # pg_hba.conf says hostssl or hostnossl; poolers and providers have words of their own
+        return error.sqlstate == "28000" or re.search(r"\b(ssl|tls|encrypt)", str(error), re.I) is not None
     if isinstance(error, ssl.SSLError):
         return True
     return type(error) is ConnectionError  # "rejected SSL upgrade"

@@ -339,6 +339,10 @@ class _Values:
         hosts, ports = self._settings.get("hosts", ()), self._settings.get("ports", ())
         if len(ports) not in (0, 1, len(hosts)):
             raise _Problem("names another number of ports than of hosts")
+        if self._settings.get("direct_tls"):  # there is no going back to a connection without
+            self._settings.setdefault("sslmode", "require")
+            if self._settings["sslmode"] in SSL_MODES[:3]:
+                raise _Problem("has sslnegotiation=direct, which needs sslmode=require or more")
         return ConnectionSettings(
             **self._settings,
             server_settings=self._server,

@@ -17,6 +17,7 @@ are one line and never hold the password.
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -147,6 +148,8 @@ def explain(error: BaseException, secrets: Iterable[str] = ()) -> str:
     """One printable line about ``error``, in which ``secrets`` are blotted out."""
     if isinstance(error, TimeoutError) and not str(error):
         return "no answer in time"
+    if isinstance(error, ssl.SSLError):
+        return _about_tls(error)
     if isinstance(error, asyncpg.PostgresError) and (said := _in_our_words(error)):
         return said
     first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
@@ -154,6 +157,19 @@ def explain(error: BaseException, secrets: Iterable[str] = ()) -> str:
         first = first.replace(secret, "***")
     shown = re.sub(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffd]", "?", first).strip()
     return shown if len(shown) <= LONGEST_MESSAGE else shown[: LONGEST_MESSAGE - 1] + "…"
+
+
+def _about_tls(error: ssl.SSLError) -> str:
+    """OpenSSL's words without its files and lines, and what to do about a certificate."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        said = getattr(error, "verify_message", None) or "it cannot be verified"
+        why = "".join(char for char in said if char.isprintable())[:120]
+        return (
+            f"the server's certificate is not accepted ({why}); name the"
+            " certificate of its authority with sslrootcert, or another sslmode"
+        )
+    reason = (getattr(error, "reason", None) or "it cannot be set up").replace("_", " ").lower()
+    return f"no TLS with this server: {reason}"
 
 
 def _in_our_words(error: asyncpg.PostgresError) -> str | None:

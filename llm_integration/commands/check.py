@@ -19,8 +19,9 @@ __all__ = ["DESCRIPTION", "add_arguments", "run"]
 DESCRIPTION = """\
 Look at everything a run needs, before it runs: settings, API key, models, PostgreSQL, folders, clocks.
 
-No model is asked, nothing costs anything, no table is made or changed (the embedded PostgreSQL is started
-for the moment if it is the one in use). A "warn" is worth knowing, with a
+No model is asked, nothing costs anything. What a run does with PostgreSQL is done once in a transaction that
+is rolled back, so no table and no row is made or changed (the embedded PostgreSQL is started for the moment
+if it is the one in use). A "warn" is worth knowing, with a
 "fail" the sidecar will not do its work. Exit status 0: no "fail", 1: at least one, 2: the settings
 themselves cannot be read."""
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 
+import asyncpg
 import pytest
 
 from llm_integration import LLMConfig, LLMWorker, SignalMemoryStore
 from llm_integration.domain import LLMAnalysis, Signal
 from llm_integration.worker.supervision import Supervisor
+from main_with_database import TradingSystem, load
 from tests.unit.worker_parts import MemoryDatabase, ScriptedProcessor, signal_mapping
+from trading.command_line import build_parser
 
 
 class Enough(BaseException):
@@ -57,6 +60,46 @@ async def test_a_loop_that_returns_or_is_cancelled_is_not_restarted() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert supervisor.crashes == {}
+
+
+async def test_a_cancellation_from_inside_does_not_end_a_loop_silently() -> None:
+    """What a loop waits for may be cancelled by somebody else; nobody has asked the loop itself to end."""
+    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    ended.cancel()
+    runs = 0
+
+    async def loop() -> None:
+        nonlocal runs
+        runs += 1
+        if runs < 3:
+            await ended
+
+    async def sleep(_: float) -> None:
+        await asyncio.sleep(0)
+
+    supervisor = Supervisor(clock=lambda: 0.0, sleep=sleep)
+    await supervisor.keep("ledger", loop)
+    assert (runs, supervisor.crashes) == (3, {"ledger": 2})
+
+
+async def test_what_runs_behind_the_host_is_restarted_and_counted() -> None:
+    """Ledger, recorder, leftovers, catalogue: the host starts all of them in this way."""
+    system = TradingSystem(load(build_parser().parse_args(["--demo", "--no-dashboard"])))
+    runs = 0
+    goes_on = asyncio.Event()
+
+    async def loop() -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 1:
+            raise asyncpg.TargetServerAttributeNotMatched("no primary")
+        goes_on.set()
+        await asyncio.Event().wait()
+
+    system._start("ledger", loop)
+    await asyncio.wait_for(goes_on.wait(), 5)
+    assert system._summary()["restarts"] == {"ledger": 1}
+    await system._cleanup()
 
 
 class FaultySink:

@@ -59,8 +59,8 @@ async def db(pooled_url: str) -> AsyncIterator[DatabaseManager]:
         yield manager
 
 
-@pytest.fixture
-async def other(  # type: ignore[no-redef]  # it stands in for the one of the suites
+@pytest.fixture  # type: ignore[no-redef]  # it stands in for the one of the suites
+async def other(
     pooled_url: str,
 ) -> AsyncIterator[DatabaseManager]:
     """A manager of another process, behind the same pooler."""

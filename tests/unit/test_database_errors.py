@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import Any
 
 import asyncpg
@@ -15,6 +16,8 @@ from database.errors import (
     DatabaseFaultError,
     DatabaseRefusedError,
     DatabaseUnavailableError,
+    ends_connection,
+    from_pooler,
     translate,
 )
 
@@ -45,6 +48,15 @@ ESCAPED = "MARKER-p%40ss"
         (asyncpg.InsufficientPrivilegeError("rights"), DatabaseFaultError),
         (asyncpg.UndefinedTableError("no table"), DatabaseFaultError),
         (asyncpg.InternalServerError("XX000"), DatabaseFaultError),
+        (asyncpg.TargetServerAttributeNotMatched("standby"), DatabaseUnavailableError),
+        (asyncpg.InFailedSQLTransactionError("aborted"), DatabaseUnavailableError),
+        (asyncpg.InvalidSQLStatementNameError("prepared"), DatabaseUnavailableError),
+        (asyncpg.DuplicatePreparedStatementError("prepared"), DatabaseUnavailableError),
+        (asyncpg.FeatureNotSupportedError("cached plan"), DatabaseFaultError),
+        (asyncpg.InvalidSchemaNameError("no schema"), DatabaseFaultError),
+        (ssl.SSLError("record"), DatabaseUnavailableError),
+        (RuntimeError("loop is closed"), DatabaseFaultError),
+        (KeyError("x"), DatabaseFaultError),
     ],
 )
 def test_foreign_errors_have_one_of_our_kinds(error: Exception, kind: type[DatabaseError]) -> None:
@@ -52,6 +64,47 @@ def test_foreign_errors_have_one_of_our_kinds(error: Exception, kind: type[Datab
     mine = translate(error, doing="storing")
     assert type(mine) is kind
     assert mine.retryable is (kind is not BadRowError)
+
+
+EVERY_ERROR = [
+    kind
+    for kind in vars(asyncpg.exceptions).values()
+    if isinstance(kind, type) and issubclass(kind, Exception)
+]
+
+
+@pytest.mark.parametrize("kind", EVERY_ERROR, ids=lambda kind: kind.__name__)
+def test_every_exception_of_the_driver_is_of_some_kind(kind: type[Exception]) -> None:
+    """None is unknown to the boundary; only what is about a row or a moment leaves a connection in use."""
+    error = kind("what the server says")
+    mine = translate(error, doing="storing")
+    assert isinstance(mine, DatabaseError)
+    assert "\n" not in str(mine)
+    state = getattr(error, "sqlstate", None) or ""
+    lives_on = state[:2] in ("21", "22", "23", "40", "54") or state in ("55P03", "57014")
+    assert ends_connection(error) is not (lives_on or type(mine) is BadRowError)
+
+
+@pytest.mark.parametrize(
+    ("error", "pooler"),
+    [
+        (asyncpg.ProtocolViolationError("unsupported startup parameter: statement_timeout"), True),
+        (asyncpg.ProtocolViolationError("unsupported startup parameter in options: jit"), True),
+        (
+            asyncpg.FeatureNotSupportedError("RDS Proxy doesn’t support command-line options"),
+            True,
+        ),
+        (asyncpg.InvalidSQLStatementNameError('prepared statement "__asyncpg_1__" does not exist'), True),
+        (asyncpg.DuplicatePreparedStatementError('prepared statement "x" already exists'), True),
+        (asyncpg.InternalServerError('prepared statement "S_1" does not exist'), True),
+        (asyncpg.ProtocolViolationError("no such database"), False),
+        (asyncpg.UndefinedTableError('relation "x" does not exist'), False),
+        (OSError("unsupported startup parameter"), False),
+    ],
+)
+def test_poolers_are_told_by_what_they_say(error: Exception, pooler: bool) -> None:
+    """pgbouncer, Neon's, Odyssey, RDS Proxy and their like."""
+    assert from_pooler(error) is pooler
 
 
 def test_messages_are_one_printable_line_of_bounded_length() -> None:

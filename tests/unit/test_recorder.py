@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from database.recorder import SessionRecorder
 from llm_integration.domain import Bar, Signal
 from tests.unit.worker_parts import signal_mapping
@@ -212,3 +214,62 @@ async def test_a_stop_in_mid_outage_leaves_every_waiting_signal_on_disk() -> Non
     assert recorder.keep_waiting() == 2
     assert sorted(outbox.held) == ["s1", "s2", "s3"]
     assert recorder.lost_signals == 0
+
+
+class FaultyTableError(Exception):
+    """PostgreSQL answers that something is not there."""
+
+    retryable = True
+    answered = True
+
+
+class NoBars(SlowDatabase):
+    """Takes signals, and bars once their table is back."""
+
+    gone = True
+    tries = 0
+
+    async def record_bars(self, session_id: str, symbol: str, bars: Sequence[Bar]) -> None:
+        self.tries += 1
+        if self.gone:
+            raise FaultyTableError("table market_data is missing")
+        await super().record_bars(session_id, symbol, bars)
+
+
+async def test_a_missing_table_of_bars_is_announced_once_and_signals_go_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """While bars fail and signals succeed the state does not flip, and the message names the cause."""
+    database = NoBars()
+    async with recording(database) as recorder:
+        for number in range(4):
+            recorder.record_bar(BARS[number])
+            before = database.tries
+            async with asyncio.timeout(5):
+                while database.tries < before + 2:  # noqa: ASYNC110  a counter has no event
+                    await asyncio.sleep(0)
+            assert await recorder.record_signal(a_signal(f"s-{number}"))
+        assert str(recorder.error) == "table market_data is missing"
+        database.gone = False
+        assert await recorder.flush(5)
+        error = recorder.error
+    assert error is None
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 2, said
+    assert "PostgreSQL answers, but cannot store (table market_data is missing)" in said[0]
+    assert "answers again" in said[1]
+
+
+async def test_a_recorder_that_is_started_again_goes_on_with_what_waits() -> None:
+    """Its supervisor may have to; nothing that was taken is lost, and nothing waits for the next bar."""
+    database = SlowDatabase()
+    database.gate.clear()
+    async with recording(database, handoff=0.0) as recorder:
+        await recorder.record_signal(a_signal("s-1"))
+        recorder.record_bar(BARS[0])
+        await database.tried.wait()
+    database.gate.set()
+    task = asyncio.create_task(recorder.run())
+    assert await recorder.flush(5)
+    task.cancel()
+    assert database.stored == ["s-1", "bar 0"]
