@@ -107,12 +107,12 @@ class Call:
 
     def completion(self, reply: Reply, attempt: Attempt, now: float) -> Completion:
         """The call, answered by ``attempt``."""
-        text, finish_reason, model, provider, generation_id, usage = reply
+        text, finish_reason, model, provider, generation_id, usage, warnings = reply
         return Completion(
             text, finish_reason, self.plan.model, model, provider, generation_id,
             usage.prompt_tokens, usage.completion_tokens, None if usage.cost is None else self.cost,
             self.attempts, self.api_seconds * 1000, max(0.0, now - self.started - self.api_seconds) * 1000,
-            attempt.model, attempt.downgraded, attempt.form.name,
+            attempt.model, attempt.downgraded, attempt.form.name, warnings,
         )  # fmt: skip
 
 

@@ -34,8 +34,9 @@ from llm_integration.response_parser.model import (
 )
 from llm_integration.response_parser.objects import gaps, has_lost_keys, has_words, is_quoted, opens_fence
 from llm_integration.response_parser.scanner import Found, scan
+from llm_integration.response_parser.stated import stated_verdicts
 from llm_integration.response_parser.strict import BAD, Decoder
-from llm_integration.response_parser.thoughts import without_thoughts
+from llm_integration.response_parser.thoughts import Span, covered, hidden_parts, without_thoughts
 
 __all__ = ["BatchReading", "Expected", "read_batch", "steps_for"]
 
@@ -49,6 +50,11 @@ _WEIGHED_AT_ONCE: Final = 25
 
 _NEW_ENTRY: Final = re.compile(r"(?:\A|[\[\]},]|\n)\s*\Z")
 """Before an object that does not stand in the middle of another one's text."""
+_WORD: Final = re.compile(r"\w")
+_FENCE_NAME: Final = re.compile(r"(?:```|~~~)[A-Za-z0-9_-]{0,12}")
+_LABEL: Final = re.compile(r"[\w#-]{1,40}")
+_MOST_LABELS: Final = 2_000
+"""Characters behind the entries in which labels are looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +81,10 @@ def steps_for(count: int) -> int:
     return MAX_STEPS + _STEPS_EACH * min(count, _MAX_COUNTED)
 
 
-def read_batch(text: str | None, expected: Sequence[Expected], budget: Budget) -> Steps[BatchReading]:
-    """What ``text`` says of each of ``expected``. Never raises, whatever the text."""
+def read_batch(
+    text: str | None, expected: Sequence[Expected], budget: Budget, *, cut: bool = False
+) -> Steps[BatchReading]:
+    """What ``text``, which may have been ``cut`` at its end, says of each of ``expected``. Never raises."""
     verdict = _Verdict(Roster(expected))
     if not isinstance(text, str) or not text.strip(BLANK):
         verdict.warnings.append("the reply is empty")
@@ -84,7 +92,7 @@ def read_batch(text: str | None, expected: Sequence[Expected], budget: Budget) -
     if len(text) > _MAX_CHARS:
         verdict.warnings.append(f"the reply was too long and was cut after {_MAX_CHARS} characters")
     try:
-        entries = yield from _entries(text[:_MAX_CHARS].strip(BLANK), verdict, budget)
+        entries = yield from _entries(text[:_MAX_CHARS].strip(BLANK), verdict, budget, cut=cut)
     except OutOfWork:
         verdict.warnings.append("the reply is too tangled to be read")
         return verdict.reading()
@@ -93,7 +101,7 @@ def read_batch(text: str | None, expected: Sequence[Expected], budget: Budget) -
     return verdict.reading()
 
 
-def _entries(body: str, verdict: _Verdict, budget: Budget) -> Steps[list[Entry]]:
+def _entries(body: str, verdict: _Verdict, budget: Budget, *, cut: bool) -> Steps[list[Entry]]:
     factor = 1 + min(len(verdict.roster.expected), _MAX_COUNTED) // 12
     walk = Walk(verdict.roster, budget)
     value = _whole(body, factor)
@@ -101,20 +109,23 @@ def _entries(body: str, verdict: _Verdict, budget: Budget) -> Steps[list[Entry]]
     if value is not BAD:
         yield from walk.visit(value, ParseMethod.JSON)
         return walk.entries
-    walk.text, unclosed, doubtful = yield from without_thoughts(body, budget)
-    if unclosed:
+    rest = yield from without_thoughts(body, budget)
+    walk.text = rest.text
+    if rest.unclosed:
         verdict.warnings.append("the reply never leaves its draft")
     yield
     objects, reached = yield from scan(walk.text, budget, Decoder(walk.text, factor))
     if reached < len(walk.text):
         raise OutOfWork
-    between = gaps(walk.text, [(found.start, found.end) for found in objects])
+    spans = [(found.start, found.end) for found in objects]
+    between = gaps(walk.text, spans)
     walk.in_prose = has_words("\n".join(between))
     if not all(found.strict for found in objects):
         walk.style = quoting(walk.text)
     yield
-    yield from _visit_all(objects, between, walk, broken=doubtful)
-    return walk.entries
+    hidden = (yield from hidden_parts(walk.text, spans, budget))[0] if rest.strange else []
+    yield from _visit_all(objects, between, walk, _Doubts(hidden, broken=rest.doubtful, cut=cut))
+    return _not_taken_back(walk.entries, between[-1], verdict.roster, budget)
 
 
 def _whole(body: str, factor: int) -> object:
@@ -129,24 +140,56 @@ def _whole(body: str, factor: int) -> object:
     return value
 
 
-def _visit_all(objects: Sequence[Found], between: Sequence[str], walk: Walk, *, broken: bool) -> Steps[None]:
-    """Visit the objects in their order; ``between`` is the text before each of them.
+@dataclass(frozen=True, slots=True)
+class _Doubts:
+    """What makes an object in a reply no answer: it stands in ``hidden``, the parts inside marks that nobody
+    knows, among the remains of a ``broken`` entry before them all, or behind words in a ``cut`` reply."""
 
-    ``broken`` says whether there are remains of an entry before them all.
-    """
-    floor = 0
+    hidden: Sequence[Span]
+    broken: bool
+    cut: bool
+
+
+def _visit_all(objects: Sequence[Found], between: Sequence[str], walk: Walk, doubts: _Doubts) -> Steps[None]:
+    """Visit the objects in their order; ``between`` is the text before each of them."""
+    floor, broken, words = 0, doubts.broken, False
     for found, gap in zip(objects, between, strict=False):
         broken = broken or has_lost_keys(gap)
+        words = words or (doubts.cut and _WORD.search(_FENCE_NAME.sub("", gap)) is not None)
         lead = walk.text[max(floor, found.start - 160) : found.start]
         method, flaw = ParseMethod.REPAIRED_JSON, None
         if is_quoted(lead):
             flaw = "the words before it do not make it an answer"
+        elif words:
+            flaw = "it stands behind other text of a reply that was cut"
+        elif covered(found.start, doubts.hidden):
+            flaw = "it stands inside marks that nobody knows"
         elif (broken or found.inside) and not (found.strict and _NEW_ENTRY.search(lead[-40:])):
             flaw = "it stands among the remains of another entry"
         if found.strict and not (broken or found.inside):
             method = ParseMethod.FENCED_JSON if opens_fence(lead) else ParseMethod.EMBEDDED_JSON
         yield from walk.visit(found.value, method, flaw)
         floor, broken = found.end, broken or not found.closed
+
+
+def _not_taken_back(entries: list[Entry], behind: str, roster: Roster, budget: Budget) -> list[Entry]:
+    """The entries; flawed are those that the text ``behind`` them all rates in another way.
+
+    That is every one that the text names, and all if it names none.
+    """
+    if not entries or not has_words(behind):
+        return entries
+    said = stated_verdicts(behind.lower(), budget)
+    if not said.about_rating:
+        return entries
+    named = {signal.label for word in _LABEL.findall(behind[:_MOST_LABELS]) if (signal := roster.find(word))}
+    return [
+        replace(entry, flaw=entry.flaw or "the text behind it states another rating")
+        if entry.reading.rating != said.rating
+        and (not named or (entry.signal is not None and entry.signal.label in named))
+        else entry
+        for entry in entries
+    ]
 
 
 @dataclass(slots=True)

@@ -91,7 +91,8 @@ def stated_verdicts(text: str, budget: Budget) -> Verdicts:
     Raises OutOfWork when it mentions ratings too often to weigh each.
     """
     warnings: list[str] = []
-    ratings = _alone(text) or _ratings(text, budget)
+    stated = _ratings(text, budget)
+    ratings: set[int | None] = _alone(text) or set().union(*stated.values())
     rating = next(iter(ratings)) if len(ratings) == 1 else None
     if len(ratings) > 1:
         warnings.append("the text states different ratings")
@@ -100,7 +101,8 @@ def stated_verdicts(text: str, budget: Budget) -> Verdicts:
     if ratings and gives_orders(text, budget):
         rating = None
         warnings.append("the text gives orders to the rater, so its numbers do not count")
-    return Verdicts(rating, _choppiness(text, budget, warnings), bool(ratings), warnings)
+    last = max(stated, default=0)
+    return Verdicts(rating, _choppiness(text, budget, warnings), bool(ratings), warnings, last)
 
 
 def _alone(text: str) -> set[int | None]:
@@ -109,19 +111,20 @@ def _alone(text: str) -> set[int | None]:
     return {_value(match)} if match and match["out_of"] else set()
 
 
-def _ratings(text: str, budget: Budget) -> set[int | None]:
-    found: set[int | None] = set()
+def _ratings(text: str, budget: Budget) -> dict[int, set[int | None]]:
+    """The ratings stated, by the place where the word ends that states them."""
+    found: dict[int, set[int | None]] = {}
     for word in mentions(_RATING, text, budget):
-        found |= _statement(text, word, _AFTER_NOUN, (_OWN_NOUN,))
+        found[word.end()] = _statement(text, word, _AFTER_NOUN, (_OWN_NOUN,))
     for word in mentions(_SCORE, text, budget):
-        found |= _statement(text, word, _AFTER_NOUN, (_OWN_NOUN,), needs_denominator=True)
+        found[word.end()] = _statement(text, word, _AFTER_NOUN, (_OWN_NOUN,), needs_denominator=True)
     for word in mentions(_RATE, text, budget):
-        found |= _statement(text, word, _AFTER_VERB, (_FIRST_PERSON,))
+        found[word.end()] = _statement(text, word, _AFTER_VERB, (_FIRST_PERSON,))
     for word in mentions(_RATED, text, budget):
-        found |= _statement(text, word, _AFTER_VERB, (_FIRST_PERSON, _PASSIVE))
+        found[word.end()] = _statement(text, word, _AFTER_VERB, (_FIRST_PERSON, _PASSIVE))
     for word in mentions(_GIVE, text, budget):
-        found |= _statement(text, word, _AFTER_VERB, (_FIRST_PERSON,))
-    return found
+        found[word.end()] = _statement(text, word, _AFTER_VERB, (_FIRST_PERSON,))
+    return {place: ratings for place, ratings in found.items() if ratings}
 
 
 def _statement(

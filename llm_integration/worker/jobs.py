@@ -141,7 +141,7 @@ def answered(
         analysis=reading.analysis,
         recommendations=reading.recommendations,
         parse_method=reading.method,
-        warnings=(*reading.warnings, *prompt.warnings),
+        warnings=(*reading.warnings, *completion.warnings, *prompt.warnings),
         error=None if reading.rating is not None else unrated_reason(completion, reading),
         model_requested=completion.model_requested,
         model_served=completion.model_served,
