@@ -126,9 +126,9 @@ def _against_the_rest(text: str, found: Search, reading: Reading, budget: Budget
         choppiness.add(verdicts.choppiness)
     behind = text[found.place.end :] if found.place else text
     if reading.rating is not None and (len(ratings - {None}) > 1 or hints_at_another(behind, reading.rating)):
-        reading.rating = None
+        reading.rating = reading.choppiness = None
         reading.warnings.insert(0, _TWO_RATINGS)
-    if len(choppiness - {None}) > 1:
+    elif len(choppiness - {None}) > 1:
         reading.choppiness = None
         reading.warnings.append(_TWO_VERDICTS)
 

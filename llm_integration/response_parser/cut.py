@@ -28,7 +28,7 @@ def read_cut(body: str, budget: Budget, notes: list[str]) -> Steps[ParsedRespons
     """What ``body``, the beginning of a reply, says for certain. ``notes`` become the first warnings."""
     notes.append("the reply was cut at its length limit")
     try:
-        rest = yield from without_thoughts(body, budget)
+        rest = yield from without_thoughts(body, budget, cut=True)
         if rest.unclosed:
             return as_response(None, ParseMethod.NONE, *notes, "the reply never leaves its draft")
         text = rest.text.strip(BLANK)

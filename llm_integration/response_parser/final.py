@@ -12,7 +12,7 @@ import re
 from itertools import islice
 from typing import Final
 
-from llm_integration.response_parser.fields import as_rating
+from llm_integration.response_parser.fields import WORDS, as_rating
 from llm_integration.response_parser.prose import clause
 
 __all__ = ["ends_reply", "hints_at_another"]
@@ -30,18 +30,20 @@ _AFTER: Final = 60
 
 _NUMBER_TAIL: Final = (
     r"[*_]{0,3}(?:\s{0,2}(?:/|out of|of)\s{0,2}[*_]{0,3}(?P<out_of>5|five|10|ten)\b)?[*_`\"'”)\]]{0,4}"
-    r"(?=\s{0,3}(?:[;!?\n(]|[.,](?!\d)|[–—-]\s|\Z|(?:because|since|now|instead|stars?|overall|and|but|for|with"
-    r"|as|given|then|here)\b))"
+    r"(?=\s{0,3}(?:[^\w\s.,:/%$€£°+–—-]|[.,](?!\d)|[–—-]\s|\n|\Z|(?:because|since|now|instead|stars?|overall"
+    r"|and|but|for|with|as|given|then|here)\b))"
 )
 _DIGITS: Final = re.compile(
     r"[0-9](?<![\w.,/$€£+–-].)(?<!\d:.)(?P<rest>\d?(?:\.\d)?)" + _NUMBER_TAIL, re.ASCII | re.DOTALL
 )
 """Begins with a plain set of characters, which the engine finds fast."""
-_WORDS: Final = re.compile(r"\b(?P<number>one|two|three|four|five)" + _NUMBER_TAIL, re.ASCII)
+_WORDED: Final = re.compile(r"\b(?P<number>one|two|three|four|five)" + _NUMBER_TAIL, re.ASCII)
 _WORD_HINTS: Final = (" one", " two", " three", " four", " five", "*four", "*five")
-_LONE: Final = re.compile(r"(?:\A|\n)[\s*_`\"'“(=→>#-]{0,12}\b([1-5])(?:\.0)?[\s*_`\"'”).!]*\Z")
+_LONE: Final = re.compile(
+    r"(?:\A|\n)[ \t*_`\"'“(=→>#-]{0,12}\b([1-5])(?:\.0)?[ \t*_`\"'”).!]*(?=\n|\Z|</?[a-z|]|\[/|&lt;)"
+)
 _ITEM: Final = re.compile(r"\A\s{0,8}(?:[*#>-]\s{0,3})?\d{1,2}[.)]\s{1,4}")
-_SENTENCE: Final = re.compile(r"[.!?;](?=\s)|\n")
+_SENTENCE: Final = re.compile(r"[.!?;](?=\s|[a-z])|\n")
 _RATING: Final = re.compile(
     r"\b(?:rating|rate[sd]?|score[sd]?|grade[sd]?|verdict|answer|final(?:ly)?|conclu\w{1,6}|assess\w{0,6}|stars?"
     r"|settle\w{0,3}|overall|quality|call it|give|deserves|choose|go(?:ing)? with)\b"
@@ -54,6 +56,11 @@ _UNMEANT: Final = re.compile(
     r"\b(?:would|could|might|should|maximum|minimum|highest|lowest|previous\w{0,2}|prior|earlier|yesterday|was|were)\b"
 )
 """Words in the clause around a number that make it no verdict of now."""
+_NAMES: Final = {
+    number: re.compile(rf"(?<![\w.,/$€£+–-])(?:{number}|{word})(?!\.?\d|\w)")
+    for word, number in WORDS.items()
+}
+"""Any mention of a rating: a sentence that names the one that counts has other numbers for other things."""
 _CONDITION: Final = re.compile(r"\b(?:if|unless|until|scale|means?|examples?|format)\b|=")
 
 
@@ -70,12 +77,11 @@ def hints_at_another(text: str, rating: int) -> bool:
     if len(text) > _HEAD_CHARS + _TAIL_CHARS:
         text = f"{text[:_HEAD_CHARS]}\n{text[-_TAIL_CHARS:]}"
     text = text.lower()
-    lone = _LONE.search(text[-_BEFORE:])
-    if lone and int(lone[1]) != rating:
+    if any(int(lone[1]) != rating for lone in islice(_LONE.finditer(text), _MOST_NUMBERS)):
         return True
     numbers = list(islice(_DIGITS.finditer(text), _MOST_NUMBERS))
     if any(hint in text for hint in _WORD_HINTS):
-        numbers += islice(_WORDS.finditer(text), _MOST_NUMBERS)
+        numbers += islice(_WORDED.finditer(text), _MOST_NUMBERS)
     return any(_is_another(match, rating) and _speaks_of_ratings(text, match, rating) for match in numbers)
 
 
@@ -101,11 +107,6 @@ def _speaks_of_ratings(text: str, match: re.Match[str], rating: int) -> bool:
         return in_form
     if _CHANGE.search(sentence):
         return True
-    if _UNMEANT.search(f"{clause(before)}{match[0]}{after}") or _says(sentence, rating):
+    if _UNMEANT.search(f"{clause(before)}{match[0]}{after}") or _NAMES[rating].search(sentence):
         return False
     return in_form or _RATING.search(sentence) is not None
-
-
-def _says(sentence: str, rating: int) -> bool:
-    numbers = (*_DIGITS.finditer(sentence), *_WORDS.finditer(sentence))
-    return any(_value(number) == rating for number in numbers)

@@ -31,7 +31,7 @@ _ORDER: Final = re.compile(
 @dataclass(slots=True)
 class Verdicts:
     """What a piece of prose says. ``about_rating`` is true when it says anything about the rating, and
-    ``last`` is where it says so for the last time."""
+    ``last`` is where it has said so for the last time."""
 
     rating: int | None
     choppiness: Choppiness | None

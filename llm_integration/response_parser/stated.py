@@ -75,13 +75,13 @@ _NOT_MEANT: Final = re.compile(
     r"|in case)\b)"
 )
 _END: Final = re.compile(
-    r"\Z|[.,;:!?)\]*_\"'”`|}\n–—-]|\s{1,3}(?:\Z|[(\n|*–—-]|(?:because|and|but|with|since|as|for|on|due|given"
+    r"\Z|[.,;:!?)\]*_\"'”`|}\n–—-]|</?[a-z|]|\[/|&lt;|\s{1,3}(?:\Z|[(\n|*–—-]|(?:because|and|but|with|since|as|for|on|due|given"
     r"|stars?|overall|here|at|which|out)\b)"
 )
 _YES_NO: Final = re.compile(
     r"[*_`\"'”]{0,4}\??\s{0,2}(?:[:=|]|->|→|[-–—]\s|is\s)?[*_`\"'“\s]{0,5}(yes|no|true|false)"
     r"(?![*_`\"'”]{0,3}\s?(?:/|\||or\b))"
-    r"(?=\s{0,2}(?:[.,;!)*_\"'”`|}\n(–—-]|\Z))"
+    r"(?=\s{0,2}(?:[.,;!)*_\"'”`|}\n(–—-]|</?[a-z|]|\[/|&lt;|\Z))"
 )
 
 
@@ -112,43 +112,46 @@ def _alone(text: str) -> set[int | None]:
 
 
 def _ratings(text: str, budget: Budget) -> dict[int, set[int | None]]:
-    """The ratings stated, by the place where the word ends that states them."""
+    """The ratings stated, by the place where each statement ends."""
     found: dict[int, set[int | None]] = {}
     for word in mentions(_RATING, text, budget):
-        found[word.end()] = _statement(text, word, _AFTER_NOUN, (_OWN_NOUN,))
+        _statement(found, text, word, _AFTER_NOUN, (_OWN_NOUN,))
     for word in mentions(_SCORE, text, budget):
-        found[word.end()] = _statement(text, word, _AFTER_NOUN, (_OWN_NOUN,), needs_denominator=True)
+        _statement(found, text, word, _AFTER_NOUN, (_OWN_NOUN,), needs_denominator=True)
     for word in mentions(_RATE, text, budget):
-        found[word.end()] = _statement(text, word, _AFTER_VERB, (_FIRST_PERSON,))
+        _statement(found, text, word, _AFTER_VERB, (_FIRST_PERSON,))
     for word in mentions(_RATED, text, budget):
-        found[word.end()] = _statement(text, word, _AFTER_VERB, (_FIRST_PERSON, _PASSIVE))
+        _statement(found, text, word, _AFTER_VERB, (_FIRST_PERSON, _PASSIVE))
     for word in mentions(_GIVE, text, budget):
-        found[word.end()] = _statement(text, word, _AFTER_VERB, (_FIRST_PERSON,))
-    return {place: ratings for place, ratings in found.items() if ratings}
+        _statement(found, text, word, _AFTER_VERB, (_FIRST_PERSON,))
+    return found
 
 
 def _statement(
+    found: dict[int, set[int | None]],
     text: str,
     word: re.Match[str],
     value: re.Pattern[str],
     own: tuple[re.Pattern[str], ...],
+    *,
     needs_denominator: bool = False,
-) -> set[int | None]:
-    """The rating stated behind ``word``: none, one, or None for one that is no rating."""
+) -> None:
+    """Add the rating stated behind ``word`` to ``found``: none, one, or None for one that is no rating."""
     match = value.match(text, word.end())
     if match is None or (needs_denominator and not match["out_of"]):
-        return set()
+        return
     sentence = before(text, word.start())
     if not any(pattern.search(sentence) for pattern in own):
-        return set()
+        return
     if _DOUBT.search(sentence) or _NEGATED.search(clause(sentence)):
-        return set()
+        return
     if match.end() == len(text) and sentence.endswith(("{", ",")):
-        return set()  # the end of a cut object: the number may have lost its rest
+        return  # the end of a cut object: the number may have lost its rest
     stated = _weighed(match, after(text, match.end()))
     if stated and sentence.endswith(_QUOTES) and text.startswith(_QUOTES, word.end()):
-        return {None}  # a key among the remains of an object: whose, nobody can tell
-    return stated
+        stated = {None}  # a key among the remains of an object: whose, nobody can tell
+    if stated:
+        found.setdefault(match.end(), set()).update(stated)
 
 
 def _weighed(match: re.Match[str], rest: str) -> set[int | None]:

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from llm_integration.pieces import Steps
 from llm_integration.response_parser.marks import Kind, Mark, find_marks
-from llm_integration.response_parser.model import Budget
+from llm_integration.response_parser.model import BLANK, Budget
 from llm_integration.response_parser.objects import has_lost_keys
 from llm_integration.response_parser.scanner import end_of_first
 from llm_integration.response_parser.strict import Decoder
@@ -42,15 +42,16 @@ class Rest(NamedTuple):
     strange: bool = False
 
 
-def without_thoughts(text: str, budget: Budget) -> Steps[Rest]:
+def without_thoughts(text: str, budget: Budget, *, cut: bool = False) -> Steps[Rest]:
     """``text`` without its drafts.
 
     A draft that is never closed reaches to the end. A closing mark that nothing opened closes a draft that
-    began with the reply (some servers put the opening mark into the prompt), unless an object is open there;
-    so does a mark that the answer begins. Marks inside an object are text: in a reply that begins with its
-    object, and in plain JSON anywhere outside of drafts. What is left is doubtful when a draft begins inside
-    an open object, or a closing mark that nothing opened took keys of an answer away: they may have stood in
-    the texts of a broken object.
+    began with the reply (some servers put the opening mark into the prompt), unless an object is open there.
+    So does a mark that the answer begins; but in a reply that was ``cut`` a plain ``<answer>`` does not:
+    words before it are no thoughts for certain. Marks inside an object are text: in a reply that begins with
+    its object, and in plain JSON anywhere outside of drafts. What is left is doubtful when a draft begins
+    inside an open object, or a closing mark that nothing opened took keys of an answer away: they may have
+    stood in the texts of a broken object.
     """
     marks = yield from find_marks(text, budget)
     if not marks:
@@ -60,7 +61,7 @@ def without_thoughts(text: str, budget: Budget) -> Steps[Rest]:
         return Rest(text, strange=strange)
     begins = marks[0].start > 0 and _ANSWER_FIRST.match(text) is not None
     first = (yield from end_of_first(text, budget)) if begins else 0
-    cutter = _Cutter(text, budget, plain=first)
+    cutter = _Cutter(text, budget, cut, plain=first)
     for mark in marks:
         if budget.spend():
             yield
@@ -79,6 +80,7 @@ class _Cutter:
 
     text: str
     budget: Budget
+    cut: bool
     plain: int
     decoder: Decoder = field(init=False)
     kept: list[str] = field(default_factory=list)
@@ -126,6 +128,8 @@ class _Cutter:
         if self.braces > 0:
             return False
         before = "".join([*self.kept, self.text[self.position : mark.start]])
+        if self.cut and mark.kind is Kind.ANSWER_TAG and before.strip(BLANK):
+            return False
         self.doubtful = self.doubtful or _has_keys(before, self.budget)
         self.kept.clear()
         return True
@@ -187,9 +191,13 @@ def _merged(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _opens_a_part(text: str, mark: Mark) -> bool:
-    """True for a mark at the beginning of a line; square brackets there are more often mere labels."""
+    """True for a mark at the beginning of a line. In square brackets it is more often a mere label, unless it
+    is in capitals and the text touches it."""
     before = text[max(text.rfind("\n", 0, mark.start) + 1, mark.start - _LONGEST_LEAD) : mark.start]
-    return not (mark.square or before.strip(" \t>*_-#`"))
+    if before.strip(" \t>*_-#`"):
+        return False
+    label = text[mark.start : mark.end]
+    return not mark.square or (label.isupper() and not text[mark.end : mark.end + 1].isspace())
 
 
 def _has_keys(taken: str, budget: Budget) -> bool:
