@@ -16,6 +16,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from types import MappingProxyType
 from typing import Final
 
@@ -23,6 +24,7 @@ from llm_integration.domain import ParseMethod
 from llm_integration.pieces import Steps
 from llm_integration.response_parser.batch_entries import Entry, Walk, quoting
 from llm_integration.response_parser.batch_match import Expected, Roster, says, shown_id
+from llm_integration.response_parser.final import hints_at_another
 from llm_integration.response_parser.model import (
     BLANK,
     MAX_STEPS,
@@ -33,6 +35,7 @@ from llm_integration.response_parser.model import (
     show,
 )
 from llm_integration.response_parser.objects import gaps, has_lost_keys, has_words, is_quoted, opens_fence
+from llm_integration.response_parser.prose import Verdicts
 from llm_integration.response_parser.scanner import Found, scan
 from llm_integration.response_parser.stated import stated_verdicts
 from llm_integration.response_parser.strict import BAD, Decoder
@@ -52,9 +55,10 @@ _NEW_ENTRY: Final = re.compile(r"(?:\A|[\[\]},]|\n)\s*\Z")
 """Before an object that does not stand in the middle of another one's text."""
 _WORD: Final = re.compile(r"\w")
 _FENCE_NAME: Final = re.compile(r"(?:```|~~~)[A-Za-z0-9_-]{0,12}")
-_LABEL: Final = re.compile(r"[\w#-]{1,40}")
-_MOST_LABELS: Final = 2_000
-"""Characters behind the entries in which labels are looked for."""
+_LABEL: Final = re.compile(r"[\w#-]{4,40}")
+_MOST_WORDS: Final = 200
+_MOST_CHARS_BEHIND: Final = 6_000
+"""Of the text behind the entries, what is looked at for second thoughts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,21 +179,45 @@ def _visit_all(objects: Sequence[Found], between: Sequence[str], walk: Walk, dou
 def _not_taken_back(entries: list[Entry], behind: str, roster: Roster, budget: Budget) -> list[Entry]:
     """The entries; flawed are those that the text ``behind`` them all rates in another way.
 
-    That is every one that the text names, and all if it names none.
+    Of an entry whose label stands there, what is said around the label counts, else what is said of no label.
     """
     if not entries or not has_words(behind):
         return entries
-    said = stated_verdicts(behind.lower(), budget)
-    if not said.about_rating:
-        return entries
-    named = {signal.label for word in _LABEL.findall(behind[:_MOST_LABELS]) if (signal := roster.find(word))}
+    parts = _parts_by_label(behind[:_MOST_CHARS_BEHIND], roster, budget)
+    said = {label: stated_verdicts(part.lower(), budget) for label, part in parts.items()}
     return [
-        replace(entry, flaw=entry.flaw or "the text behind it states another rating")
-        if entry.reading.rating != said.rating
-        and (not named or (entry.signal is not None and entry.signal.label in named))
+        replace(entry, flaw=entry.flaw or "the text behind it rates it in another way")
+        if _is_taken_back(entry, parts, said)
         else entry
         for entry in entries
     ]
+
+
+def _is_taken_back(entry: Entry, parts: Mapping[str, str], said: Mapping[str, Verdicts]) -> bool:
+    label = entry.signal.label if entry.signal and entry.signal.label in parts else ""
+    rating, verdicts = entry.reading.rating, said.get(label)
+    if verdicts is None or rating is None:
+        return False
+    if verdicts.about_rating and verdicts.rating != rating:
+        return True
+    return hints_at_another(parts[label], rating)
+
+
+def _parts_by_label(text: str, roster: Roster, budget: Budget) -> dict[str, str]:
+    """``text`` in parts: for each label all that is said from its sentence on up to the next label; under no
+    label, the text if it names none."""
+    places = []
+    for word in islice(_LABEL.finditer(text), _MOST_WORDS):
+        budget.spend()
+        if signal := roster.find(word[0]):
+            places.append((word.start(), signal.label))
+    if not places:
+        return {"": text}
+    parts: dict[str, str] = {}
+    edges = [max(text.rfind(". ", 0, start), text.rfind("\n", 0, start)) + 1 for start, _ in places]
+    for (_, label), start, end in zip(places, edges, [*edges[1:], len(text)], strict=True):
+        parts[label] = f"{parts.get(label, '')}\n{text[start : max(end, start)]}"
+    return parts
 
 
 @dataclass(slots=True)

@@ -58,7 +58,7 @@ def read(completion: Completion) -> ParsedResponse:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 async def test_every_reply_gives_its_right_value(file: Path) -> None:
-    """The rating that stands there, an honest "unrated", or the right error, in as few requests as it takes."""
+    """The rating that stands there, an honest "unrated", or the right error, and nothing is asked twice."""
     case = CASES[file]
     expected = case["expect"]
     server = Server(case)
