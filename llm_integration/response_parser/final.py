@@ -28,19 +28,21 @@ _MOST_NUMBERS: Final = 60
 _BEFORE: Final = 120
 _AFTER: Final = 60
 
-_NUMBER_TAIL: Final = (
-    r"[*_]{0,3}(?:\s{0,2}(?:/|out of|of)\s{0,2}[*_]{0,3}(?P<out_of>5|five|10|ten)\b)?[*_`\"'”)\]]{0,4}"
+_SCALE: Final = r"[*_]{0,3}\s{0,2}(?:/|out of|of)\s{0,2}[*_]{0,3}(?P<out_of>5|five|10|ten)\b"
+_END: Final = (
+    r"[*_`\"'”)\]]{0,4}"
     r"(?=\s{0,3}(?:[^\w\s.,:/%$€£°+–—-]|[.,](?!\d)|[–—-]\s|\n|\Z|(?:because|since|now|instead|stars?|overall"
     r"|and|but|for|with|as|given|then|here)\b))"
 )
 _DIGITS: Final = re.compile(
-    r"[0-9](?<![\w.,/$€£+–-].)(?<!\d:.)(?P<rest>\d?(?:\.\d)?)" + _NUMBER_TAIL, re.ASCII | re.DOTALL
+    rf"[0-9](?<![\w.,/$€£+–-].)(?<!\d:.)(?:(?P<rest>\d?(?:\.\d)?){_SCALE}|(?<=[1-5])(?:\.0)?(?!\d)){_END}",
+    re.ASCII | re.DOTALL,
 )
-"""Begins with a plain set of characters, which the engine finds fast."""
-_WORDED: Final = re.compile(r"\b(?P<number>one|two|three|four|five)" + _NUMBER_TAIL, re.ASCII)
+"""1 to 5, or any number on a scale. Begins with a plain set of characters, which the engine finds fast."""
+_WORDED: Final = re.compile(rf"\b(?P<number>one|two|three|four|five)(?:{_SCALE})?{_END}", re.ASCII)
 _WORD_HINTS: Final = (" one", " two", " three", " four", " five", "*four", "*five")
 _LONE: Final = re.compile(
-    r"(?:\A|\n)[ \t*_`\"'“(=→>#-]{0,12}\b([1-5])(?:\.0)?[ \t*_`\"'”).!]*(?=\n|\Z|</?[a-z|]|\[/|&lt;)"
+    r"\n[ \t*_`\"'“(=→>#-]{0,12}\b([1-5])(?:\.0)?[ \t*_`\"'”).!]*(?=\n|\Z|</?[a-z|]|\[/|&lt;)"
 )
 _ITEM: Final = re.compile(r"\A\s{0,8}(?:[*#>-]\s{0,3})?\d{1,2}[.)]\s{1,4}")
 _SENTENCE: Final = re.compile(r"[.!?;](?=\s|[a-z])|\n")
@@ -76,22 +78,17 @@ def hints_at_another(text: str, rating: int) -> bool:
     """
     if len(text) > _HEAD_CHARS + _TAIL_CHARS:
         text = f"{text[:_HEAD_CHARS]}\n{text[-_TAIL_CHARS:]}"
-    text = text.lower()
+    text = f"\n{text.lower()}"
     if any(int(lone[1]) != rating for lone in islice(_LONE.finditer(text), _MOST_NUMBERS)):
         return True
     numbers = list(islice(_DIGITS.finditer(text), _MOST_NUMBERS))
     if any(hint in text for hint in _WORD_HINTS):
         numbers += islice(_WORDED.finditer(text), _MOST_NUMBERS)
-    return any(_is_another(match, rating) and _speaks_of_ratings(text, match, rating) for match in numbers)
-
-
-def _is_another(match: re.Match[str], rating: int) -> bool:
-    value = _value(match)
-    return value != rating and (value is not None or match["out_of"] is not None)
+    return any(_value(match) != rating and _speaks_of_ratings(text, match, rating) for match in numbers)
 
 
 def _value(match: re.Match[str]) -> int | None:
-    number = match[0][0] + match["rest"] if match.re is _DIGITS else match["number"]
+    number = match["number"] if match.re is _WORDED else match[0][0] + (match["rest"] or "")
     return as_rating(number, match["out_of"])
 
 

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from llm_integration.pieces import Steps
 from llm_integration.response_parser.model import Budget
 
-__all__ = ["Kind", "Mark", "find_marks"]
+__all__ = ["Kind", "Mark", "find_marks", "may_have_marks"]
 
 _MOST_BRACKETS: Final = 2_000
 _MARK_COST: Final = 2
@@ -71,6 +71,7 @@ _PHRASES: Final = re.compile(
     r"|(?:final )?(?:response|answer))\s?:",
     re.IGNORECASE,
 )
+_GLUED_WORDS: Final = ("analysis", "commentary", "assistant")
 _PHRASE_HINTS: Final = ("assistantfinal", "commentaryfinal", "ere is my ", "ere's my ", "ere’s my ")
 
 
@@ -96,6 +97,13 @@ class Mark(NamedTuple):
     name: str
     family: str = "tag"
     square: bool = False
+
+
+def may_have_marks(text: str) -> bool:
+    """False for most replies, after a quick look."""
+    if "<" in text or "[" in text or "&" in text or "\\" in text or not text.isascii():
+        return True
+    return text.startswith(_GLUED_WORDS) or "assistant" in text or "ere is my " in text or "ere's my " in text
 
 
 def find_marks(text: str, budget: Budget) -> Steps[list[Mark]]:
@@ -166,20 +174,30 @@ def _phrases(text: str) -> Iterator[Mark]:
 
 def _classified(text: str, match: re.Match[str]) -> Mark | None:
     """The mark that ``match`` is; None for one that means nothing here."""
-    if match["self"]:
+    bar, slash, name, more, alone, end_bar = match.groups()
+    if alone:
         return None
-    name = match["name"].lower()
-    square = match[0][0] == "["
-    closes = bool(match["slash"]) or bool(match["end_bar"] and not match["bar"])
+    if bar and name.lower() == "channel":
+        return _channel(text, match)
+    square = text[match.start()] == "["
+    closes = bool(slash) or (bool(end_bar) and not bar)
+    kind, name = _meaning(name, closes, not more or _ATTRIBUTES.match(more) is not None, square)
+    return None if kind is None else Mark(match.start(), match.end(), kind, name, "tag", square)
+
+
+@lru_cache(maxsize=512)
+def _meaning(name: str, closes: bool, bare: bool, square: bool) -> tuple[Kind | None, str]:
+    """What a mark of this name means, and the name without what says that something begins or ends there.
+
+    ``bare``: nothing but attributes stands beside the name.
+    """
+    name = name.lower()
     begins = False
     if ends := _ENDS.fullmatch(name):
         name, closes = ends["name"] or ends["other"], True
     elif start := _BEGINS.fullmatch(name):
         name, begins = start["name"] or start["other"], True
-    if match["bar"] and name == "channel":
-        return _channel(text, match)
-    kind = _kind(name, closes, begins, match["more"], square)
-    return None if kind is None else Mark(match.start(), match.end(), kind, name, square=square)
+    return _kind(name, closes=closes, begins=begins, bare=bare, square=square), name
 
 
 def _channel(text: str, match: re.Match[str]) -> Mark | None:
@@ -191,16 +209,15 @@ def _channel(text: str, match: re.Match[str]) -> Mark | None:
     return Mark(match.start(), behind.end(), kind, "channel", "harmony")
 
 
-def _kind(name: str, closes: bool, begins: bool, more: str, square: bool) -> Kind | None:
-    attributes = not more.strip() or _ATTRIBUTES.match(more) is not None
+def _kind(name: str, *, closes: bool, begins: bool, bare: bool, square: bool) -> Kind | None:
     if name == "channel" and closes:
         return Kind.CLOSES_THOUGHT
-    if _THINKING.search(name) and (attributes or not square):
+    if _THINKING.search(name) and (bare or not square):
         return Kind.CLOSES_THOUGHT if closes else Kind.OPENS_THOUGHT
     if name == "end":
         return Kind.MESSAGE_END
     if name in _ANSWER and not closes:
         return Kind.ANSWER_BEGINS if begins else Kind.ANSWER_TAG
-    if _PLAIN.fullmatch(name) or not attributes or _OF_ANSWERS.search(name):
+    if not bare or _PLAIN.fullmatch(name) or _OF_ANSWERS.search(name):
         return None
     return Kind.CLOSES_UNKNOWN if closes else Kind.OPENS_UNKNOWN

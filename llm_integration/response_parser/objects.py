@@ -45,6 +45,7 @@ _QUOTED: Final = re.compile(
 """Words before an object that make it an example, a condition or somebody else's wish."""
 _KEY_BEFORE: Final = re.compile(r"""["'“”]\s{0,8}\Z""")
 _KEY_AFTER: Final = re.compile(r"""\s{0,8}["'“”]\s{0,8}:\s{0,8}["'“”]?(-?\d[^\s,}\]"'“”]{0,12})""")
+_QUOTES: Final = "\"'“”"
 _LOST_KEYS: Final = tuple(
     re.compile(key + r"""["'“”]\s{0,8}[:,="'\[{]""")
     for key in ("rating", "choppiness", "analysis", "recommendations")
@@ -62,10 +63,6 @@ class _Candidate:
     layer: ParseMethod
     reading: Reading
     quoted: bool
-
-    @property
-    def start(self) -> int:
-        return self.found.start
 
 
 @dataclass(slots=True)
@@ -166,7 +163,7 @@ def _contradicted(
     rating = chosen.reading.rating
     rated = [other for other in candidates if other.reading.rating is not None]
     for other in rated:
-        later = other.start > chosen.start and (other.quoted or other.layer is not chosen.layer)
+        later = other.found.start > chosen.found.start and (other.quoted or other.layer is not chosen.layer)
         repaired = other.layer is ParseMethod.REPAIRED_JSON and not other.quoted
         if (later or repaired) and other.reading.rating != rating:
             return True
@@ -215,6 +212,8 @@ def opens_fence(lead: str) -> bool:
 
 def has_lost_keys(prose: str) -> bool:
     """True when ``prose`` has keys of the answer in it: remains of an object that could not be read."""
+    if not any(quote in prose for quote in _QUOTES):
+        return False
     lowered = prose.lower()
     return any(key.search(lowered) for key in _LOST_KEYS)
 

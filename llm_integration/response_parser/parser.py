@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -18,6 +19,7 @@ from llm_integration.response_parser.model import (
     JsonObject,
     OutOfWork,
     ParsedResponse,
+    Reading,
     as_response,
 )
 from llm_integration.response_parser.objects import Search, search
@@ -29,6 +31,9 @@ __all__ = ["LLMResponseParser"]
 
 _SEAM: Final = "\x00[cut]\x00"
 """Joins head and tail of an overlong reply: no value, no number and no sentence reads across it."""
+
+
+_FENCE: Final = re.compile(r"(```|~~~)[ \t]{0,8}[A-Za-z0-9_-]{0,12}[ \t]{0,8}\n?\s*+(?=\{)")
 
 
 class LLMResponseParser:
@@ -112,6 +117,8 @@ class LLMResponseParser:
             if value is not BAD:
                 return _from_whole(value)
             yield
+        elif not too_long and (reading := _from_fence(body)):
+            return as_response(reading, ParseMethod.FENCED_JSON)
         notes = ["the reply was too long and was cut in the middle"] if too_long else []
         return (yield from (read_cut if cut else read_complete)(body, budget, notes))
 
@@ -129,6 +136,16 @@ def _decoded(body: str) -> object:
         return BAD
     value = decode(body)
     return decode(value.strip(BLANK)) if isinstance(value, str) else value
+
+
+def _from_fence(body: str) -> Reading | None:
+    """What the one plain object says that a code fence around the whole reply holds; None without one."""
+    fence = _FENCE.match(body)
+    if fence is None:
+        return None
+    value = decode(body[fence.end() :].removesuffix(fence[1]).strip(BLANK))
+    reading = read_value(value) if isinstance(value, dict) else None
+    return None if reading is None or reading.empty or reading.template else reading
 
 
 def _from_whole(value: object) -> ParsedResponse:

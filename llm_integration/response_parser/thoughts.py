@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeAlias
 
 from llm_integration.pieces import Steps
-from llm_integration.response_parser.marks import Kind, Mark, find_marks
+from llm_integration.response_parser.marks import Kind, Mark, find_marks, may_have_marks
 from llm_integration.response_parser.model import BLANK, Budget
 from llm_integration.response_parser.objects import has_lost_keys
 from llm_integration.response_parser.scanner import end_of_first
@@ -53,6 +53,8 @@ def without_thoughts(text: str, budget: Budget, *, cut: bool = False) -> Steps[R
     inside an open object, or a closing mark that nothing opened took keys of an answer away: they may have
     stood in the texts of a broken object.
     """
+    if not may_have_marks(text):
+        return Rest(text)
     marks = yield from find_marks(text, budget)
     if not marks:
         return Rest(text)
