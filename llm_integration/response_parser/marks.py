@@ -21,6 +21,7 @@ from llm_integration.response_parser.model import Budget
 __all__ = ["Kind", "Mark", "find_marks", "may_have_marks"]
 
 _MOST_BRACKETS: Final = 2_000
+_LONGEST_MARK: Final = 240
 _MARK_COST: Final = 2
 _BRACKETS: Final = "<[&\\"
 _OTHER_BRACKETS: Final = "◁＜⟨【«《‹「"
@@ -109,9 +110,10 @@ def may_have_marks(text: str) -> bool:
 def find_marks(text: str, budget: Budget) -> Steps[list[Mark]]:
     """Every mark in ``text`` that may mean something, in order. Raises OutOfWork in a forest of brackets."""
     found = list(_phrases(text))
-    pattern = _pattern_for(text, budget)
-    if pattern is not None:
-        for match in pattern.finditer(text):
+    if brackets := _brackets(text, budget):
+        first = min(map(text.find, brackets))
+        last = max(map(text.rfind, brackets))
+        for match in _pattern(brackets).finditer(text, first, last + _LONGEST_MARK):
             mark = _classified(text, match)
             if mark is not None:
                 found.append(mark)
@@ -125,13 +127,13 @@ def _place(mark: Mark) -> int:
     return mark.start
 
 
-def _pattern_for(text: str, budget: Budget) -> re.Pattern[str] | None:
-    """The pattern for those brackets that ``text`` has; None without any.
+def _brackets(text: str, budget: Budget) -> str:
+    """Those brackets in ``text`` at which marks are looked for.
 
     A text crowded with square brackets is data; it is only searched for the rest, unless it speaks of
     thinking, which is more than can be told apart at a bounded price.
     """
-    starts = ""
+    found = ""
     for bracket in _BRACKETS:
         if bracket not in text:
             continue
@@ -140,12 +142,12 @@ def _pattern_for(text: str, budget: Budget) -> re.Pattern[str] | None:
             if bracket != "<" and not _speaks_of_thinking(text):
                 continue
             budget.spend(count)
-        starts += bracket
+        found += bracket
     if not text.isascii():
         others = [bracket for bracket in _OTHER_BRACKETS if bracket in text]
         budget.spend(sum(map(text.count, others)) // 10)
-        starts += "".join(others)
-    return _pattern(starts) if starts else None
+        found += "".join(others)
+    return found
 
 
 def _speaks_of_thinking(text: str) -> bool:
