@@ -111,14 +111,14 @@ class Call:
 
     def completion(self, reply: Reply, attempt: Attempt, now: float) -> Completion:
         """The call, answered by ``attempt``."""
-        text, finish_reason, model, provider, generation_id, usage = reply
+        text, finish_reason, model, provider, generation_id, usage, warnings = reply
         return Completion(
             text, finish_reason, self.plan.model, model, provider, generation_id,
             usage.prompt_tokens, usage.completion_tokens, None if usage.cost is None else self.cost,
             self.attempts, self.api_seconds * 1000, max(0.0, now - self.started - self.api_seconds) * 1000,
             attempt.model, attempt.downgraded, attempt.form.name,
             usage.cached_tokens, usage.cache_write_tokens, usage.reasoning_tokens, usage.service_tier,
-            self.warnings,
+            (*self.warnings, *warnings),
         )  # fmt: skip
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,15 +11,10 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from llm_integration.errors import (
-    CallError,
-    ContentFilteredError,
-    NoCompletionError,
-    ServerError,
-    TruncatedError,
-)
+from llm_integration.errors import CallError, NoCompletionError
 from llm_integration.llm_processor.envelope import RawReply
 from llm_integration.llm_processor.failures import Reader
+from llm_integration.llm_processor.message import finish_reason, read_message
 from llm_integration.llm_processor.usage import UNKNOWN, Usage, read_usage
 from llm_integration.pieces import next_turn_with_reply
 from llm_integration.tokens import estimated_tokens
@@ -49,7 +43,6 @@ for milliseconds while it is read; no chat completion looks like that."""
 ONE_SLICE_BYTES = 16_384
 """A longer body is read in several turns of the event loop."""
 UNREADABLE = object()
-_LONE_SURROGATE = re.compile("[\\ud800-\\udbff](?![\\udc00-\\udfff])|(?<![\\ud800-\\udbff])[\\udc00-\\udfff]")
 
 
 class Completion(NamedTuple):  # a frozen dataclass of as many fields costs ten times as much to make
@@ -61,8 +54,8 @@ class Completion(NamedTuple):  # a frozen dataclass of as many fields costs ten 
     plan, ``model_sent`` the one that the answering request named: a fallback, or with ``downgraded`` what
     the budget allowed. ``model_served``, ``provider`` and ``service_tier`` are as the server named them; of
     the prompt tokens ``cached_tokens`` were read from a cache and ``cache_write_tokens`` written to one, and
-    ``reasoning_tokens`` of the completion's were thoughts. ``warnings`` are what the server said that could
-    not be true.
+    ``reasoning_tokens`` of the completion's were thoughts. ``warnings`` are for the person who reads the
+    result: what the server said that could not be true, or where the answer was found.
     """
 
     text: str
@@ -96,6 +89,7 @@ class Reply(NamedTuple):
     provider: str | None
     generation_id: str | None
     usage: Usage
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,62 +199,14 @@ def _failed(raw: RawReply, body: object, usage: Usage, reader: Reader) -> Failed
 def _read_choice(
     raw: RawReply, body: dict[str, Any], choice: dict[str, Any], usage: Usage, reader: Reader
 ) -> Reply | Failed:
-    message = choice.get("message")
-    message = message if isinstance(message, dict) else {}
     generation = body.get("id") or raw.headers.get("X-Generation-Id")
     finish, model, provider, generation = reader.scrub.names(
-        [choice.get("finish_reason"), body.get("model"), body.get("provider"), generation]
+        [finish_reason(choice), body.get("model"), body.get("provider"), generation]
     )
-    text = reader.scrub.without_key(_text(message.get("content")))
-    if error := _objection(finish, text, message, choice, reader):
-        return Failed(error, usage, of_model=error.retryable)
-    return Reply(text, finish, model, provider, generation, usage)
-
-
-def _objection(
-    finish: str | None, text: str, message: dict[str, Any], choice: dict[str, Any], reader: Reader
-) -> CallError | None:
-    """Why this choice is no completion; None if it is one."""
-    if finish == "error":
-        return ServerError("the provider broke off in the middle of its reply", status=200)
-    if finish == "content_filter":
-        native = reader.scrub.name(choice.get("native_finish_reason"))
-        return ContentFilteredError(
-            f"the provider's filter stopped the reply ({native or finish})", status=200
-        )
-    refusal = message.get("refusal")
-    if isinstance(refusal, str) and refusal and not refusal.isspace():
-        return ContentFilteredError("the model refused to answer this prompt", status=200)
-    if text and not text.isspace():
-        return None
-    if finish == "length":
-        return TruncatedError(
-            "max_tokens was used up before any text came, most likely by the model's reasoning;"
-            " raise max_tokens or lower reasoning_effort",
-            status=200,
-        )
-    return NoCompletionError("HTTP 200 without a completion: the text is empty", status=200)
-
-
-def _text(content: object) -> str:
-    """The text of ``message.content``: a string, or a list of parts."""
-    if isinstance(content, str):
-        return content if content.isascii() else _printable(content)
-    if not isinstance(content, list):
-        return ""
-    parts = [part.get("text") if isinstance(part, dict) else part for part in content]
-    text = "".join(part for part in parts if isinstance(part, str))
-    return text if text.isascii() else _printable(text)
-
-
-def _printable(text: str) -> str:
-    """Lone surrogates become U+FFFD, which files, tables and sockets take; pairs what they stand for."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        paired = _LONE_SURROGATE.sub("\ufffd", text)  # much quicker than a codec's handling of errors
-        return paired.encode("utf-16", "surrogatepass").decode("utf-16")
-    return text
+    message = read_message(choice, finish, reader)
+    if isinstance(message, CallError):
+        return Failed(message, usage, of_model=message.retryable)
+    return Reply(message.text, finish, model, provider, generation, usage, message.warnings)
 
 
 def _decode(body: bytes) -> object:

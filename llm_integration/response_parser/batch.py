@@ -16,6 +16,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from types import MappingProxyType
 from typing import Final
 
@@ -23,6 +24,7 @@ from llm_integration.domain import ParseMethod
 from llm_integration.pieces import Steps
 from llm_integration.response_parser.batch_entries import Entry, Walk, quoting
 from llm_integration.response_parser.batch_match import Expected, Roster, says, shown_id
+from llm_integration.response_parser.final import hints_at_another
 from llm_integration.response_parser.model import (
     BLANK,
     MAX_STEPS,
@@ -33,9 +35,11 @@ from llm_integration.response_parser.model import (
     show,
 )
 from llm_integration.response_parser.objects import gaps, has_lost_keys, has_words, is_quoted, opens_fence
+from llm_integration.response_parser.prose import Verdicts
 from llm_integration.response_parser.scanner import Found, scan
+from llm_integration.response_parser.stated import stated_verdicts
 from llm_integration.response_parser.strict import BAD, Decoder
-from llm_integration.response_parser.thoughts import without_thoughts
+from llm_integration.response_parser.thoughts import Span, covered, hidden_parts, without_thoughts
 
 __all__ = ["BatchReading", "Expected", "read_batch", "steps_for"]
 
@@ -49,6 +53,12 @@ _WEIGHED_AT_ONCE: Final = 25
 
 _NEW_ENTRY: Final = re.compile(r"(?:\A|[\[\]},]|\n)\s*\Z")
 """Before an object that does not stand in the middle of another one's text."""
+_WORD: Final = re.compile(r"\w")
+_FENCE_NAME: Final = re.compile(r"(?:```|~~~)[A-Za-z0-9_-]{0,12}")
+_LABEL: Final = re.compile(r"[\w#-]{4,40}")
+_MOST_WORDS: Final = 200
+_MOST_CHARS_BEHIND: Final = 6_000
+"""Of the text behind the entries, what is looked at for second thoughts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +85,10 @@ def steps_for(count: int) -> int:
     return MAX_STEPS + _STEPS_EACH * min(count, _MAX_COUNTED)
 
 
-def read_batch(text: str | None, expected: Sequence[Expected], budget: Budget) -> Steps[BatchReading]:
-    """What ``text`` says of each of ``expected``. Never raises, whatever the text."""
+def read_batch(
+    text: str | None, expected: Sequence[Expected], budget: Budget, *, cut: bool = False
+) -> Steps[BatchReading]:
+    """What ``text``, which may have been ``cut`` at its end, says of each of ``expected``. Never raises."""
     verdict = _Verdict(Roster(expected))
     if not isinstance(text, str) or not text.strip(BLANK):
         verdict.warnings.append("the reply is empty")
@@ -84,7 +96,7 @@ def read_batch(text: str | None, expected: Sequence[Expected], budget: Budget) -
     if len(text) > _MAX_CHARS:
         verdict.warnings.append(f"the reply was too long and was cut after {_MAX_CHARS} characters")
     try:
-        entries = yield from _entries(text[:_MAX_CHARS].strip(BLANK), verdict, budget)
+        entries = yield from _entries(text[:_MAX_CHARS].strip(BLANK), verdict, budget, cut=cut)
     except OutOfWork:
         verdict.warnings.append("the reply is too tangled to be read")
         return verdict.reading()
@@ -93,7 +105,7 @@ def read_batch(text: str | None, expected: Sequence[Expected], budget: Budget) -
     return verdict.reading()
 
 
-def _entries(body: str, verdict: _Verdict, budget: Budget) -> Steps[list[Entry]]:
+def _entries(body: str, verdict: _Verdict, budget: Budget, *, cut: bool) -> Steps[list[Entry]]:
     factor = 1 + min(len(verdict.roster.expected), _MAX_COUNTED) // 12
     walk = Walk(verdict.roster, budget)
     value = _whole(body, factor)
@@ -101,20 +113,23 @@ def _entries(body: str, verdict: _Verdict, budget: Budget) -> Steps[list[Entry]]
     if value is not BAD:
         yield from walk.visit(value, ParseMethod.JSON)
         return walk.entries
-    walk.text, unclosed, doubtful = yield from without_thoughts(body, budget)
-    if unclosed:
+    rest = yield from without_thoughts(body, budget)
+    walk.text = rest.text
+    if rest.unclosed:
         verdict.warnings.append("the reply never leaves its draft")
     yield
     objects, reached = yield from scan(walk.text, budget, Decoder(walk.text, factor))
     if reached < len(walk.text):
         raise OutOfWork
-    between = gaps(walk.text, [(found.start, found.end) for found in objects])
+    spans = [(found.start, found.end) for found in objects]
+    between = gaps(walk.text, spans)
     walk.in_prose = has_words("\n".join(between))
     if not all(found.strict for found in objects):
         walk.style = quoting(walk.text)
     yield
-    yield from _visit_all(objects, between, walk, broken=doubtful)
-    return walk.entries
+    hidden = (yield from hidden_parts(walk.text, spans, budget))[0] if rest.strange else []
+    yield from _visit_all(objects, between, walk, _Doubts(hidden, broken=rest.doubtful, cut=cut))
+    return _not_taken_back(walk.entries, between[-1], verdict.roster, budget)
 
 
 def _whole(body: str, factor: int) -> object:
@@ -129,24 +144,80 @@ def _whole(body: str, factor: int) -> object:
     return value
 
 
-def _visit_all(objects: Sequence[Found], between: Sequence[str], walk: Walk, *, broken: bool) -> Steps[None]:
-    """Visit the objects in their order; ``between`` is the text before each of them.
+@dataclass(frozen=True, slots=True)
+class _Doubts:
+    """What makes an object in a reply no answer: it stands in ``hidden``, the parts inside marks that nobody
+    knows, among the remains of a ``broken`` entry before them all, or behind words in a ``cut`` reply."""
 
-    ``broken`` says whether there are remains of an entry before them all.
-    """
-    floor = 0
+    hidden: Sequence[Span]
+    broken: bool
+    cut: bool
+
+
+def _visit_all(objects: Sequence[Found], between: Sequence[str], walk: Walk, doubts: _Doubts) -> Steps[None]:
+    """Visit the objects in their order; ``between`` is the text before each of them."""
+    floor, broken, words = 0, doubts.broken, False
     for found, gap in zip(objects, between, strict=False):
         broken = broken or has_lost_keys(gap)
+        words = words or (doubts.cut and _WORD.search(_FENCE_NAME.sub("", gap)) is not None)
         lead = walk.text[max(floor, found.start - 160) : found.start]
         method, flaw = ParseMethod.REPAIRED_JSON, None
         if is_quoted(lead):
             flaw = "the words before it do not make it an answer"
+        elif words:
+            flaw = "it stands behind other text of a reply that was cut"
+        elif covered(found.start, doubts.hidden):
+            flaw = "it stands inside marks that nobody knows"
         elif (broken or found.inside) and not (found.strict and _NEW_ENTRY.search(lead[-40:])):
             flaw = "it stands among the remains of another entry"
         if found.strict and not (broken or found.inside):
             method = ParseMethod.FENCED_JSON if opens_fence(lead) else ParseMethod.EMBEDDED_JSON
         yield from walk.visit(found.value, method, flaw)
         floor, broken = found.end, broken or not found.closed
+
+
+def _not_taken_back(entries: list[Entry], behind: str, roster: Roster, budget: Budget) -> list[Entry]:
+    """The entries; flawed are those that the text ``behind`` them all rates in another way.
+
+    Of an entry whose label stands there, what is said around the label counts, else what is said of no label.
+    """
+    if not entries or not has_words(behind):
+        return entries
+    parts = _parts_by_label(behind[:_MOST_CHARS_BEHIND], roster, budget)
+    said = {label: stated_verdicts(part.lower(), budget) for label, part in parts.items()}
+    return [
+        replace(entry, flaw=entry.flaw or "the text behind it rates it in another way")
+        if _is_taken_back(entry, parts, said)
+        else entry
+        for entry in entries
+    ]
+
+
+def _is_taken_back(entry: Entry, parts: Mapping[str, str], said: Mapping[str, Verdicts]) -> bool:
+    label = entry.signal.label if entry.signal and entry.signal.label in parts else ""
+    rating, verdicts = entry.reading.rating, said.get(label)
+    if verdicts is None or rating is None:
+        return False
+    if verdicts.about_rating and verdicts.rating != rating:
+        return True
+    return hints_at_another(parts[label], rating)
+
+
+def _parts_by_label(text: str, roster: Roster, budget: Budget) -> dict[str, str]:
+    """``text`` in parts: for each label all that is said from its sentence on up to the next label; under no
+    label, the text if it names none."""
+    places = []
+    for word in islice(_LABEL.finditer(text), _MOST_WORDS):
+        budget.spend()
+        if signal := roster.find(word[0]):
+            places.append((word.start(), signal.label))
+    if not places:
+        return {"": text}
+    parts: dict[str, str] = {}
+    edges = [max(text.rfind(". ", 0, start), text.rfind("\n", 0, start)) + 1 for start, _ in places]
+    for (_, label), start, end in zip(places, edges, [*edges[1:], len(text)], strict=True):
+        parts[label] = f"{parts.get(label, '')}\n{text[start : max(end, start)]}"
+    return parts
 
 
 @dataclass(slots=True)

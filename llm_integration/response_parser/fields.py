@@ -51,6 +51,7 @@ _SCORE_KEYS: Final = frozenset(
 )
 QUOTED_WRAPPER: Final = re.compile(
     r"example|format|template|schema|draft|sample|previous|properties|instruction|input|prompt|if_|scenario"
+    r"|think|thought|reasoning|reflection|scratch|initial|first_"
 )
 
 WORDS: Final = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}

@@ -14,7 +14,7 @@ from llm_integration.domain import Choppiness
 from llm_integration.response_parser.model import Budget
 from llm_integration.response_parser.prose import Verdicts, after, before, clause, gives_orders, mentions
 
-__all__ = ["keyword_choppiness", "keyword_verdicts"]
+__all__ = ["PRAISE_HINTS", "REJECT_HINTS", "keyword_choppiness", "keyword_verdicts"]
 
 _MAX_CHARS: Final = 6_000
 
@@ -33,6 +33,12 @@ _BEFORE_BARE: Final = re.compile(
     re.ASCII,
 )
 _PRAISE: Final = re.compile(r"excellent (?:[a-z]{1,10} )?(?:signal|trade|setup|opportunity)\b", re.ASCII)
+REJECT_HINTS: Final = (
+    *("avoid", "skip", "pass on", "stay ", "no trade", "do not", "don't", "don’t"),
+    *("should not", "shouldn", "would not", "wouldn"),
+)
+PRAISE_HINTS: Final = ("excellent ",)
+"""Without one of these a text is not searched by the slower pattern."""
 _WEIGH: Final = re.compile(
     r"\b(?:if|unless|until|whether|suppose|could|may|might|would have|looks? like|almost|nearly|no reason"
     r"|often|usually|traders|some|others?|analysts?|example|told|tells?|says?|said|asks?|asked|wants?|must|please"
@@ -63,7 +69,10 @@ def keyword_verdicts(text: str, budget: Budget) -> Verdicts:
     if len(text) > _MAX_CHARS:
         return Verdicts(None, None, False, [])
     warnings: list[str] = []
-    verdicts = {1: _meant(_REJECT, text, budget), 5: _meant(_PRAISE, text, budget)}
+    verdicts = {
+        1: _meant(_REJECT, REJECT_HINTS, text, budget),
+        5: _meant(_PRAISE, PRAISE_HINTS, text, budget),
+    }
     named = [rating for rating, meant in verdicts.items() if meant]
     rating = named[0] if len(named) == 1 and False not in verdicts[named[0]] else None
     if named and rating is None:
@@ -93,9 +102,11 @@ def keyword_choppiness(text: str, budget: Budget) -> Choppiness | None:
     return "yes" if found.pop() else "no"
 
 
-def _meant(words: re.Pattern[str], text: str, budget: Budget) -> set[bool]:
+def _meant(words: re.Pattern[str], hints: tuple[str, ...], text: str, budget: Budget) -> set[bool]:
     """True for each use of ``words`` that is meant, False for each denied one; doubtful ones are left out."""
-    found = set()
+    found: set[bool] = set()
+    if not any(hint in text for hint in hints):
+        return found
     for match in mentions(words, text, budget):
         sentence = before(text, match.start())
         if match.lastgroup and not _BEFORE_BARE.search(sentence):

@@ -45,6 +45,7 @@ _QUOTED: Final = re.compile(
 """Words before an object that make it an example, a condition or somebody else's wish."""
 _KEY_BEFORE: Final = re.compile(r"""["'“”]\s{0,8}\Z""")
 _KEY_AFTER: Final = re.compile(r"""\s{0,8}["'“”]\s{0,8}:\s{0,8}["'“”]?(-?\d[^\s,}\]"'“”]{0,12})""")
+_QUOTES: Final = "\"'“”"
 _LOST_KEYS: Final = tuple(
     re.compile(key + r"""["'“”]\s{0,8}[:,="'\[{]""")
     for key in ("rating", "choppiness", "analysis", "recommendations")
@@ -58,7 +59,7 @@ _RATING_WORD: Final = re.compile("rating")
 class _Candidate:
     """One object that says something in the answer's schema, and the layer it was read by."""
 
-    start: int
+    found: Found
     layer: ParseMethod
     reading: Reading
     quoted: bool
@@ -70,7 +71,8 @@ class Search:
 
     ``reading`` is None when no object says anything. ``prose`` is what lies outside of all objects, and
     ``debris`` is true when keys of the answer lie there: the remains of an object whose words are not prose.
-    ``value`` is the answering object, or failing that the last one.
+    ``value`` is the answering object, or failing that the last one. ``place`` is where the answering object
+    stands, ``spans`` are the places of all, and ``rivals`` what the others say as the reply's own.
     """
 
     method: ParseMethod
@@ -78,6 +80,9 @@ class Search:
     prose: str
     value: dict[str, object] | None
     debris: bool
+    place: Found | None
+    spans: Sequence[tuple[int, int]]
+    rivals: Sequence[Reading]
 
 
 def search(text: str, budget: Budget) -> Steps[Search]:
@@ -87,7 +92,8 @@ def search(text: str, budget: Budget) -> Steps[Search]:
     budget.spend(scanning.spent)
     yield
     candidates: list[_Candidate] = []
-    prose = "\n".join(gaps(text, [(found.start, found.end) for found in objects]))
+    spans = [(found.start, found.end) for found in objects]
+    prose = "\n".join(gaps(text, spans))
     debris = has_lost_keys(prose)
     yield
     try:
@@ -103,7 +109,9 @@ def search(text: str, budget: Budget) -> Steps[Search]:
     if reached < len(text) and "rating" in text[reached:].lower():
         reading = _tangled(reading)
     value = (reading.source if reading else None) or _last_object(objects)
-    return Search(chosen.layer if chosen else ParseMethod.NONE, reading, prose, value, debris)
+    rivals = [other.reading for other in candidates if other is not chosen and not other.quoted]
+    layer, place = (chosen.layer, chosen.found) if chosen else (ParseMethod.NONE, None)
+    return Search(layer, reading, prose, value, debris, place, spans, rivals)
 
 
 def _candidates(text: str, found: Found, lead: str, prose: str) -> list[_Candidate]:
@@ -124,7 +132,7 @@ def _candidates(text: str, found: Found, lead: str, prose: str) -> list[_Candida
     if found.inside or _MEMBER.search(lead[-20:]):
         _doubt(reading, "the rating stands inside an object that cannot be read")
     quoted = is_quoted(lead) or (not found.strict and _in_string(lead))
-    return [_Candidate(found.start, layer, reading, quoted)]
+    return [_Candidate(found, layer, reading, quoted)]
 
 
 def _choose(
@@ -155,7 +163,7 @@ def _contradicted(
     rating = chosen.reading.rating
     rated = [other for other in candidates if other.reading.rating is not None]
     for other in rated:
-        later = other.start > chosen.start and (other.quoted or other.layer is not chosen.layer)
+        later = other.found.start > chosen.found.start and (other.quoted or other.layer is not chosen.layer)
         repaired = other.layer is ParseMethod.REPAIRED_JSON and not other.quoted
         if (later or repaired) and other.reading.rating != rating:
             return True
@@ -204,6 +212,8 @@ def opens_fence(lead: str) -> bool:
 
 def has_lost_keys(prose: str) -> bool:
     """True when ``prose`` has keys of the answer in it: remains of an object that could not be read."""
+    if not any(quote in prose for quote in _QUOTES):
+        return False
     lowered = prose.lower()
     return any(key.search(lowered) for key in _LOST_KEYS)
 

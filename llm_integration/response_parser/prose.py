@@ -30,12 +30,14 @@ _ORDER: Final = re.compile(
 
 @dataclass(slots=True)
 class Verdicts:
-    """What a piece of prose says. ``about_rating`` is true when it says anything about the rating."""
+    """What a piece of prose says. ``about_rating`` is true when it says anything about the rating, and
+    ``last`` is where it has said so for the last time."""
 
     rating: int | None
     choppiness: Choppiness | None
     about_rating: bool
     warnings: list[str]
+    last: int = 0
 
 
 def mentions(word: re.Pattern[str], text: str, budget: Budget) -> Iterator[re.Match[str]]:

@@ -75,13 +75,13 @@ _NOT_MEANT: Final = re.compile(
     r"|in case)\b)"
 )
 _END: Final = re.compile(
-    r"\Z|[.,;:!?)\]*_\"'”`|}\n–—-]|\s{1,3}(?:\Z|[(\n|*–—-]|(?:because|and|but|with|since|as|for|on|due|given"
+    r"\Z|[.,;:!?)\]*_\"'”`|}\n–—-]|</?[a-z|]|\[/|&lt;|\s{1,3}(?:\Z|[(\n|*–—-]|(?:because|and|but|with|since|as|for|on|due|given"
     r"|stars?|overall|here|at|which|out)\b)"
 )
 _YES_NO: Final = re.compile(
     r"[*_`\"'”]{0,4}\??\s{0,2}(?:[:=|]|->|→|[-–—]\s|is\s)?[*_`\"'“\s]{0,5}(yes|no|true|false)"
     r"(?![*_`\"'”]{0,3}\s?(?:/|\||or\b))"
-    r"(?=\s{0,2}(?:[.,;!)*_\"'”`|}\n(–—-]|\Z))"
+    r"(?=\s{0,2}(?:[.,;!)*_\"'”`|}\n(–—-]|</?[a-z|]|\[/|&lt;|\Z))"
 )
 
 
@@ -91,7 +91,8 @@ def stated_verdicts(text: str, budget: Budget) -> Verdicts:
     Raises OutOfWork when it mentions ratings too often to weigh each.
     """
     warnings: list[str] = []
-    ratings = _alone(text) or _ratings(text, budget)
+    stated = _ratings(text, budget)
+    ratings: set[int | None] = _alone(text) or set().union(*stated.values())
     rating = next(iter(ratings)) if len(ratings) == 1 else None
     if len(ratings) > 1:
         warnings.append("the text states different ratings")
@@ -100,7 +101,8 @@ def stated_verdicts(text: str, budget: Budget) -> Verdicts:
     if ratings and gives_orders(text, budget):
         rating = None
         warnings.append("the text gives orders to the rater, so its numbers do not count")
-    return Verdicts(rating, _choppiness(text, budget, warnings), bool(ratings), warnings)
+    last = max(stated, default=0)
+    return Verdicts(rating, _choppiness(text, budget, warnings), bool(ratings), warnings, last)
 
 
 def _alone(text: str) -> set[int | None]:
@@ -109,43 +111,47 @@ def _alone(text: str) -> set[int | None]:
     return {_value(match)} if match and match["out_of"] else set()
 
 
-def _ratings(text: str, budget: Budget) -> set[int | None]:
-    found: set[int | None] = set()
+def _ratings(text: str, budget: Budget) -> dict[int, set[int | None]]:
+    """The ratings stated, by the place where each statement ends."""
+    found: dict[int, set[int | None]] = {}
     for word in mentions(_RATING, text, budget):
-        found |= _statement(text, word, _AFTER_NOUN, (_OWN_NOUN,))
+        _statement(found, text, word, _AFTER_NOUN, (_OWN_NOUN,))
     for word in mentions(_SCORE, text, budget):
-        found |= _statement(text, word, _AFTER_NOUN, (_OWN_NOUN,), needs_denominator=True)
+        _statement(found, text, word, _AFTER_NOUN, (_OWN_NOUN,), needs_denominator=True)
     for word in mentions(_RATE, text, budget):
-        found |= _statement(text, word, _AFTER_VERB, (_FIRST_PERSON,))
+        _statement(found, text, word, _AFTER_VERB, (_FIRST_PERSON,))
     for word in mentions(_RATED, text, budget):
-        found |= _statement(text, word, _AFTER_VERB, (_FIRST_PERSON, _PASSIVE))
+        _statement(found, text, word, _AFTER_VERB, (_FIRST_PERSON, _PASSIVE))
     for word in mentions(_GIVE, text, budget):
-        found |= _statement(text, word, _AFTER_VERB, (_FIRST_PERSON,))
+        _statement(found, text, word, _AFTER_VERB, (_FIRST_PERSON,))
     return found
 
 
 def _statement(
+    found: dict[int, set[int | None]],
     text: str,
     word: re.Match[str],
     value: re.Pattern[str],
     own: tuple[re.Pattern[str], ...],
+    *,
     needs_denominator: bool = False,
-) -> set[int | None]:
-    """The rating stated behind ``word``: none, one, or None for one that is no rating."""
+) -> None:
+    """Add the rating stated behind ``word`` to ``found``: none, one, or None for one that is no rating."""
     match = value.match(text, word.end())
     if match is None or (needs_denominator and not match["out_of"]):
-        return set()
+        return
     sentence = before(text, word.start())
     if not any(pattern.search(sentence) for pattern in own):
-        return set()
+        return
     if _DOUBT.search(sentence) or _NEGATED.search(clause(sentence)):
-        return set()
+        return
     if match.end() == len(text) and sentence.endswith(("{", ",")):
-        return set()  # the end of a cut object: the number may have lost its rest
+        return  # the end of a cut object: the number may have lost its rest
     stated = _weighed(match, after(text, match.end()))
     if stated and sentence.endswith(_QUOTES) and text.startswith(_QUOTES, word.end()):
-        return {None}  # a key among the remains of an object: whose, nobody can tell
-    return stated
+        stated = {None}  # a key among the remains of an object: whose, nobody can tell
+    if stated:
+        found.setdefault(match.end(), set()).update(stated)
 
 
 def _weighed(match: re.Match[str], rest: str) -> set[int | None]:

@@ -184,7 +184,7 @@ class Asker:
             for label, symbol, job in zip(batch.labels, batch.symbols, jobs, strict=True)
         ]
         reading = await self._parser.parse_batch_in_turns(
-            completion.text, expected, self._turnstile.turn_with_reply
+            completion.text, expected, self._turnstile.turn_with_reply, completion.finish_reason
         )
         if reading.missing or reading.duplicated or reading.unknown:
             logger.debug(
@@ -214,16 +214,17 @@ class Asker:
         if len(signal.bars) > MANY_BARS:
             await self._turnstile.turn()
         completion = await self._complete(text.user, text.system, deadline, plan, [signal])
-        return Voice(prompt, completion, {signal.signal_id: await self._read(completion.text)})
+        return Voice(prompt, completion, {signal.signal_id: await self._read(completion)})
 
     async def _read_ahead(self, signal: Signal, formatter: SignalFormatter) -> None:
         if len(signal.bars) > MANY_BARS:
             await in_turns(formatter.read_ahead(signal), self._turnstile.turn)
 
-    async def _read(self, text: str) -> ParsedResponse:
+    async def _read(self, completion: Completion) -> ParsedResponse:
+        text, finish = completion.text, completion.finish_reason
         if len(text) <= LONG_REPLY_CHARS:
-            return self._parser.parse(text)
-        return await self._parser.parse_in_turns(text, self._turnstile.turn_with_reply)
+            return self._parser.parse(text, finish)
+        return await self._parser.parse_in_turns(text, self._turnstile.turn_with_reply, finish)
 
     async def _complete(
         self, text: str, system: str, deadline: float | None, plan: CallPlan, signals: Sequence[Signal]

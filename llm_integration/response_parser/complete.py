@@ -1,0 +1,200 @@
+"""A reply that was not cut and is not one JSON value as a whole: its objects, its prose, and which counts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Final
+
+from llm_integration.domain import Choppiness, ParseMethod
+from llm_integration.pieces import Steps
+from llm_integration.response_parser.fields import MAX_TEXT_CHARS
+from llm_integration.response_parser.final import ends_reply, hints_at_another
+from llm_integration.response_parser.keywords import (
+    PRAISE_HINTS,
+    REJECT_HINTS,
+    keyword_choppiness,
+    keyword_verdicts,
+)
+from llm_integration.response_parser.model import (
+    BLANK,
+    Budget,
+    OutOfWork,
+    ParsedResponse,
+    Reading,
+    as_response,
+)
+from llm_integration.response_parser.objects import Search, gaps, has_words, search
+from llm_integration.response_parser.prose import Verdicts
+from llm_integration.response_parser.stated import stated_verdicts
+from llm_integration.response_parser.thoughts import Rest, Span, hidden_parts, without_thoughts
+
+__all__ = ["read_complete"]
+
+_STRICT: Final = (ParseMethod.FENCED_JSON, ParseMethod.EMBEDDED_JSON)
+_DIGIT: Final = re.compile("[0-9]")
+_WORDS: Final = ("chop", "rat", "scor", "give", *REJECT_HINTS, *PRAISE_HINTS)
+"""Without one of these, or a digit, a text states nothing."""
+_TANGLED: Final = "the reply is too tangled to be read"
+_TWO_RATINGS: Final = "the reply gives different ratings and none of them ends it"
+_TWO_VERDICTS: Final = "the reply gives choppiness both ways and no object ends it"
+_HIDDEN: Final = "the rating stands only inside marks that nobody knows: it may be a draft"
+
+
+def read_complete(body: str, budget: Budget, notes: list[str]) -> Steps[ParsedResponse]:
+    """What ``body`` says without its thoughts. ``notes`` become the first warnings."""
+    try:
+        rest = yield from without_thoughts(body, budget)
+        if rest.unclosed:
+            notes.append("the reply never leaves its draft")
+        yield
+        found = yield from search(rest.text, budget)
+        parts: tuple[list[Span], str] = [], ""
+        if rest.strange:
+            yield
+            parts = yield from hidden_parts(rest.text, found.spans, budget)
+    except OutOfWork:
+        return as_response(None, ParseMethod.NONE, *notes, _TANGLED)
+    if not parts[0]:
+        return (yield from _judged(rest.text, found, rest.doubtful, budget, notes))
+    return (yield from _apart(rest, found, parts, budget, notes))
+
+
+def _apart(
+    rest: Rest, found: Search, parts: tuple[list[Span], str], budget: Budget, notes: list[str]
+) -> Steps[ParsedResponse]:
+    """A reply with marks that nobody knows: what stands behind the last one counts, if it is a reading.
+
+    Otherwise the reply is read as if the marks were not there, and what it says must be said outside of
+    them, too.
+    """
+    hidden, last = parts
+    try:
+        if has_words(last):
+            behind = yield from search(last, budget)
+            response = yield from _judged(last, behind, rest.doubtful, budget, list(notes))
+            if response.rating is not None:
+                return response
+        whole = yield from _judged(rest.text, found, rest.doubtful, budget, list(notes))
+        if whole.rating is None and whole.choppiness is None:
+            return whole
+        outside = "\n".join(gaps(rest.text, hidden))
+        apart = yield from search(outside, budget)
+        known = yield from _judged(outside, apart, rest.doubtful, budget, [])
+    except OutOfWork:
+        return as_response(None, ParseMethod.NONE, *notes, _TANGLED)
+    return _agreeing(whole, known)
+
+
+def _agreeing(whole: ParsedResponse, known: ParsedResponse) -> ParsedResponse:
+    """``whole`` without what ``known``, the part of it outside of strange marks, does not say."""
+    choppiness = whole.choppiness if whole.choppiness == known.choppiness else None
+    if whole.rating == known.rating:
+        return replace(whole, choppiness=choppiness)
+    return replace(whole, rating=None, choppiness=choppiness, warnings=(_HIDDEN, *whole.warnings))
+
+
+def _judged(
+    text: str, found: Search, doubtful: bool, budget: Budget, notes: list[str]
+) -> Steps[ParsedResponse]:
+    """The reading of ``text``, whose objects are ``found``."""
+    if doubtful and found.method not in _STRICT:
+        return as_response(None, ParseMethod.NONE, *notes, "a draft ends in the middle of an object")
+    if found.reading is not None and found.reading.explicit:
+        if found.place is None or not ends_reply(text[found.place.end :]):
+            yield
+            yield from _against_the_rest(text, found, found.reading, budget)
+        return as_response(found.reading, found.method, *notes)
+    yield
+    return (yield from _from_prose(found, budget, notes))
+
+
+def _against_the_rest(text: str, found: Search, reading: Reading, budget: Budget) -> Steps[None]:
+    """Take back what the object says and something else in the reply says otherwise: it does not end it."""
+    ratings = {rival.rating for rival in found.rivals} | {reading.rating}
+    choppiness = {rival.choppiness for rival in found.rivals} | {reading.choppiness}
+    prose = found.prose.lower()
+    if _may_say_something(prose):
+        try:
+            _, verdicts = yield from _verdicts(prose, budget)
+        except OutOfWork:
+            verdicts = Verdicts(None, None, True, [])
+        if verdicts.about_rating:
+            ratings.add(verdicts.rating or 0)
+        elif reading.rating is not None and _opposed(reading.rating, verdicts.rating):
+            ratings.add(verdicts.rating)
+        choppiness.add(verdicts.choppiness)
+    behind = text[found.place.end :] if found.place else text
+    if reading.rating is not None and (len(ratings - {None}) > 1 or hints_at_another(behind, reading.rating)):
+        reading.rating = reading.choppiness = None
+        reading.warnings.insert(0, _TWO_RATINGS)
+    elif len(choppiness - {None}) > 1:
+        reading.choppiness = None
+        reading.warnings.append(_TWO_VERDICTS)
+
+
+def _may_say_something(prose: str) -> bool:
+    """False for the usual words around an object, which are then not looked at any closer."""
+    return _DIGIT.search(prose) is not None or any(word in prose for word in _WORDS)
+
+
+def _from_prose(found: Search, budget: Budget, notes: list[str]) -> Steps[ParsedResponse]:
+    """The rating from prose; whatever an object without a rating said stays as it is."""
+    if found.debris or (found.reading is not None and found.method is ParseMethod.REPAIRED_JSON):
+        return as_response(found.reading, found.method, *notes, "the reply is an object that cannot be read")
+    text = found.prose.lower()
+    try:
+        method, verdicts = yield from _verdicts(text, budget)
+        if verdicts.rating is not None and hints_at_another(text[verdicts.last :], verdicts.rating):
+            verdicts.rating = None
+            verdicts.warnings.append(_TWO_RATINGS)
+    except OutOfWork:
+        method = ParseMethod.NONE
+        verdicts = Verdicts(None, None, False, ["the reply mentions ratings too often to weigh them"])
+    notes += verdicts.warnings
+    if found.reading is not None:
+        own = found.reading
+        own.rating = verdicts.rating
+        own.choppiness = _one_of(own.choppiness, verdicts.choppiness, own.warnings)
+        return as_response(own, method if verdicts.rating is not None else found.method, *notes)
+    if verdicts.rating is None and verdicts.choppiness is None:
+        return as_response(None, ParseMethod.NONE, *notes)
+    words = found.prose[: MAX_TEXT_CHARS + 1_000].strip(BLANK)[:MAX_TEXT_CHARS] or None
+    reading = Reading(verdicts.rating, verdicts.choppiness, words, None, True, False, False, [])
+    return as_response(reading, method, *notes)
+
+
+def _one_of(own: Choppiness | None, other: Choppiness | None, warnings: list[str]) -> Choppiness | None:
+    """The verdict of an object, unless the prose around it has the other one."""
+    if own is None or other is None or own == other:
+        return own
+    warnings.append(_TWO_VERDICTS)
+    return None
+
+
+def _verdicts(text: str, budget: Budget) -> Steps[tuple[ParseMethod, Verdicts]]:
+    """What is stated, else what the words say; the method is that of the rating, if there is one."""
+    verdicts = stated_verdicts(text, budget)
+    stated = verdicts.about_rating or verdicts.choppiness is not None
+    yield
+    words = keyword_verdicts(text, budget)
+    if not verdicts.about_rating:
+        stated = stated and words.rating is None
+        verdicts = Verdicts(words.rating, verdicts.choppiness, False, verdicts.warnings + words.warnings)
+    elif _opposed(verdicts.rating, words.rating):
+        verdicts.rating = None
+        verdicts.warnings.append("the number and the words of the text contradict each other")
+    if verdicts.choppiness is not None or not verdicts.warnings:
+        yield
+        said = keyword_choppiness(text, budget)
+        if verdicts.choppiness is None:
+            verdicts.choppiness = said
+        elif said not in (None, verdicts.choppiness):
+            verdicts.choppiness = None
+            verdicts.warnings.append("the text states choppiness both ways")
+    return ParseMethod.REGEX if stated else ParseMethod.KEYWORDS, verdicts
+
+
+def _opposed(number: int | None, words: int | None) -> bool:
+    """True when the words for one end of the scale stand beside a number that is not near it."""
+    return number is not None and words is not None and abs(number - words) > 1
