@@ -18,12 +18,15 @@ from llm_integration.commands.check_item import Item, failed, fine, warned
 from llm_integration.commands.terminal import digits
 from llm_integration.config import DEFAULT_BASE_URL, KEY_VARIABLE, LLMConfig
 from llm_integration.domain import parse_time
+from llm_integration.errors import ConfigError
+from llm_integration.http_client import Limits, describe, key_objection, open_session, proxy_for
 from llm_integration.model_catalogue import ModelCatalogue
 
 __all__ = ["check"]
 
 SECONDS = 15.0
 MOST_BYTES = 65_536
+LIMITS = Limits(raw_bytes=4 * MOST_BYTES, lines=4_096)
 SOON = timedelta(days=7)
 LITTLE_CREDIT = Decimal("0.1")
 PER_MILLION = Decimal(1_000_000)
@@ -53,11 +56,15 @@ async def _key(config: LLMConfig, today: date) -> list[Item]:
     if config.api_key is None:
         say = failed if ours else warned
         return [say("key", f"{KEY_VARIABLE} is not set: put it into the environment or into .env")]
+    if objection := key_objection(config.base_url, allowed=config.allow_plain_http):
+        return [failed("key", objection)]
     try:
         async with asyncio.timeout(SECONDS):
             answer = await _ask(config)
+    except ConfigError as error:
+        return [failed("key", str(error))]
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-        reason = type(error).__name__ if not str(error) else str(error).replace(_secret(config), "***")
+        reason = describe(error, config.base_url).replace(_secret(config), "***")
         return [failed("key", f"{config.base_url} does not answer: {reason}; check the network or base_url")]
     items = list(_judged(answer, today, ours=ours))
     if answer.clock is not None:
@@ -71,10 +78,17 @@ def _secret(config: LLMConfig) -> str:
 
 async def _ask(config: LLMConfig) -> Answer:
     headers = {"Authorization": f"Bearer {_secret(config)}"}
+    proxy = proxy_for(config.base_url)
     before = datetime.now(UTC)
     async with (
-        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
-        session.get(f"{config.base_url}/key", headers=headers, allow_redirects=False) as response,
+        open_session(LIMITS) as session,
+        session.get(
+            f"{config.base_url}/key",
+            headers=headers,
+            allow_redirects=False,
+            proxy=None if proxy is None else proxy.url,
+            proxy_auth=None if proxy is None else proxy.auth,
+        ) as response,
     ):
         after = datetime.now(UTC)
         body = await response.content.read(MOST_BYTES)

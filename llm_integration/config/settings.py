@@ -168,6 +168,10 @@ class LLMConfig(BaseModel):
         DEFAULT_BASE_URL,
         description="OpenAI-compatible endpoint; `OPENROUTER_BASE_URL` sets it too.",
     )
+    allow_plain_http: bool = Field(
+        False,
+        description="Lets the API key go unencrypted over `http` to another machine; to this one it always may.",
+    )
     batch_size: Annotated[int | Literal["auto"], BeforeValidator(_batch_size)] = Field(
         1,
         description='Most signals in one request, 1 to 50. `"auto"`: one alone while nothing else waits, '

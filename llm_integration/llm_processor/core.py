@@ -92,8 +92,9 @@ class LLMProcessor:
         self._catalogue = catalogue
         self._reader = Reader(Scrubber(key), wall_clock)
         self._transport = Transport(
-            self.config.base_url, key, connections=self.config.max_concurrency, session=session
-        )
+            self.config.base_url, key, connections=self.config.max_concurrency, session=session,
+            allow_plain_http=self.config.allow_plain_http,
+        )  # fmt: skip
         self._books = Books()
         self._judge = Judge(
             self._line,
