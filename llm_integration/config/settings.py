@@ -170,7 +170,7 @@ class LLMConfig(BaseModel):
     )
     allow_plain_http: bool = Field(
         False,
-        description="Lets the API key go unencrypted over `http` to another machine; to this one it always may.",
+        description="Lets the API key go unencrypted over `http` to another machine.",
     )
     batch_size: Annotated[int | Literal["auto"], BeforeValidator(_batch_size)] = Field(
         1,
@@ -321,6 +321,7 @@ class LLMConfig(BaseModel):
     )
 
     _api_key: SecretStr | None = PrivateAttr(default=None)
+    _file: str | None = PrivateAttr(default=None)
 
     def __init__(self, **values: Any) -> None:
         env = environment()
@@ -331,6 +332,11 @@ class LLMConfig(BaseModel):
     def api_key(self) -> SecretStr | None:
         """The key from ``OPENROUTER_API_KEY``, stripped of quotes and blanks; None when there is none."""
         return self._api_key
+
+    @property
+    def file(self) -> str | None:
+        """The file, or block of it, that the settings were read from; None for those made in code."""
+        return self._file
 
     @classmethod
     def load(cls, path: str | Path, *, section: str = "llm") -> Self:
@@ -352,7 +358,9 @@ class LLMConfig(BaseModel):
             )
         load_settings(cls, {}, "environment")  # a fault is blamed on where it stands
         load_settings(cls, block, where)
-        return load_settings(cls, {**block, **_from_environment(environment(), cls)}, "environment")
+        settings = load_settings(cls, {**block, **_from_environment(environment(), cls)}, "environment")
+        settings._file = where
+        return settings
 
     def save(self, path: str | Path, *, section: str = "llm") -> None:
         """Write the settings into the ``section`` block of ``path``, atomically; other blocks stay."""

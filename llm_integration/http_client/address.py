@@ -32,6 +32,6 @@ def key_objection(base_url: str, *, allowed: bool) -> str | None:
     if url.scheme == "https" or allowed or is_loopback(url):
         return None
     return (
-        f"the API key would go unencrypted over http to {url.host}; use an https address, unset the key if the"
-        " server needs none, or set allow_plain_http to true"
+        f"the API key would go unencrypted over http to {url.host}; use an https address, unset the key if"
+        " the server needs none, or set allow_plain_http to true"
     )

@@ -44,17 +44,23 @@ def describe(error: BaseException, url: str | URL) -> str:
     """One line about ``error``, which a request to ``url`` met; it quotes nothing that was received."""
     if told := certificate_fault(error, url):
         return told
-    if isinstance(error, ExcessError):
-        return str(error)
-    host = URL(url).host
-    if isinstance(error, aiohttp.ClientHttpProxyError):
-        return f"the proxy refuses (HTTP {error.status}); check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
-    if isinstance(error, aiohttp.ClientProxyConnectionError):
-        return f"the proxy {error.host}:{error.port} cannot be reached; check HTTPS_PROXY and HTTP_PROXY"
-    if isinstance(error, aiohttp.ClientResponseError):  # its text quotes what was received
-        return "what came back is not valid HTTP"
-    if isinstance(error, (aiohttp.ClientConnectorSSLError, ssl.SSLError)):
-        return f"no encrypted connection to {host}; check whether base_url should begin with http://"
-    if isinstance(error, TimeoutError):
-        return f"{host} gives no answer in time"
+    if told := _known(error, URL(url).host or "the server"):
+        return told
     return f"{str(error) or 'connection lost'} ({type(error).__name__})"
+
+
+def _known(error: BaseException, host: str) -> str | None:
+    told = None
+    if isinstance(error, ExcessError):
+        told = str(error)
+    elif isinstance(error, aiohttp.ClientHttpProxyError):
+        told = f"the proxy refuses (HTTP {error.status}); check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
+    elif isinstance(error, aiohttp.ClientProxyConnectionError):
+        told = f"the proxy {error.host}:{error.port} cannot be reached; check HTTPS_PROXY and HTTP_PROXY"
+    elif isinstance(error, aiohttp.ClientResponseError):  # its text quotes what was received
+        told = "what came back is not valid HTTP"
+    elif isinstance(error, (aiohttp.ClientConnectorSSLError, ssl.SSLError)):
+        told = f"no encrypted connection to {host}; check whether base_url should begin with http://"
+    elif isinstance(error, TimeoutError):
+        told = f"{host} gives no answer in time"
+    return told

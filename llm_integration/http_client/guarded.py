@@ -9,6 +9,7 @@ event loop of its own; what goes beyond the limits ends the connection.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import re
 from collections import deque
@@ -120,10 +121,9 @@ class _Guarded(ResponseHandler):
     def _go_on_later(self) -> None:
         """Another piece in the next turn of the loop; the transport is paused until then."""
         if self._waiting and self.transport is not None:
-            try:
+            # A transport that is closing refuses; what comes in the meantime waits here too.
+            with contextlib.suppress(RuntimeError, NotImplementedError, AttributeError):
                 self.transport.pause_reading()
-            except (RuntimeError, NotImplementedError, AttributeError):
-                pass  # closing, or without flow control: what comes in the meantime waits here too
         if not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._go_on)
@@ -139,10 +139,8 @@ class _Guarded(ResponseHandler):
         elif self._lost is not None:
             self._end(self._lost[0])
         elif self.transport is not None and not self._reading_paused:
-            try:
+            with contextlib.suppress(RuntimeError, NotImplementedError, AttributeError):
                 self.transport.resume_reading()
-            except (RuntimeError, NotImplementedError, AttributeError):
-                pass
 
     def _feed_next(self) -> None:
         """As much of what waits as the parser may get in one turn."""
@@ -199,7 +197,7 @@ class _Guarded(ResponseHandler):
             if self._interim > MOST_INTERIM:
                 return f"the server sends one interim answer after the other, more than {MOST_INTERIM}"
             if self._bytes > MOST_HEAD_BYTES or self._lines > MOST_HEAD_LINES:
-                return f"the head of the response is longer than {MOST_HEAD_BYTES} bytes or {MOST_HEAD_LINES} lines"
+                return f"the head of the response is over {MOST_HEAD_BYTES} bytes or {MOST_HEAD_LINES} lines"
         most = self._limits
         if self._bytes > most.raw_bytes:
             return f"the response is longer than {most.raw_bytes} bytes"

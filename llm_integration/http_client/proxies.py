@@ -6,7 +6,7 @@ aiohttp's ``trust_env`` would do the same, and read passwords from ``.netrc`` be
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from urllib.request import getproxies_environment, proxy_bypass_environment
+from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
 import aiohttp
 from yarl import URL
