@@ -139,6 +139,18 @@ def _batch_size(value: object) -> object:
     raise ValueError('should be a number of signals from 1 to 50, or "auto"')
 
 
+class _ReadFrom:
+    """Where settings were read from, which makes no difference between two of them."""
+
+    def __init__(self, file: str | None) -> None:
+        self.file = file
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ReadFrom)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 class LLMConfig(BaseModel):
     """Settings of the sidecar. Build it from keywords, or read the ``llm`` block with ``load``."""
 
@@ -321,7 +333,7 @@ class LLMConfig(BaseModel):
     )
 
     _api_key: SecretStr | None = PrivateAttr(default=None)
-    _file: str | None = PrivateAttr(default=None)
+    _read_from: _ReadFrom = PrivateAttr(default_factory=lambda: _ReadFrom(None))
 
     def __init__(self, **values: Any) -> None:
         env = environment()
@@ -336,7 +348,7 @@ class LLMConfig(BaseModel):
     @property
     def file(self) -> str | None:
         """The file, or block of it, that the settings were read from; None for those made in code."""
-        return self._file
+        return self._read_from.file
 
     @classmethod
     def load(cls, path: str | Path, *, section: str = "llm") -> Self:
@@ -359,7 +371,7 @@ class LLMConfig(BaseModel):
         load_settings(cls, {}, "environment")  # a fault is blamed on where it stands
         load_settings(cls, block, where)
         settings = load_settings(cls, {**block, **_from_environment(environment(), cls)}, "environment")
-        settings._file = where
+        settings._read_from = _ReadFrom(where)
         return settings
 
     def save(self, path: str | Path, *, section: str = "llm") -> None:

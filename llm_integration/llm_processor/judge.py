@@ -18,6 +18,7 @@ from llm_integration.errors import (
     CallError,
     CallTimeoutError,
     CircuitOpenError,
+    ContentFilteredError,
     DeadlineError,
     LineStoppedError,
     ModelUnavailableError,
@@ -113,19 +114,28 @@ class Judge:
             self._announce_line(self._line.succeeded(entry))
             return Next(error, at_once=True)
         self._books.failures[type(error).__name__] += 1
-        if isinstance(error, RequestRejectedError) and call.about_one:
-            alike = attempt.seat.state.rejected(str(error))
-            if alike >= REJECTED_ALIKE:
-                error = LineStoppedError(
-                    f"{attempt.model} rejects every request, {alike} in a row for the same reason: {error}",
-                    status=error.status,
-                )
-                return self._model_failed(call, entry, attempt, error)
+        if stopped := self._rejected_again(call, attempt, error):
+            return self._model_failed(call, entry, attempt, stopped)
         if failure.silent:
             return self._silent(call, entry, attempt, error)
         if failure.of_model:
             return self._model_failed(call, entry, attempt, error)
         return self._line_failed(call, entry, attempt, error)
+
+    def _rejected_again(self, call: Call, attempt: Attempt, error: CallError) -> LineStoppedError | None:
+        """Why the model is not asked for now: it rejects one request after the other for the same reason."""
+        state = attempt.seat.state
+        if isinstance(error, ContentFilteredError):
+            state.rejections = 0  # the request as such was understood
+        if not isinstance(error, RequestRejectedError) or not call.about_one:
+            return None
+        alike = state.rejected(str(error))
+        if alike < REJECTED_ALIKE:
+            return None
+        return LineStoppedError(
+            f"{attempt.model} rejects every request, {alike} in a row for the same reason: {error}",
+            status=error.status,
+        )
 
     def _learns(self, call: Call, attempt: Attempt, refusal: Refusal, error: CallError) -> bool:
         """Whether the request may be made again at once without what was refused; remembered, and told once.
