@@ -21,7 +21,14 @@ from llm_integration.config import DEFAULT_BASE_URL, KEY_VARIABLE, LLMConfig
 from llm_integration.config.origin import address_origin
 from llm_integration.domain import parse_time
 from llm_integration.errors import ConfigError
-from llm_integration.http_client import Limits, describe, key_objection, open_session, proxy_for
+from llm_integration.http_client import (
+    Limits,
+    describe,
+    key_objection,
+    open_session,
+    proxy_for,
+    proxy_options,
+)
 from llm_integration.llm_processor.dialect import note
 from llm_integration.llm_processor.dialect_book import KEEP_SECONDS, DialectBook
 from llm_integration.model_catalogue import ModelCatalogue
@@ -112,16 +119,14 @@ def _secret(config: LLMConfig) -> str:
 
 async def _ask(config: LLMConfig) -> Answer:
     headers = {"Authorization": f"Bearer {_secret(config)}"}
-    proxy = proxy_for(config.base_url)
+    options = proxy_options(proxy_for(config.base_url), headers)
     before = datetime.now(UTC)
     async with (
         open_session(LIMITS) as session,
         session.get(
             f"{config.base_url}/key",
-            headers=headers,
             allow_redirects=False,
-            proxy=None if proxy is None else proxy.url,
-            proxy_auth=None if proxy is None else proxy.auth,
+            **options,
         ) as response,
     ):
         after = datetime.now(UTC)

@@ -11,7 +11,7 @@ Calls, the list of models and ``check`` all go through it.
 from llm_integration.http_client.address import is_loopback, key_objection
 from llm_integration.http_client.faults import certificate_fault, describe
 from llm_integration.http_client.guarded import ExcessError, GuardedConnector, Limits, open_session
-from llm_integration.http_client.proxies import Proxy, proxy_for
+from llm_integration.http_client.proxies import Proxy, proxy_for, proxy_options
 
 __all__ = [
     "ExcessError",
@@ -24,4 +24,5 @@ __all__ = [
     "key_objection",
     "open_session",
     "proxy_for",
+    "proxy_options",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import logging
 import os
@@ -65,12 +66,15 @@ class DialectBook:
 
     def learn(self, model: str, changes: Iterable[str]) -> tuple[str, ...]:
         """Ask ``model`` with ``changes`` from now on; those that were not known yet."""
-        learnt = self._learnt.setdefault(model, {})
+        learnt = self._learnt.get(model, {})
         new = tuple(each for each in changes if each not in learnt)
-        if new and len(self._learnt) <= MOST_MODELS and len(learnt) + len(new) <= MOST_CHANGES:
-            _put(learnt, dict.fromkeys(new, self._wall_clock()))
+        room = model in self._learnt or len(self._learnt) < MOST_MODELS
+        if new and room and len(learnt) + len(new) <= MOST_CHANGES:
+            now = self._wall_clock()
+            _put(learnt, dict.fromkeys(new, now))
+            self._learnt[model], self._dialects[model] = learnt, _dialect(learnt)
+            self._oldest = min(self._oldest, now)
             self.unsaved = self._file is not None
-            self._rebuild()
         return new
 
     def learnt(self) -> Mapping[str, Mapping[str, float]]:
@@ -113,10 +117,7 @@ class DialectBook:
     def _rebuild(self) -> None:
         """Forget what is too old, and make dialects of the rest."""
         self._learnt = _still_known(self._learnt, self._wall_clock())
-        self._dialects = {
-            model: Dialect().with_changes(sorted(changes, key=changes.__getitem__))
-            for model, changes in self._learnt.items()
-        }
+        self._dialects = {model: _dialect(changes) for model, changes in self._learnt.items()}
         times = [moment for changes in self._learnt.values() for moment in changes.values()]
         self._oldest = min(times, default=float("inf"))
 
@@ -124,6 +125,10 @@ class DialectBook:
         if not self._failed:
             self._failed = True
             logger.warning("what was learnt about the server cannot be %s in %s: %s", what, self._file, error)
+
+
+def _dialect(learnt: Mapping[str, float]) -> Dialect:
+    return PLAIN.with_changes(sorted(learnt, key=learnt.__getitem__))
 
 
 def _put(learnt: dict[str, float], changes: Mapping[str, float]) -> None:
@@ -177,14 +182,23 @@ def _well_formed(models: dict[str, Any]) -> dict[str, dict[str, float]]:
 
 def _write(file: Path, base_url: str, learnt: dict[str, dict[str, float]], now: float) -> None:
     """Put ``learnt`` to what another process may have written, atomically. Raises OSError."""
-    together = _still_known(_read(file, base_url), now)
-    for model, changes in learnt.items():
-        _put(together.setdefault(model, {}), changes)
     file.parent.mkdir(parents=True, exist_ok=True)
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)  # between reading and replacing nobody else writes
+        together = _still_known(_read(file, base_url), now)
+        for model, changes in learnt.items():
+            _put(together.setdefault(model, {}), changes)
+        _replace(file, json.dumps({"base_url": base_url, "models": together}, indent=1))
+    finally:
+        os.close(folder)
+
+
+def _replace(file: Path, text: str) -> None:
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as out:
-            out.write(json.dumps({"base_url": base_url, "models": together}, indent=1) + "\n")
+            out.write(f"{text}\n")
         Path(name).replace(file)
     except BaseException:
         Path(name).unlink(missing_ok=True)

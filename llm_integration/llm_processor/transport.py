@@ -29,6 +29,7 @@ from llm_integration.http_client import (
     key_objection,
     open_session,
     proxy_for,
+    proxy_options,
 )
 from llm_integration.llm_processor.bounds import Bounds
 from llm_integration.llm_processor.envelope import RawReply
@@ -142,12 +143,12 @@ class Transport:
         response = await self._opened().post(
             self._url,
             data=_Body(body, watch),
-            headers=self._authorization() if self._own else HEADERS | self._authorization(),
             allow_redirects=False,
             auto_decompress=False,
             timeout=NO_TIMEOUTS,
-            proxy=None if self._proxy is None else self._proxy.url,
-            proxy_auth=None if self._proxy is None else self._proxy.auth,
+            **proxy_options(
+                self._proxy, self._authorization() if self._own else HEADERS | self._authorization()
+            ),
         )
         try:
             watch.heard = True

@@ -14,7 +14,7 @@ import aiohttp
 from llm_integration.budget.prices import Price
 from llm_integration.config import DEFAULT_BASE_URL, normalise_model_id
 from llm_integration.errors import ConfigError
-from llm_integration.http_client import Limits, describe, open_session, proxy_for
+from llm_integration.http_client import Limits, describe, open_session, proxy_for, proxy_options
 from llm_integration.model_catalogue.files import (
     cache_file,
     parse,
@@ -168,14 +168,13 @@ class ModelCatalogue:
 
     async def _fetch(self) -> bytes:
         """The list, without a key: nobody needs one for it."""
-        proxy = proxy_for(self._base_url)
+        options = proxy_options(proxy_for(self._base_url), {})
         async with (
             open_session(LIMITS) as session,
             session.get(
                 f"{self._base_url}/models",
                 allow_redirects=False,
-                proxy=None if proxy is None else proxy.url,
-                proxy_auth=None if proxy is None else proxy.auth,
+                **options,
             ) as response,
         ):
             if response.status != 200:
