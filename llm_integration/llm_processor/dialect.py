@@ -31,7 +31,7 @@ _CHANGE = re.compile(
 
 
 def _any(*alternatives: str) -> re.Pattern[str]:
-    return re.compile("|".join(alternatives), re.IGNORECASE)
+    return re.compile("|".join(alternatives))
 
 
 # How servers word it
@@ -73,7 +73,7 @@ _NAMES: dict[str, re.Pattern[str]] = {
         r"\beffort\b",
     ),
     "max_tokens": _any(
-        r"\bmax_tokens\b", r"\bmax_(?:output|new)_tokens\b", r"\bmaxOutputTokens\b", r"\bn_predict\b",
+        r"\bmax_tokens\b", r"\bmax_(?:output|new)_tokens\b", r"\bmaxoutputtokens\b", r"\bn_predict\b",
         r"\bmax tokens\b", r"completion tokens", r"output tokens",
     ),
     "max_completion_tokens": _any(
@@ -101,7 +101,7 @@ _MANDATORY = _any(
 _SUPPORTED = re.compile(
     r"(?:(?:supported|allowed|valid|accepted|available|permitted) (?:values?|options?|levels?|efforts?)"
     r"|must be one of|should be one of|expected(?: one of)?|input should be|one of)\b(.{0,160})",
-    re.IGNORECASE | re.DOTALL,
+    re.DOTALL,
 )
 _MUST_STREAM = _any(
     r"stream\b.{0,20}\bmust be (?:set to )?true", r"only supports? (?:the )?stream", r"only support stream",
@@ -113,7 +113,7 @@ _STRICT = _any(r"\bexclusive\b", r"\b(?:less|lower|smaller) than \W{0,3}\d", r"m
 
 
 class Refusal(NamedTuple):
-    """What a server said that may be a refusal of one of the request's fields."""
+    """What a server said, in lower case, that may be a refusal of one of the request's fields."""
 
     words: frozenset[str]
     params: tuple[str, ...]
@@ -122,7 +122,7 @@ class Refusal(NamedTuple):
 
 def refusal_in(status: int, words: frozenset[str], params: tuple[str, ...], text: str) -> Refusal | None:
     """The refusal in an error that means nothing else; None if a refused field does not look like that."""
-    return Refusal(words, params, text) if status in REFUSING_STATUSES else None
+    return Refusal(words, params, text.lower()) if status in REFUSING_STATUSES else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +279,7 @@ def _refused_fields(refusal: Refusal, sent: Mapping[str, Any]) -> list[str]:
 def _place(name: str, text: str) -> int | None:
     """Where ``text`` speaks of the field ``name``."""
     pattern = _NAMES.get(name)
-    found = pattern.search(text) if pattern else re.search(rf"\b{re.escape(name)}\b", text, re.IGNORECASE)
+    found = pattern.search(text) if pattern else re.search(rf"\b{re.escape(name)}\b", text)
     return None if found is None else found.start()
 
 
@@ -306,7 +306,7 @@ def _reasoning_change(text: str, reasoning: object) -> str:
     if effort in EFFORTS:
         at = EFFORTS.index(effort)
         if found := _SUPPORTED.search(text):
-            named = set(re.findall(r"[a-z]+", found[1].lower())) - {effort}
+            named = set(re.findall(r"[a-z]+", found[1])) - {effort}
             near = [*EFFORTS[at + 1 :], *reversed(EFFORTS[:at])]
             if best := next((each for each in near if each in named), None):
                 return f"effort:{best}"

@@ -24,6 +24,8 @@ MOST_DEPTH = 4
 MOST_ITEMS = 10
 """Entries of a list of errors or details that are looked at."""
 MOST_WORD_CHARS = 80
+MOST_MESSAGE_CHARS = 600
+"""What is looked at of a message; who has not said it by then says something else."""
 MESSAGES = ("message", "msg", "error_description", "error_message", "errorMessage", "error_msg", "title")
 _TITLE = re.compile(r"<title[^>]{0,100}>([^<]{1,200})", re.IGNORECASE)
 _WORD = re.compile(r"[\w.-]{2,80}")
@@ -71,7 +73,7 @@ def open_envelope(response: RawReply, body: object, scrub: Scrubber) -> Envelope
     kind = next((value for value in kinds if isinstance(value, str) and value), "")
     words = frozenset(_words(error, metadata, availability))
     status = _status(response.status, error, kind, availability, words)
-    message = scrub(_message(error, metadata), 1_000)
+    message = scrub(_message(error, metadata), MOST_MESSAGE_CHARS)
     shown = scrub(message, 220) or "no explanation"
     seen = f"HTTP {status}" if status == response.status else f"code {status} inside HTTP {response.status}"
     text = f"{shown} ({seen}{f', {scrub(kind, 40)}' if kind else ''})"

@@ -37,8 +37,9 @@ class Meaning(Enum):
 class Rule(NamedTuple):
     """How an error is recognised.
 
-    ``words`` are codes and types in lower case; ``text`` is looked for in its message. ``statuses`` None
-    stands for every one. With ``unless`` in its text the rule does not hold.
+    ``words`` are codes and types; ``text`` is looked for in its message, and ``beside`` must stand there too.
+    ``statuses`` None stands for every one. With ``unless`` in its text the rule does not hold. All are in
+    lower case. No pattern looks far ahead: a text made to hurt costs no more than another.
     """
 
     meaning: Meaning
@@ -46,15 +47,20 @@ class Rule(NamedTuple):
     text: re.Pattern[str] | None = None
     statuses: frozenset[int] | None = None
     unless: re.Pattern[str] | None = None
+    beside: re.Pattern[str] | None = None
 
     def fits(self, status: int, words: frozenset[str], text: str) -> bool:
         """Whether an error of this status, with these words and this text, is one of this rule."""
         if self.statuses is not None and status not in self.statuses:
             return False
-        known = not self.words.isdisjoint(words) or (
-            self.text is not None and self.text.search(text) is not None
-        )
-        return known and (self.unless is None or self.unless.search(text) is None)
+        if self.words.isdisjoint(words) and not self._is_said(text):
+            return False
+        return self.unless is None or self.unless.search(text) is None
+
+    def _is_said(self, text: str) -> bool:
+        if self.text is None or self.text.search(text) is None:
+            return False
+        return self.beside is None or self.beside.search(text) is not None
 
 
 def _words(*words: str) -> frozenset[str]:
@@ -62,7 +68,7 @@ def _words(*words: str) -> frozenset[str]:
 
 
 def _any(*alternatives: str) -> re.Pattern[str]:
-    return re.compile("|".join(alternatives), re.IGNORECASE)
+    return re.compile("|".join(alternatives))
 
 
 FIELD_WORDS = frozenset(
@@ -72,7 +78,11 @@ FIELD_WORDS = frozenset(
 """Words that say that a field of the request is refused, whatever the text reminds of."""
 NOT_OURS = frozenset({400, 403, 404, 405, 409, 410, 422, 500, 501, 503})
 """Statuses with which servers say that a model or a path is not there."""
-_PARAMETERS = r"can handle the requested parameters|data policy"
+_PASSING = _any(
+    r"can handle the requested parameters", r"data policy", r"currently (?:loading|unavailable)",
+    r"temporarily", r"\b(?:temperature|response_format|max_(?:completion_)?tokens|reasoning_effort)\b",
+)  # fmt: skip
+"""With these words it is not the model that is gone."""
 
 MEANINGS: tuple[Rule, ...] = (
     Rule(
@@ -96,9 +106,13 @@ MEANINGS: tuple[Rule, ...] = (
             "unexpected endpoint or method", "404 page not found", "no route(?:s)? match",
             "unknown request url",
             r"invalid url \((?:get|post)", r"cannot post /", "no static resource", "no handler found",
-            "route .{0,80}not found", "unrecognized request url", "the requested url .{0,80}was not found",
-            "path not found", "not a valid (?:path|endpoint)",
+            "unrecognized request url", "path not found", "not a valid (?:path|endpoint)",
         ),
+    ),
+    Rule(
+        Meaning.WRONG_PATH,
+        text=_any(r"\bnot found\b"),
+        beside=re.compile(r"\broute\b|requested url"),
     ),
     Rule(
         Meaning.MODEL_GONE,
@@ -114,20 +128,32 @@ MEANINGS: tuple[Rule, ...] = (
         Meaning.MODEL_GONE,
         text=_any(
             r"no endpoints found for\b", r"is not a valid model", r"no allowed providers are available",
-            r"\bmodels?\b.{0,220}?\b(?:not found|not exist|no longer (?:supported|available|offered|served)"
-            r"|is not available|isn't available|(?:is|was|been) (?:decommissioned|deprecated|retired|removed"
-            r"|discontinued|shut ?down|sunset))",
             r"\b(?:invalid|unknown|unavailable|unsupported|no such) model\b"
             r"(?!.{0,20}(?:param|input|output|config))",
-            r"\bmodel:? ?(?:id|name|identifier)\b.{0,120}\b(?:invalid|not valid|unknown)",
-            r"^model: ", r"unable to access model", r"model identifier is invalid",
-            r"deployment .{0,80}does not exist",
-            r"model [^ ]{1,200} is not supported by any", r"no available (?:channel|provider)s? for model",
-            r"requested (?:model|entity) was not found", r"could not find (?:real )?model",
-            r"no models? loaded", r"failed to load model",
+            r"^model: ", r"unable to access model", r"model identifier is invalid", r"failed to load model",
+            r"no available (?:channel|provider)s? for model", r"requested (?:model|entity) was not found",
+            r"could not find (?:real )?model", r"no models? loaded",
         ),
         statuses=NOT_OURS,
-        unless=_any(_PARAMETERS, r"currently (?:loading|unavailable)", r"temporarily"),
+        unless=_PASSING,
+    ),
+    Rule(
+        Meaning.MODEL_GONE,
+        text=_any(
+            r"\bnot found\b", r"\bnot exist\b", r"\bno longer (?:supported|available|offered|served)\b",
+            r"\b(?:is not|isn't) available\b", r"is not supported by any",
+            r"\b(?:is|was|been) (?:decommissioned|deprecated|retired|removed|discontinued|sunset)\b",
+        ),
+        statuses=NOT_OURS,
+        unless=_PASSING,
+        beside=re.compile(r"\bmodels?\b|\bdeployment\b"),
+    ),
+    Rule(
+        Meaning.MODEL_GONE,
+        text=_any(r"\binvalid\b", r"\bnot valid\b", r"\bunknown\b"),
+        statuses=NOT_OURS,
+        unless=_PASSING,
+        beside=re.compile(r"\bmodel:? ?(?:id|name|identifier)\b"),
     ),
     Rule(Meaning.IN_FLIGHT, _words("in_flight_budget_exhausted", "openrouter_in_flight_budget")),
     Rule(
@@ -181,8 +207,8 @@ MEANINGS: tuple[Rule, ...] = (
             "unavailable_error", "no_capacity", "model_overloaded",
         ),
         _any(
-            r"(?:model|it) .{0,200}\b(?:is |currently )+(?:loading|being loaded|starting)", r"loading model",
-            r"model is (?:warming|not ready)", r"\boverloaded\b", r"warming up", r"server busy",
+            r"\b(?:is|currently) (?:loading|being loaded|warming up|not ready)\b", r"loading model",
+            r"\boverloaded\b", r"warming up", r"server busy",
             r"max(?:imum)? pending requests", r"(?:no|insufficient) (?:available )?capacity",
         ),
         statuses=frozenset({400, 404, 409, 423, 424, 425, 500, 502, 503, 529}),
@@ -224,7 +250,7 @@ MEANINGS: tuple[Rule, ...] = (
 
 def meaning_of(status: int, words: frozenset[str], text: str) -> Meaning | None:
     """What an error of ``status`` means, by its ``words`` (lower case) and ``text``; None if unknown."""
-    said = " ".join((text, *sorted(words)))
+    said = " ".join((text, *sorted(words))).lower()
     meaning = next((rule.meaning for rule in MEANINGS if rule.fits(status, words, said)), None)
     if meaning in (Meaning.MODEL_GONE, Meaning.LOADING, Meaning.KEY) and not FIELD_WORDS.isdisjoint(words):
         return None

@@ -46,7 +46,7 @@ CHANGES = (
 def found(
     text: str, *params: str, words: str = "", budget: bool = False, dialect: Dialect = PLAIN, **sent: Any
 ) -> tuple[str, ...]:
-    refusal = Refusal(frozenset(words.split()), params, text)
+    refusal = Refusal(frozenset(words.split()), params, text.lower())
     return changes_for(refusal, {**SENT, **sent}, dialect, budget_holds=budget)
 
 
