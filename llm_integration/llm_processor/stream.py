@@ -16,8 +16,12 @@ from llm_integration.llm_processor.envelope import RawReply
 __all__ = ["Assembled", "assembled", "is_stream"]
 
 LINES_AT_ONCE = 100
-"""What is read in one turn of the event loop: some tenths of a millisecond of work."""
+LINE_BYTES = 160
+"""What is read in one turn of the event loop: so many lines, a longer one counting as several."""
+MOST_STRUCTURE = 20_000
+"""An event with more commas and brackets than this would hold the loop; no chunk of a reply looks like that."""
 MOST_LINES = 65_536
+MOST_PADDING = 65_536
 MOST_JOINED = 8
 """Lines of one event that together are one JSON value."""
 MARKS = (b"data:", b":", b"event:", b"id:", b"retry:")
@@ -33,7 +37,7 @@ class Assembled(NamedTuple):
 
 def is_stream(raw: RawReply) -> bool:
     """Whether a response is a stream of events, by its beginning, or by its type if it is not JSON."""
-    start = raw.body[:4_096].lstrip()
+    start = raw.body[:MOST_PADDING].lstrip()
     if start.startswith(MARKS):
         return True
     kind = raw.headers.get("Content-Type") or ""
@@ -43,16 +47,18 @@ def is_stream(raw: RawReply) -> bool:
 def assembled(body: bytes) -> Generator[None, None, Assembled]:
     """Put the stream in ``body`` together; yields whenever the event loop should get its turn."""
     parts = _Parts()
-    at = 0
-    for count in range(1, MOST_LINES):
+    at = work = 0
+    for _ in range(MOST_LINES):
         if at >= len(body) or parts.done:
             break
         end = body.find(b"\n", at)
         end = len(body) if end < 0 else end
+        work += 1 + (end - at) // LINE_BYTES
+        if work >= LINES_AT_ONCE:
+            work = 0
+            yield
         parts.take_line(body[at:end].strip())
         at = end + 1
-        if count % LINES_AT_ONCE == 0:
-            yield
     return parts.together()
 
 
@@ -76,6 +82,8 @@ class _Parts:
         data = line[5:].strip()
         if data == b"[DONE]":
             self.done = True
+            return
+        if len(data) > MOST_STRUCTURE and sum(map(data.count, (b",", b"[", b"{"))) > MOST_STRUCTURE:
             return
         self._pending.append(data)
         try:

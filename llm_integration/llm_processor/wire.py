@@ -213,6 +213,7 @@ async def _read_stream(raw: RawReply, reader: Reader) -> Reply | Failed:
         try:
             next(steps)
         except StopIteration as end:
+            await asyncio.sleep(0)
             return _classify(raw, end.value.body, reader, end.value.warnings)
         await asyncio.sleep(0)
 
