@@ -19,7 +19,7 @@ LINES_AT_ONCE = 100
 LINE_BYTES = 160
 """What is read in one turn of the event loop: so many lines, a longer one counting as several."""
 MOST_STRUCTURE = 20_000
-"""An event with more commas and brackets than this would hold the loop; no chunk of a reply looks like that."""
+"""An event with more commas and brackets than this would hold the loop; no piece of a reply has so many."""
 MOST_LINES = 65_536
 MOST_PADDING = 65_536
 MOST_JOINED = 8

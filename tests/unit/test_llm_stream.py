@@ -105,8 +105,9 @@ def test_a_stream_is_known_by_its_beginning(start: bytes, kind: str, streamed: b
 
 
 WORDS = [
-    "model ", "model id ", "it ", "deployment ", "route ", "quota ", "exceeds the ", "requested url ", "stream ",
-    "supported values ", "first message ", "must begin with ", "retry in 1 1 1 1 ", "wait 1 2 3 ", "11111111 ",
+    "model ", "model id ", "it ", "deployment ", "route ", "quota ", "exceeds the ", "requested url ",
+    "stream ", "supported values ", "first message ", "must begin with ", "retry in 1 1 1 1 ", "wait 1 2 3 ",
+    "11111111 ",
     "1,111,", "max_tokens ", "not ", "invalid model ", "\u00e9 ", "a", "[", "{", "data: ", "violates ",
 ]  # fmt: skip
 
