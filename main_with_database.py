@@ -374,9 +374,8 @@ class TradingSystem:
             await self._simulator.start()
             config = config.model_copy(update={"base_url": self._simulator.base_url})
             key = SecretStr(SIMULATED_KEY)
-        catalogue = ModelCatalogue(
-            config.base_url, cache_folder=None if self.settings.simulated else default_base() / "models"
-        )
+        models = None if self.settings.simulated else default_base() / "models"
+        catalogue = ModelCatalogue(config.base_url, cache_folder=models)
         await catalogue.load()
         self._ledger = self._open_ledger(config, key, catalogue)
         self.exporter = LLMCSVExporter(config, statistics=self._summary)
@@ -387,7 +386,9 @@ class TradingSystem:
             self.database,
             self.exporter,
             outbox=self.outbox,
-            processor=LLMProcessor(config, api_key=key, guard=self._ledger, catalogue=catalogue),
+            processor=LLMProcessor(
+                config, api_key=key, guard=self._ledger, catalogue=catalogue, dialect_folder=models
+            ),
             worker_id=self._worker_id,
             stores_signals=False,
             session=self.session_id,

@@ -12,11 +12,11 @@
         ├── NoCompletionError       HTTP 200 without a usable completion       retryable
         ├── TruncatedError          the token limit was used up before any text
         ├── ContentFilteredError    refused by a filter or by the model
-        ├── RequestRejectedError    400, 413, 422: this request, not the next one
+        ├── RequestRejectedError    400, 413, 422: this request, not the next one; too long a prompt
         ├── DeadlineError           the signal's deadline would pass before an answer
         ├── BudgetExceededError     a budget of the user's has no room for this request
         └── LineStoppedError        no request can succeed for now; signals wait
-            ├── KeyRefusedError     401, 402, 403 of the key
+            ├── KeyRefusedError     the key is refused (401, 403, ...), or its credit is spent (402, 429, ...)
             ├── ModelUnavailableError   the model id is unknown or retired, and so is every fallback
             └── CircuitOpenError    too many failures in a row, or a wait the server asked for
 
@@ -151,7 +151,7 @@ class LineStoppedError(CallError):
 
 
 class KeyRefusedError(LineStoppedError):
-    """401, 402 or 403 that concern the API key or its credit."""
+    """The API key is refused, or its credit or limit is spent, whatever status says so."""
 
 
 class ModelUnavailableError(LineStoppedError):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
+from database.embedded import default_base
 from llm_integration.commands import check_database, check_folders, check_server
 from llm_integration.commands.check_item import Item, Status, failed, fine, warned
 from llm_integration.commands.settings import Settings, add_common_arguments, load
@@ -40,7 +41,9 @@ async def run(args: argparse.Namespace) -> int:
         return 2
     items = [
         *_settings(settings),
-        *await check_server.check(settings.llm, datetime.now(UTC).date()),
+        *await check_server.check(
+            settings.llm, datetime.now(UTC).date(), dialect_folder=default_base() / "models"
+        ),
         *await check_database.check(settings),
         *check_folders.check(settings),
     ]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -17,13 +18,26 @@ from llm_integration.commands.check_database import skew
 from llm_integration.commands.check_item import Item, failed, fine, warned
 from llm_integration.commands.terminal import digits
 from llm_integration.config import DEFAULT_BASE_URL, KEY_VARIABLE, LLMConfig
+from llm_integration.config.origin import address_origin
 from llm_integration.domain import parse_time
+from llm_integration.errors import ConfigError
+from llm_integration.http_client import (
+    Limits,
+    describe,
+    key_objection,
+    open_session,
+    proxy_for,
+    proxy_options,
+)
+from llm_integration.llm_processor.dialect import note
+from llm_integration.llm_processor.dialect_book import KEEP_SECONDS, DialectBook
 from llm_integration.model_catalogue import ModelCatalogue
 
 __all__ = ["check"]
 
 SECONDS = 15.0
 MOST_BYTES = 65_536
+LIMITS = Limits(raw_bytes=4 * MOST_BYTES, lines=4_096)
 SOON = timedelta(days=7)
 LITTLE_CREDIT = Decimal("0.1")
 PER_MILLION = Decimal(1_000_000)
@@ -41,11 +55,41 @@ class Answer:
     after: datetime
 
 
-async def check(config: LLMConfig, today: date) -> list[Item]:
-    """Key, clock and models of the server at ``base_url``."""
+async def check(config: LLMConfig, today: date, *, dialect_folder: Path | None = None) -> list[Item]:
+    """Address, key, clock and models of the server at ``base_url``, and what was learnt of its ways."""
     if not config.enabled:
         return []
-    return [*await _key(config, today), *await _models(config, today)]
+    return [
+        _address(config),
+        *await _key(config, today),
+        *await _models(config, today),
+        *_dialects(config, dialect_folder),
+    ]
+
+
+def _address(config: LLMConfig) -> Item:
+    origin = address_origin(config)
+    try:
+        proxy = proxy_for(config.base_url)
+    except ConfigError as error:
+        return failed("address", str(error))
+    through = "" if proxy is None else f", through the proxy {proxy.name}"
+    text = f"{config.base_url} ({origin.address_from}){through}"
+    if origin.suspicious:
+        return warned("address", f"{text}; the key comes from {origin.key_from}: is that file yours?")
+    return fine("address", text)
+
+
+def _dialects(config: LLMConfig, folder: Path | None) -> Iterator[Item]:
+    """What the server refused in the last days; none of it is asked for until it is forgotten."""
+    book = DialectBook(config.base_url, folder=folder)
+    book.load_now()
+    for model, changes in sorted(book.learnt().items()):
+        told = []
+        for change, moment in changes.items():
+            end = datetime.fromtimestamp(moment + KEEP_SECONDS, UTC).date()
+            told.append(f"{note(change)} (until {end})")
+        yield fine(f"model {model}", "; ".join(told))
 
 
 async def _key(config: LLMConfig, today: date) -> list[Item]:
@@ -53,11 +97,15 @@ async def _key(config: LLMConfig, today: date) -> list[Item]:
     if config.api_key is None:
         say = failed if ours else warned
         return [say("key", f"{KEY_VARIABLE} is not set: put it into the environment or into .env")]
+    if objection := key_objection(config.base_url, allowed=config.allow_plain_http):
+        return [failed("key", objection)]
     try:
         async with asyncio.timeout(SECONDS):
             answer = await _ask(config)
+    except ConfigError as error:
+        return [failed("key", str(error))]
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-        reason = type(error).__name__ if not str(error) else str(error).replace(_secret(config), "***")
+        reason = describe(error, config.base_url).replace(_secret(config), "***")
         return [failed("key", f"{config.base_url} does not answer: {reason}; check the network or base_url")]
     items = list(_judged(answer, today, ours=ours))
     if answer.clock is not None:
@@ -71,10 +119,15 @@ def _secret(config: LLMConfig) -> str:
 
 async def _ask(config: LLMConfig) -> Answer:
     headers = {"Authorization": f"Bearer {_secret(config)}"}
+    options = proxy_options(proxy_for(config.base_url), headers)
     before = datetime.now(UTC)
     async with (
-        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
-        session.get(f"{config.base_url}/key", headers=headers, allow_redirects=False) as response,
+        open_session(LIMITS) as session,
+        session.get(
+            f"{config.base_url}/key",
+            allow_redirects=False,
+            **options,
+        ) as response,
     ):
         after = datetime.now(UTC)
         body = await response.content.read(MOST_BYTES)

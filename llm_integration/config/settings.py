@@ -164,6 +164,18 @@ def _batch_size(value: object) -> object:
     raise ValueError('should be a number of signals from 1 to 50, or "auto"')
 
 
+class _ReadFrom:
+    """Where settings were read from, which makes no difference between two of them."""
+
+    def __init__(self, file: str | None) -> None:
+        self.file = file
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ReadFrom)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 class LLMConfig(BaseModel):
     """Settings of the sidecar. Build it from keywords, or read the ``llm`` block with ``load``."""
 
@@ -192,6 +204,10 @@ class LLMConfig(BaseModel):
     base_url: str = Field(
         DEFAULT_BASE_URL,
         description="OpenAI-compatible endpoint; `OPENROUTER_BASE_URL` sets it too.",
+    )
+    allow_plain_http: bool = Field(
+        False,
+        description="Lets the API key go unencrypted over `http` to another machine.",
     )
     batch_size: Annotated[int | Literal["auto"], BeforeValidator(_batch_size)] = Field(
         1,
@@ -348,6 +364,7 @@ class LLMConfig(BaseModel):
 
     _api_key: SecretStr | None = PrivateAttr(default=None)
     _places: Places = PrivateAttr(default=Places())
+    _read_from: _ReadFrom = PrivateAttr(default_factory=lambda: _ReadFrom(None))
 
     def __init__(self, **values: Any) -> None:
         env = environment()
@@ -358,6 +375,11 @@ class LLMConfig(BaseModel):
     def api_key(self) -> SecretStr | None:
         """The key from ``OPENROUTER_API_KEY``, stripped of quotes and blanks; None when there is none."""
         return self._api_key
+
+    @property
+    def file(self) -> str | None:
+        """The file, or block of it, that the settings were read from; None for those made in code."""
+        return self._read_from.file
 
     @property
     def folder(self) -> Path:
@@ -428,6 +450,7 @@ class LLMConfig(BaseModel):
         given = _from_environment(environment(), cls)
         config = load_settings(cls, {**block, **given}, "environment")
         config._places = Places(folder or Path(), frozenset(given))
+        config._read_from = _ReadFrom(where)
         return config
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:

@@ -11,6 +11,7 @@ from typing import Any
 import backoff
 
 from llm_integration.errors import CallError, DeadlineError
+from llm_integration.llm_processor.dialect import PLAIN, Dialect
 from llm_integration.llm_processor.formats import Form
 from llm_integration.llm_processor.models import Seat
 from llm_integration.llm_processor.usage import UNKNOWN, Most, Usage, bounded
@@ -56,6 +57,7 @@ class Call:
     warnings: tuple[str, ...] = ()
     api_seconds: float = 0.0
     pauses: Iterator[float] | None = None
+    relearned: int = 0
 
     def __post_init__(self) -> None:
         self.prompt_tokens = prompt_tokens(self.prompt, self.system)
@@ -66,6 +68,11 @@ class Call:
         if not self.failed:
             return self.models
         return tuple(model for model in self.models if model not in self.failed)
+
+    @property
+    def about_one(self) -> bool:
+        """Whether the prompt is about one signal; one about several is taken apart when it is rejected."""
+        return sum(self.symbols.values()) <= 1
 
     @property
     def tokens(self) -> int:
@@ -111,14 +118,15 @@ class Call:
 
     def completion(self, reply: Reply, attempt: Attempt, now: float) -> Completion:
         """The call, answered by ``attempt``."""
-        text, finish_reason, model, provider, generation_id, usage, warnings = reply
+        text, finish_reason, model, provider, generation_id, usage, odd = reply
+        dialect = attempt.dialect
         return Completion(
             text, finish_reason, self.plan.model, model, provider, generation_id,
             usage.prompt_tokens, usage.completion_tokens, None if usage.cost is None else self.cost,
             self.attempts, self.api_seconds * 1000, max(0.0, now - self.started - self.api_seconds) * 1000,
             attempt.model, attempt.downgraded, attempt.form.name,
             usage.cached_tokens, usage.cache_write_tokens, usage.reasoning_tokens, usage.service_tier,
-            (*self.warnings, *warnings),
+            (*self.warnings, *(dialect.notes(attempt.model) if dialect.changes else ()), *odd),
         )  # fmt: skip
 
 
@@ -128,7 +136,8 @@ class Attempt:
 
     ``model`` is asked; ``asked`` is the model of the plan, which a budget may replace, and ``reserved_usd``
     what it put aside, None when nobody knows a price. ``refused``: the server turned the request away
-    unread, so it cost nothing. ``heard``: the head of a response came.
+    unread, so it cost nothing. ``heard``: the head of a response came. ``body`` is what was sent, ``dialect``
+    what of the server's ways it already heeds.
     """
 
     seat: Seat
@@ -143,6 +152,8 @@ class Attempt:
     heard: bool = False
     usage: Usage = UNKNOWN
     reserved_usd: Decimal | None = None
+    dialect: Dialect = PLAIN
+    body: bytes = b""
 
     @property
     def format(self) -> str:

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -22,7 +23,10 @@ from llm_integration.errors import (
     LineStoppedError,
     TruncatedError,
 )
+from llm_integration.llm_processor.announce import announce
 from llm_integration.llm_processor.call import Attempt, Books, Call, Next, believed
+from llm_integration.llm_processor.dialect import Dialect
+from llm_integration.llm_processor.dialect_book import DialectBook
 from llm_integration.llm_processor.failures import Reader
 from llm_integration.llm_processor.formats import Form, Listings, choose_form
 from llm_integration.llm_processor.guard import SpendGuard
@@ -30,6 +34,7 @@ from llm_integration.llm_processor.judge import Judge, line_breaker, without_res
 from llm_integration.llm_processor.models import ModelBoard, Seat
 from llm_integration.llm_processor.scrub import Scrubber
 from llm_integration.llm_processor.spending import Spending
+from llm_integration.llm_processor.stream import is_stream
 from llm_integration.llm_processor.transport import Transport
 from llm_integration.llm_processor.usage import Doubts, Most, Usage
 from llm_integration.llm_processor.wire import (
@@ -47,6 +52,7 @@ from llm_integration.routing import CallPlan, router_for
 __all__ = ["LLMProcessor"]
 
 RETRIES_WITHOUT_SETTINGS = 4
+CLOSE_SECONDS = 0.4
 UNSURE_STATUSES = frozenset({408, 499})
 """4xx statuses after which the prompt may have been worked on, and billed, all the same."""
 
@@ -57,10 +63,12 @@ class LLMProcessor:
     ``config`` says where and how; without one an answer is tried for up to five times. The key comes from it
     unless ``api_key`` is given. Processors that use one key share a ``limiter``. Every request passes
     ``guard``, which may refuse it or name a cheaper model.
-    ``catalogue`` knows which response formats a model takes. A ``session`` passed in stays open on ``close``.
-    ``clock`` is in seconds and also that of ``deadline``; ``wall_clock`` (epoch seconds) serves only to read
-    dates that a server sends. For one event loop. Raises ConfigError for an ``api_key`` that no header can
-    carry.
+    ``catalogue`` knows which response formats a model takes. What a server is found to refuse is kept in
+    ``dialect_folder``, None: until the end of the process. A ``session`` passed in stays open on ``close``.
+    ``clock`` is in seconds and also that of ``deadline``; ``wall_clock`` (epoch seconds) serves to read dates
+    that a server sends and to forget what was learnt a week ago. For one event loop. Raises ConfigError for
+    an ``api_key`` that no header can carry, or that would go unencrypted over the network, and for a proxy of
+    the environment that cannot be used.
     """
 
     def __init__(
@@ -73,6 +81,7 @@ class LLMProcessor:
         breaker: CircuitBreaker | None = None,
         guard: SpendGuard | None = None,
         catalogue: Listings | None = None,
+        dialect_folder: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
@@ -80,6 +89,7 @@ class LLMProcessor:
     ) -> None:
         self.config = config or _settings_of_its_own()
         key = self.config.api_key if api_key is None else clean_key(api_key.get_secret_value())
+        self._key = key
         self._clock = clock
         self._sleep = sleep
         self._jitter = backoff.full_jitter if rng is None else lambda value: rng.uniform(0, value)
@@ -94,14 +104,21 @@ class LLMProcessor:
         self._catalogue = catalogue
         self._reader = Reader(Scrubber(key), wall_clock)
         self._transport = Transport(
-            self.config.base_url, key, connections=self.config.max_concurrency, session=session
-        )
+            self.config.base_url, key, connections=self.config.max_concurrency, session=session,
+            allow_plain_http=self.config.allow_plain_http,
+        )  # fmt: skip
         self._books = Books()
         self._doubts = Doubts()
+        self._dialects = DialectBook(self.config.base_url, folder=dialect_folder, wall_clock=wall_clock)
+        self._beginning: asyncio.Task[None] | None = None
+        self._keeping: asyncio.Task[None] | None = None
+        self._begun = False
         self._judge = Judge(
             self._line,
             self._board,
             self._books,
+            dialects=self._dialects,
+            budget_holds=bool(self.config.budgets),
             hold_everybody=lambda seconds: self._limiter.freeze(clock() + seconds),
             longest_wait=self.config.retry_after_cap_seconds,
         )
@@ -126,6 +143,8 @@ class LLMProcessor:
         would come after ``deadline``, BudgetExceededError when a budget has no room; OversizeRequestError
         when the prompt exceeds a minute's tokens.
         """
+        if not self._begun:
+            await self._begin()
         call = self._call(prompt, system, deadline, plan or self._plan, symbols or {})
         try:
             while True:
@@ -137,6 +156,19 @@ class LLMProcessor:
             error.attempts, error.cost_usd = call.attempts, call.cost
             self._books.failed += 1
             raise
+
+    async def _begin(self) -> None:
+        """Before the first request, once: say where requests go, and read what was learnt of the server."""
+        if self._beginning is None:
+            announce(self.config, self._key)
+            self._beginning = asyncio.create_task(self._dialects.load(), name="dialects")
+        await asyncio.wait({self._beginning})
+        self._begun = True
+
+    def _keep_dialects(self) -> None:
+        """A request in a new dialect was answered: write the dialect down, behind everybody's back."""
+        if self._keeping is None or self._keeping.done():
+            self._keeping = asyncio.create_task(self._dialects.keep(), name="dialects")
 
     def room(self) -> tuple[int, float]:
         """How many requests the rate limit lets go now, and if none, the seconds until it may let one."""
@@ -178,6 +210,8 @@ class LLMProcessor:
         """Close the connections; calls still running end with an error. Returns within a second."""
         self._closed = True
         await self._transport.close()
+        if self._keeping is not None:
+            await asyncio.wait({self._keeping}, timeout=CLOSE_SECONDS)
         if self._spending is not None:
             self._spending.close()
 
@@ -282,15 +316,17 @@ class LLMProcessor:
         seat = self._board.enter(call.untried) or self._board.enter(call.models)
         if seat is None:
             raise self._board.refusal(call.models)
-        return Attempt(seat, seat.model, seat.model, self._form(call, seat), permit, self._limiter)
+        dialect = self._dialects.of(seat.model)
+        form = self._form(call, seat, dialect)
+        return Attempt(seat, seat.model, seat.model, form, permit, self._limiter, dialect=dialect)
 
-    def _form(self, call: Call, seat: Seat) -> Form:
+    def _form(self, call: Call, seat: Seat, dialect: Dialect) -> Form:
         """The response format for this request; found once per model, as long as nothing changes."""
-        plan, state = call.plan, seat.state
+        plan, state, refused = call.plan, seat.state, dialect.refused_formats
         listed = None if self._catalogue is None else self._catalogue.find(seat.model)
         form = state.form
-        if form is None or not form.still_fits(plan, listed, state.refused):
-            form = choose_form(self.config.response_format, plan, listed, state.refused)
+        if form is None or not form.still_fits(plan, listed, refused):
+            form = choose_form(self.config.response_format, plan, listed, refused)
             state.form = form
         return form
 
@@ -316,12 +352,13 @@ class LLMProcessor:
                 f"the budget only allows {model}, and that is down: {down}", retry_after=down.retry_after
             )
         attempt.seat, attempt.model, attempt.downgraded = seat, model, True
-        attempt.form = self._form(call, seat)
+        attempt.dialect = self._dialects.of(model)
+        attempt.form = self._form(call, seat, attempt.dialect)
 
     async def _request(self, call: Call, attempt: Attempt) -> Reply | Failed:
         limit = self.config.request_timeout_seconds  # it may be another one when the request ends
         timeout = self._timeout(call, limit)
-        body = request_body(
+        attempt.body = body = request_body(
             call.prompt,
             system=call.system,
             model=attempt.model,
@@ -329,6 +366,7 @@ class LLMProcessor:
             temperature=call.temperature,
             response_format=attempt.form.field,
             reasoning_effort=self.config.reasoning_effort,
+            dialect=attempt.dialect,
         )
         call.attempts += 1
         self._books.requests += 1
@@ -341,7 +379,7 @@ class LLMProcessor:
             return without_response(error, timeout=timeout, limit=limit, age=age, heard=attempt.heard)
         finally:
             call.api_seconds = self._clock() - started
-        if len(raw.body) <= ONE_SLICE_BYTES:
+        if len(raw.body) <= ONE_SLICE_BYTES and not is_stream(raw):
             outcome = read_reply(raw, self._reader)
         else:
             outcome = await read_long_reply(raw, self._reader)
@@ -370,6 +408,8 @@ class LLMProcessor:
     def _answered(self, call: Call, entry: Entry, attempt: Attempt, reply: Reply) -> Completion:
         self._judge.answered(call, entry, attempt)
         self._books.complete(reply, by_fallback=attempt.model != call.plan.model)
+        if self._dialects.unsaved and attempt.dialect.changes:
+            self._keep_dialects()
         return call.completion(reply, attempt, self._clock())
 
     # Between attempts

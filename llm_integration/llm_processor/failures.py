@@ -1,13 +1,15 @@
-"""From an error of OpenRouter, in any of its forms, to a leaf of our error tree. Pure.
+"""From an error of any server, in any of its forms, to a leaf of our error tree. Pure.
 
-The same status means different things: a 429 for a minute or until midnight, a 402 for this moment or
-for good, a 403 for this prompt or for the key, a 404 for the model, the request or the address.
+The same status means different things: a 429 for a minute, until midnight or for good, a 402 for this moment
+or for good, a 403 for this prompt or for the key, a 404 for the model, the request or the address. What the
+words of an error say (``meanings.py``) goes before its status; the status decides what no words do.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import NamedTuple
 
 from llm_integration.config import KEY_VARIABLE, URL_VARIABLE
 from llm_integration.errors import (
@@ -20,24 +22,16 @@ from llm_integration.errors import (
     RequestRejectedError,
     ServerError,
 )
+from llm_integration.llm_processor.dialect import Refusal, refusal_in
 from llm_integration.llm_processor.envelope import Envelope, RawReply, open_envelope
+from llm_integration.llm_processor.meanings import WORD_STATUSES, Meaning, meaning_of
 from llm_integration.llm_processor.scrub import Scrubber
 from llm_integration.llm_processor.waits import wanted_wait
 
-__all__ = ["Reader"]
+__all__ = ["Fault", "Reader"]
 
 RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, 529, *range(520, 525)})
 
-MODEL_GONE_CODES = frozenset(
-    {
-        "model_not_found",
-        "no_endpoints",
-        "model_deprecated",
-        "model_unavailable_upstream",
-        "free_variant_ended",
-        "region_restricted",
-    }
-)
 PROVIDER_WORDS = frozenset(
     {
         "provider_unavailable",
@@ -48,17 +42,27 @@ PROVIDER_WORDS = frozenset(
     }
 )
 PROVIDER_STATUSES = frozenset({408, 502, 503, 504, 529})
-FILTER_TYPES = frozenset({"content_policy_violation", "refusal"})
+OWN_ACCOUNT = frozenset({Meaning.KEY, Meaning.CREDIT, Meaning.DAY_QUOTA})
+"""What a provider behind OpenRouter says of these is said of OpenRouter's account, not of the user's."""
+CHECK_ADDRESS = f"check base_url ({URL_VARIABLE})"
 
-_MODEL_GONE = re.compile(
-    r"no endpoints found for\b|is not a valid model|no allowed providers are available"
-    r"|\bmodel\b.{0,220}\b(?:not found|does not exist|is not available)",
-    re.IGNORECASE,
-)
 _PARAMETERS = re.compile(r"can handle the requested parameters", re.IGNORECASE)
 _DATA_POLICY = re.compile(r"data policy", re.IGNORECASE)
-_REASONING = re.compile(r"reasoning is mandatory", re.IGNORECASE)
-_FLAGGED = re.compile(r"\bflagged (?:for|as|by)\b|requires moderation|content policy", re.IGNORECASE)
+_PER_MODEL = re.compile(r"\b(?:for|on) (?:the )?model\b|\bper ?model|permodel", re.IGNORECASE)
+
+
+class Fault(NamedTuple):
+    """What a failing response means.
+
+    ``of_model``: the fault is the model's or its provider's, so that another model may answer. ``refusal``:
+    the fields of the request that the server does not take, if that is what it says. ``too_long``: the
+    prompt does not fit, which the next, shorter one may.
+    """
+
+    error: CallError
+    of_model: bool = False
+    refusal: Refusal | None = None
+    too_long: bool = False
 
 
 class Reader:
@@ -68,27 +72,68 @@ class Reader:
         self.scrub = scrub
         self._wall_clock = wall_clock
 
-    def error(self, response: RawReply, body: object) -> tuple[CallError, bool]:
-        """The leaf of the error tree for a failing response, and whether the fault is the model's.
+    def error(self, response: RawReply, body: object) -> Fault:
+        """What a failing response means.
 
         ``body`` is the decoded JSON, or the choice that carries the error; anything else is tolerated.
         """
         envelope = open_envelope(response, body, self.scrub)
-        leaf, advice = _classify(envelope)
-        text = f"{envelope.text}{'; ' if advice else ''}{advice}"
+        meaning = _meaning(envelope)
+        leaf, advice = _classify(envelope, meaning)
+        text = _refused_key(envelope) if _hides_body(envelope, meaning, leaf) else envelope.text
         waits = leaf in (RateLimitedError, ServerError)
-        wait = wanted_wait(envelope, self._wall_clock()) if waits else None
-        error = leaf(text, status=envelope.status, retry_after=wait)
-        return error, _is_of_model(envelope, error, in_200=200 <= response.status < 300, body=body)
+        of_day = meaning is Meaning.DAY_QUOTA
+        wait = wanted_wait(envelope, self._wall_clock(), of_day=of_day) if waits else None
+        error = leaf(f"{text}{'; ' if advice else ''}{advice}", status=envelope.status, retry_after=wait)
+        of_model = _is_of_model(envelope, error, meaning, in_200=200 <= response.status < 300, body=body)
+        refusal = None
+        if meaning is None:
+            refusal = refusal_in(envelope.status, envelope.words, envelope.params, envelope.message)
+        return Fault(error, of_model, refusal, meaning is Meaning.TOO_LONG)
 
 
-def _classify(envelope: Envelope) -> tuple[type[CallError], str]:
+def _meaning(envelope: Envelope) -> Meaning | None:
+    """What the words of the error say. Metadata that only a filter gives say it too."""
+    metadata = envelope.metadata
+    if metadata.get("reasons") or metadata.get("flagged_input") or metadata.get("patterns"):
+        return Meaning.FILTERED
+    if envelope.page and envelope.status < 500 and envelope.status != 429:
+        return None
+    meaning = meaning_of(envelope.status, envelope.words, envelope.message)
+    if meaning in OWN_ACCOUNT and metadata.get("provider_name"):
+        return None
+    return meaning
+
+
+MEANT: dict[Meaning, tuple[type[CallError], str]] = {
+    Meaning.FILTERED: (ContentFilteredError, ""),
+    Meaning.WRONG_PATH: (LineStoppedError, CHECK_ADDRESS),
+    Meaning.MODEL_GONE: (ModelUnavailableError, ""),
+    Meaning.IN_FLIGHT: (RateLimitedError, ""),
+    Meaning.CREDIT: (
+        KeyRefusedError,
+        "the credit or limit of the key is spent: add credits or lower max_tokens",
+    ),
+    Meaning.KEY: (KeyRefusedError, f"check {KEY_VARIABLE}"),
+    Meaning.DAY_QUOTA: (RateLimitedError, ""),
+    Meaning.RATE: (RateLimitedError, ""),
+    Meaning.TOO_LONG: (
+        RequestRejectedError,
+        "lower lookback_periods or max_tokens, or choose a model with a larger context",
+    ),
+    Meaning.LOADING: (ServerError, ""),
+}
+
+
+def _classify(envelope: Envelope, meaning: Meaning | None) -> tuple[type[CallError], str]:
     """The leaf, and what to do about it. What the error says of itself goes before its status."""
-    if _is_filter(envelope):
-        return ContentFilteredError, ""
-    if envelope.status in (400, 403, 404) and _is_model_gone(envelope):
-        return ModelUnavailableError, ""
-    if envelope.status in (401, 402, 403):
+    if meaning is Meaning.LOADING and envelope.status == 429:
+        meaning = Meaning.RATE
+    if meaning is Meaning.KEY and envelope.status == 403:
+        return KeyRefusedError, f"check {KEY_VARIABLE}, its limits and its permissions"
+    if meaning is not None:
+        return MEANT[meaning]
+    if envelope.status in (401, 402, 403, 407):
         return _classify_key(envelope)
     if envelope.status in (404, 405, 410) or 300 <= envelope.status < 400:
         return _classify_address(envelope)
@@ -103,23 +148,23 @@ def _classify_fault(envelope: Envelope) -> tuple[type[CallError], str]:
         passing = envelope.status in RETRYABLE_STATUSES or envelope.status >= 500
     if passing:
         return ServerError, ""
-    if _REASONING.search(envelope.text):
-        return LineStoppedError, "set reasoning_effort to minimal or higher"
-    return RequestRejectedError, _advice_for_rejected(envelope)
+    advice = MEANT[Meaning.TOO_LONG][1] if envelope.status == 413 else ""
+    return RequestRejectedError, advice
 
 
 def _classify_key(envelope: Envelope) -> tuple[type[CallError], str]:
-    source = envelope.metadata.get("limit_source")
-    reason = envelope.metadata.get("reason")
-    if envelope.status == 402 and (
-        source == "openrouter_in_flight_budget" or reason == "in_flight_budget_exhausted"
-    ):
-        return RateLimitedError, ""
     if envelope.status == 402:
-        return KeyRefusedError, "add credits or lower max_tokens"
+        return MEANT[Meaning.CREDIT]
+    if envelope.status == 407:
+        return LineStoppedError, "the proxy wants to know who asks: check HTTPS_PROXY and HTTP_PROXY"
     if envelope.status == 401:
-        return KeyRefusedError, f"check {KEY_VARIABLE}"
-    return KeyRefusedError, "check the limits and permissions of the key"
+        return MEANT[Meaning.KEY]
+    if envelope.page:
+        return (
+            LineStoppedError,
+            f"something before the server turns us away; {CHECK_ADDRESS} and the network",
+        )
+    return KeyRefusedError, f"check {KEY_VARIABLE}, its limits and its permissions"
 
 
 def _classify_address(envelope: Envelope) -> tuple[type[CallError], str]:
@@ -133,29 +178,25 @@ def _classify_address(envelope: Envelope) -> tuple[type[CallError], str]:
             LineStoppedError,
             f"redirects are not followed; set base_url ({URL_VARIABLE}) to the final address",
         )
-    return LineStoppedError, f"check base_url ({URL_VARIABLE}) and model"
+    return LineStoppedError, f"{CHECK_ADDRESS} and model"
 
 
-def _advice_for_rejected(envelope: Envelope) -> str:
-    if envelope.words & {"context_length_exceeded", "string_too_long"} or envelope.status == 413:
-        return "lower lookback_periods or choose a model with a larger context"
-    return ""
-
-
-def _is_filter(envelope: Envelope) -> bool:
-    metadata = envelope.metadata
-    if envelope.words & FILTER_TYPES or metadata.get("reasons") or metadata.get("flagged_input"):
+def _hides_body(envelope: Envelope, meaning: Meaning | None, leaf: type[CallError]) -> bool:
+    """Whether nothing of the body may be shown: who refuses a key may repeat it, in whatever disguise."""
+    if meaning is Meaning.KEY or envelope.status in (401, 407):
         return True
-    return bool(metadata.get("patterns")) or _FLAGGED.search(envelope.text) is not None
+    return envelope.status == 403 and leaf is KeyRefusedError and meaning is None
 
 
-def _is_model_gone(envelope: Envelope) -> bool:
-    if _PARAMETERS.search(envelope.text) or _DATA_POLICY.search(envelope.text):
-        return False
-    return bool(envelope.words & MODEL_GONE_CODES) or _MODEL_GONE.search(envelope.text) is not None
+def _refused_key(envelope: Envelope) -> str:
+    """A refusal of the key in words of our own; of the server's only those that are known."""
+    known = sorted(word for word in envelope.words if word in WORD_STATUSES)
+    return f"the server refuses the key (HTTP {envelope.status}{', ' if known else ''}{', '.join(known)})"
 
 
-def _is_of_model(envelope: Envelope, error: CallError, *, in_200: bool, body: object) -> bool:
+def _is_of_model(
+    envelope: Envelope, error: CallError, meaning: Meaning | None, *, in_200: bool, body: object
+) -> bool:
     """Whether the fault lies with this model or its provider, so that another model may answer.
 
     What concerns the key, the account or the address does not, nor does a page of the edge before the
@@ -165,15 +206,18 @@ def _is_of_model(envelope: Envelope, error: CallError, *, in_200: bool, body: ob
         return (
             isinstance(error, ModelUnavailableError)
             or not envelope.words.isdisjoint({"constraint_filtered", "privacy_restricted"})
-            or any(pattern.search(envelope.text) for pattern in (_PARAMETERS, _DATA_POLICY, _REASONING))
+            or any(pattern.search(envelope.text) for pattern in (_PARAMETERS, _DATA_POLICY))
         )
-    if not error.retryable:
-        return False
+    return error.retryable and (meaning is Meaning.LOADING or _is_of_provider(envelope, in_200, body))
+
+
+def _is_of_provider(envelope: Envelope, in_200: bool, body: object) -> bool:
+    """Whether a passing fault is the provider's behind the server, or one of the model alone."""
     metadata, source = envelope.metadata, envelope.metadata.get("limit_source")
     if metadata.get("provider_name") or envelope.words & PROVIDER_WORDS:
         return True
     if isinstance(source, str):
         return source.startswith("upstream")
     if envelope.status == 429:
-        return "upstream" in envelope.text
+        return "upstream" in envelope.text or _PER_MODEL.search(envelope.message) is not None
     return in_200 or (isinstance(body, dict) and envelope.status in PROVIDER_STATUSES)

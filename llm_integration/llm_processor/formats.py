@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import orjson
 
-from llm_integration.errors import CallError
 from llm_integration.routing import CallPlan
 
 __all__ = [
@@ -17,7 +15,6 @@ __all__ = [
     "Listings",
     "choose_form",
     "choose_format",
-    "refuses_format",
     "response_format",
 ]
 
@@ -105,21 +102,3 @@ def response_format(name: str, plan: CallPlan) -> dict[str, Any]:
         return {"type": name}
     schema = {"name": plan.schema_name, "strict": True, "schema": plan.response_schema}
     return {"type": "json_schema", "json_schema": schema}
-
-
-_ABOUT_FORMAT = re.compile(
-    r"response[_ .-]?(?:format|mime)|json[_ ]object|json mode|unsupported.{0,40}format", re.IGNORECASE
-)
-_ABOUT_SCHEMA = re.compile(
-    r"json[_ ]schema|schema|structured|INVALID_ARGUMENT|too many states|requested parameters", re.IGNORECASE
-)
-
-
-def refuses_format(name: str, error: CallError) -> bool:
-    """Whether ``error`` says that the server does not take the format it was asked for."""
-    if name == "text" or error.status not in (400, 404, 422):
-        return False
-    text = str(error)
-    if name == "json_schema" and _ABOUT_SCHEMA.search(text):
-        return True
-    return error.status != 404 and _ABOUT_FORMAT.search(text) is not None

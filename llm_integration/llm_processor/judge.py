@@ -10,19 +10,24 @@ import logging
 import math
 from collections.abc import Callable
 
+import orjson
+
 from llm_integration.circuit_breaker import MINIMUM_CALLS, Change, CircuitBreaker, Entry
 from llm_integration.config import LLMConfig
 from llm_integration.errors import (
     CallError,
     CallTimeoutError,
     CircuitOpenError,
+    ContentFilteredError,
     DeadlineError,
     LineStoppedError,
     ModelUnavailableError,
     NoCompletionError,
+    RequestRejectedError,
 )
 from llm_integration.llm_processor.call import Attempt, Books, Call, Next
-from llm_integration.llm_processor.formats import refuses_format
+from llm_integration.llm_processor.dialect import Refusal, changes_for, note
+from llm_integration.llm_processor.dialect_book import DialectBook
 from llm_integration.llm_processor.models import ModelBoard
 from llm_integration.llm_processor.wire import Failed
 
@@ -36,6 +41,10 @@ FEWEST_ROUNDS, MOST_ROUNDS = 3, 5
 
 Not more than a signal has attempts: it finds the line stopped and waits, when all of them failed in one.
 """
+MOST_RELEARNED = 6
+"""So often one call is asked anew because a field was refused; no server refuses more of what we send."""
+REJECTED_ALIKE = 3
+"""So many requests in a row that a model rejects for one reason: the next ones would fare no better."""
 TELLING_SECONDS = 10.0
 """OpenRouter sends its first bytes within seconds; a longer silence tells something about it."""
 
@@ -72,7 +81,8 @@ class Judge:
     """Tells line and models how requests ended.
 
     ``hold_everybody`` keeps all requests back for some seconds; a server that asks for more than
-    ``longest_wait`` seconds stops line or model instead.
+    ``longest_wait`` seconds stops line or model instead. What is learnt about the fields a model takes goes
+    to ``dialects``; with ``budget_holds`` a reply always stays bounded.
     """
 
     def __init__(
@@ -81,14 +91,22 @@ class Judge:
         board: ModelBoard,
         books: Books,
         *,
+        dialects: DialectBook,
         hold_everybody: Callable[[float], None],
         longest_wait: float,
+        budget_holds: bool,
     ) -> None:
         self._line, self._board, self._books = line, board, books
+        self._dialects, self._budget_holds = dialects, budget_holds
         self._hold_everybody, self._longest_wait = hold_everybody, longest_wait
 
     def answered(self, call: Call, entry: Entry, attempt: Attempt) -> None:
         """The model answered, so it and the line work."""
+        attempt.seat.state.rejections = 0
+        self._said_no(call, entry, attempt)
+
+    def _said_no(self, call: Call, entry: Entry, attempt: Attempt) -> None:
+        """Line and model work, be it only to reject this request."""
         if change := self._line.succeeded(entry):
             self._announce_line(change)
         if change := attempt.seat.succeeded():
@@ -97,26 +115,48 @@ class Judge:
     def failed(self, call: Call, entry: Entry, attempt: Attempt, failure: Failed) -> Next:
         """No completion came: who is to blame, and what to do next."""
         error = failure.error
-        self._books.failures[type(error).__name__] += 1
         logger.debug("attempt %d with %s: %s: %s", call.attempts, attempt.model, type(error).__name__, error)
-        if refuses_format(attempt.format, error):
-            return self._other_format(entry, attempt, error)
+        if failure.refusal is not None and self._learns(call, attempt, failure.refusal, error):
+            self._announce_line(self._line.succeeded(entry))
+            return Next(error, at_once=True)
+        self._books.failures[type(error).__name__] += 1
+        if stopped := self._rejected_again(call, attempt, error):
+            return self._model_failed(call, entry, attempt, stopped)
         if failure.silent:
             return self._silent(call, entry, attempt, error)
         if failure.of_model:
             return self._model_failed(call, entry, attempt, error)
         return self._line_failed(call, entry, attempt, error)
 
-    def _other_format(self, entry: Entry, attempt: Attempt, error: CallError) -> Next:
-        """The model does not take this response format: remember it, and ask again with the next one."""
-        self._announce_line(self._line.succeeded(entry))
-        if attempt.format not in attempt.seat.state.refused:
-            attempt.seat.state.refused.add(attempt.format)
-            logger.warning(
-                "model %s does not take response_format %s and is asked without it from now on: %s",
-                attempt.model, attempt.format, error,
-            )  # fmt: skip
-        return Next(error, at_once=True)
+    def _rejected_again(self, call: Call, attempt: Attempt, error: CallError) -> LineStoppedError | None:
+        """Why the model is not asked for now: it rejects one request after the other for the same reason."""
+        state = attempt.seat.state
+        if isinstance(error, ContentFilteredError):
+            state.rejections = 0  # the request as such was understood
+        if not isinstance(error, RequestRejectedError) or not call.about_one:
+            return None
+        alike = state.rejected(str(error))
+        if alike < REJECTED_ALIKE:
+            return None
+        return LineStoppedError(
+            f"{attempt.model} rejects every request, {alike} in a row for the same reason: {error}",
+            status=error.status,
+        )
+
+    def _learns(self, call: Call, attempt: Attempt, refusal: Refusal, error: CallError) -> bool:
+        """Whether the request may be made again at once without what was refused; remembered, and told once.
+
+        Requests that were under way when another one learnt the same are made again too.
+        """
+        changes = changes_for(
+            refusal, orjson.loads(attempt.body), attempt.dialect, budget_holds=self._budget_holds
+        )
+        if not changes or call.relearned >= MOST_RELEARNED:
+            return False
+        call.relearned += 1
+        for change in self._dialects.learn(attempt.model, changes):
+            logger.warning("model %s %s, from now on: %s", attempt.model, note(change), error)
+        return True
 
     def _silent(self, call: Call, entry: Entry, attempt: Attempt, error: CallError) -> Next:
         """Not a byte came: from this model, if others can tell, else from the server.
@@ -158,7 +198,7 @@ class Judge:
         elif error.retryable:
             self._announce_line(self._line.failed(entry, str(error)))
         else:  # server and model are well and said no to this prompt
-            self.answered(call, entry, attempt)
+            self._said_no(call, entry, attempt)
         return Next(error)
 
     def _obey(self, error: CallError, wait: float, model: str | None) -> CallError:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from llm_integration.circuit_breaker import Change, CircuitBreaker, Entry
@@ -15,6 +16,7 @@ __all__ = ["ModelBoard", "ModelState", "Seat"]
 
 FAILURES_IN_A_ROW = 5
 """So many failures of a model in a row take it down, also when requests are far between."""
+_FIGURES = re.compile(r"\d+")
 MOST_MODELS = 1_000
 """Models that are remembered; settings name a few dozen."""
 
@@ -23,16 +25,25 @@ MOST_MODELS = 1_000
 class ModelState:
     """One model, shared by every call.
 
-    ``refused`` are the response formats it was seen to refuse, ``form`` is what it was last asked for.
+    ``form`` is the response format it was last asked for. ``rejection`` is what it said to the last requests
+    that it rejected, ``rejections`` how many it rejected alike, without an answer in between.
     """
 
     model: str
     breaker: CircuitBreaker
     requests: int = 0
     failures: int = 0
-    refused: set[str] = field(default_factory=set)
     held_until: float = 0.0
     form: Form | None = None
+    rejection: str = ""
+    rejections: int = 0
+
+    def rejected(self, said: str) -> int:
+        """One more request was rejected; how many were in a row for the same reason, figures aside."""
+        reason = _FIGURES.sub("#", said)
+        self.rejections = self.rejections + 1 if reason == self.rejection else 1
+        self.rejection = reason
+        return self.rejections
 
     def ready_in(self, now: float) -> float:
         """Seconds until the model may be asked."""

@@ -16,8 +16,20 @@ from llm_integration.config import URL_VARIABLE
 from llm_integration.errors import (
     CallError,
     CallTimeoutError,
+    ConfigError,
+    LineStoppedError,
     NoCompletionError,
     TransportError,
+)
+from llm_integration.http_client import (
+    ExcessError,
+    Limits,
+    certificate_fault,
+    describe,
+    key_objection,
+    open_session,
+    proxy_for,
+    proxy_options,
 )
 from llm_integration.llm_processor.bounds import Bounds
 from llm_integration.llm_processor.envelope import RawReply
@@ -28,6 +40,7 @@ __all__ = ["MOST_REPLY_BYTES", "Transport", "Watch"]
 MOST_REPLY_BYTES = 1_048_576
 """A longer reply is cut off and counts as none; the longest completion (65,536 tokens) is a quarter of it."""
 MOST_ERROR_BYTES = 65_536
+LIMITS = Limits()
 TITLE = "Tradent LLM sidecar"
 CLOSE_SECONDS = 0.5
 NO_TIMEOUTS = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
@@ -38,6 +51,8 @@ HEADERS = {
     "Content-Type": "application/json",
     "X-Title": TITLE,
 }
+EVENT_STREAM = "text/event-stream"
+STREAM_ENDS = (b"data: [DONE]\n\n", b"data:[DONE]\n\n", b"data: [DONE]\r\n\r\n")
 UNPACKED_AT_A_TIME = 65_536
 """Bytes that are decompressed before the event loop gets its turn."""
 
@@ -69,7 +84,12 @@ class _Body(aiohttp.BytesPayload):
 
 
 class Transport:
-    """Sends bodies to ``base_url`` + ``/chat/completions`` over a session of its own, or a given one."""
+    """Sends bodies to ``base_url`` + ``/chat/completions`` over a session of its own, or a given one.
+
+    Its own session takes the proxy that the environment names, and ends responses without end below the
+    parser; a given one does as whoever brings it wants. Raises ConfigError for a key that would go
+    unencrypted over the network, unless ``allow_plain_http``, and for a proxy that cannot be used.
+    """
 
     def __init__(
         self,
@@ -78,8 +98,12 @@ class Transport:
         *,
         connections: int,
         session: aiohttp.ClientSession | None = None,
+        allow_plain_http: bool = False,
     ) -> None:
+        if key is not None and (objection := key_objection(base_url, allowed=allow_plain_http)):
+            raise ConfigError(f"base_url: {objection}")
         self._url = URL(f"{base_url}/chat/completions")
+        self._proxy = proxy_for(base_url) if session is None else None
         self._key = key
         self._connections = connections
         self._session = session
@@ -100,7 +124,7 @@ class Transport:
         except TimeoutError:
             fault = CallTimeoutError(f"no complete reply within {timeout:.3g} s")
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            fault = TransportError(self._describe(error))
+            fault = self._fault(error)
         # Raised out here on purpose: some of aiohttp's errors carry the request's headers, and as the
         # context of this one they would carry the key into whatever prints the chain.
         raise fault
@@ -119,10 +143,12 @@ class Transport:
         response = await self._opened().post(
             self._url,
             data=_Body(body, watch),
-            headers=self._authorization() if self._own else HEADERS | self._authorization(),
             allow_redirects=False,
             auto_decompress=False,
             timeout=NO_TIMEOUTS,
+            **proxy_options(
+                self._proxy, self._authorization() if self._own else HEADERS | self._authorization()
+            ),
         )
         try:
             watch.heard = True
@@ -141,28 +167,28 @@ class Transport:
         if self._closed or (self._session is not None and self._session.closed):
             raise TransportError("the session is closed")
         if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._connections, ttl_dns_cache=300),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                headers=HEADERS,
-            )
+            self._session = open_session(LIMITS, connections=self._connections, headers=HEADERS)
         return self._session
 
     def _authorization(self) -> dict[str, str]:
         """The key goes along with each request, and nowhere else."""
         return {} if self._key is None else {"Authorization": f"Bearer {self._key.get_secret_value()}"}
 
-    def _describe(self, error: Exception) -> str:
+    def _fault(self, error: Exception) -> CallError:
+        """Our own error for one of aiohttp's. A certificate that is refused stays refused."""
+        if isinstance(error, ExcessError):
+            return NoCompletionError(f"the reply is no reply: {error}")
+        if told := certificate_fault(error, self._url):
+            return LineStoppedError(told)
         if isinstance(error, aiohttp.InvalidURL):
-            return f"base_url ({URL_VARIABLE}) is not an address: {self._scrub(error, 100)}"
-        if isinstance(error, aiohttp.ClientResponseError):  # its text quotes what was received
-            return "what came back is not valid HTTP"
-        return f"{self._scrub(str(error) or 'connection lost', 200)} ({type(error).__name__})"
+            return TransportError(f"base_url ({URL_VARIABLE}) is not an address: {self._scrub(error, 100)}")
+        return TransportError(self._scrub(describe(error, self._url), 260))
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
     """The body as it came over the wire; of an error page the beginning is enough."""
     limit = MOST_REPLY_BYTES if response.status == 200 else MOST_ERROR_BYTES
+    streamed = response.content_type == EVENT_STREAM
     content = response.content
     chunk = await content.readany()
     if content.at_eof() and len(chunk) <= limit and content.exception() is None:
@@ -176,6 +202,9 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
             response.close()
             if response.status == 200:
                 raise _too_long()
+            break
+        if streamed and chunk.endswith(STREAM_ENDS):
+            response.close()  # some servers leave the connection open after their last word
             break
         chunk = await content.readany()
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)

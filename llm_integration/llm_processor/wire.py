@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from llm_integration.errors import CallError, NoCompletionError
-from llm_integration.llm_processor.envelope import RawReply
+from llm_integration.errors import CallError, LineStoppedError, NoCompletionError
+from llm_integration.llm_processor.dialect import PLAIN, Dialect, Refusal
+from llm_integration.llm_processor.envelope import RawReply, error_in
 from llm_integration.llm_processor.failures import Reader
 from llm_integration.llm_processor.message import finish_reason, read_message
+from llm_integration.llm_processor.stream import assembled, is_stream
 from llm_integration.llm_processor.usage import UNKNOWN, Usage, read_usage
 from llm_integration.pieces import next_turn_with_reply
 from llm_integration.tokens import estimated_tokens
@@ -55,7 +57,8 @@ class Completion(NamedTuple):  # a frozen dataclass of as many fields costs ten 
     the budget allowed. ``model_served``, ``provider`` and ``service_tier`` are as the server named them; of
     the prompt tokens ``cached_tokens`` were read from a cache and ``cache_write_tokens`` written to one, and
     ``reasoning_tokens`` of the completion's were thoughts. ``warnings`` are for the person who reads the
-    result: what the server said that could not be true, or where the answer was found.
+    result: what the server said that could not be true, where the answer was found, fields that the server
+    refuses and was not sent, an error beside the reply.
     """
 
     text: str
@@ -98,12 +101,15 @@ class Failed:
 
     ``of_model``: the fault lies with the model or its provider, so that another model may answer.
     ``silent``: not even the head of a response came, and the wait was long enough to tell something.
+    ``refusal``: the server may have refused a field of the request. ``too_long``: the prompt does not fit.
     """
 
     error: CallError
     usage: Usage = UNKNOWN
     of_model: bool = False
     silent: bool = False
+    refusal: Refusal | None = None
+    too_long: bool = False
 
 
 @lru_cache(maxsize=32)
@@ -130,8 +136,9 @@ def request_body(
     temperature: float,
     response_format: Mapping[str, Any] | orjson.Fragment,
     reasoning_effort: str | None,
+    dialect: Dialect = PLAIN,
 ) -> bytes:
-    """The JSON of one chat completion request, not streamed."""
+    """The JSON of one chat completion request, not streamed, in the server's ``dialect``."""
     messages = [{"role": "user", "content": prompt}]
     if system:
         messages.insert(0, {"role": "system", "content": system})
@@ -145,10 +152,12 @@ def request_body(
     }
     if reasoning_effort is not None:
         body["reasoning"] = {"effort": reasoning_effort}
+    if dialect.changes:
+        body = dialect.applied(body)
     try:
         return orjson.dumps(body)
     except TypeError:  # a lone surrogate, which UTF-8 cannot carry
-        for message in messages:
+        for message in body["messages"]:
             message["content"] = message["content"].encode("utf-8", "replace").decode()
         return orjson.dumps(body)
 
@@ -159,11 +168,20 @@ def read_reply(raw: RawReply, reader: Reader) -> Reply | Failed:
     OpenRouter commits HTTP 200 early and pads the body while it waits, so a 200 says nothing yet: the
     error may be in the body, in the choice, or the completion may be missing or empty.
     """
+    if is_stream(raw):
+        steps = assembled(raw.body)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return _classify(raw, end.value.body, reader, end.value.warnings)
     return _classify(raw, _decode(raw.body), reader)
 
 
 async def read_long_reply(raw: RawReply, reader: Reader) -> Reply | Failed:
     """The same in several turns of the event loop: decoding and judging each take most of a millisecond."""
+    if is_stream(raw):
+        return await _read_stream(raw, reader)
     body = _decode_quickly(raw.body)
     await next_turn_with_reply()
     if body is UNREADABLE:
@@ -172,28 +190,110 @@ async def read_long_reply(raw: RawReply, reader: Reader) -> Reply | Failed:
     return _classify(raw, body, reader)
 
 
-def _classify(raw: RawReply, body: object, reader: Reader) -> Reply | Failed:
+async def _read_stream(raw: RawReply, reader: Reader) -> Reply | Failed:
+    steps = assembled(raw.body)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            await next_turn_with_reply()
+            return _classify(raw, end.value.body, reader, end.value.warnings)
+        await next_turn_with_reply()
+
+
+GOOD_ENDS = frozenset({"stop", "length", "tool_calls", "end_turn", "eos", "stop_sequence", "completed"})
+"""Finish reasons with which a reply stands, whatever else the server says beside it."""
+NOTHING = frozenset({"", "0", "200", "none", "null", "ok", "success"})
+WRAPPERS = ("result", "data", "response")
+
+
+def _classify(raw: RawReply, body: object, reader: Reader, warnings: tuple[str, ...] = ()) -> Reply | Failed:
     if not 200 <= raw.status < 300:
         return _failed(raw, body, read_usage(body, reader.scrub), reader)
     if not isinstance(body, dict):
-        error = NoCompletionError(f"HTTP 200 without a completion: {_shape(raw, reader)}", status=raw.status)
-        return Failed(error, of_model=not raw.body.strip())
-    usage = read_usage(body, reader.scrub)
-    if body.get("error"):
+        return _failed(raw, body, UNKNOWN, reader) if error_in(body) else _no_object(raw, reader)
+    return _read_completion(raw, _unwrapped(body), reader, warnings)
+
+
+def _read_completion(
+    raw: RawReply, body: dict[str, Any], reader: Reader, warnings: tuple[str, ...]
+) -> Reply | Failed:
+    """The completion in ``body``. An error beside a reply that came to its end is a warning."""
+    usage, choice = read_usage(body, reader.scrub), _choice(body)
+    error = _says_something(body.get("error"))
+    if choice is None:
+        return _without_choice(raw, body, usage, reader)
+    if error and choice.get("finish_reason") not in GOOD_ENDS:
         return _failed(raw, body, usage, reader)
-    choices = body.get("choices")
-    choice = choices[0] if isinstance(choices, list) and choices else None
-    if not isinstance(choice, dict):
-        error = NoCompletionError("HTTP 200 without a completion: it holds no choices", status=200)
-        return Failed(error, usage, of_model=True)
-    if choice.get("error"):
+    if _says_something(choice.get("error")):
         return _failed(raw, choice, usage, reader)
-    return _read_choice(raw, body, choice, usage, reader)
+    outcome = _read_choice(raw, body, choice, usage, reader)
+    if isinstance(outcome, Failed):
+        return _failed(raw, body, usage, reader) if error else outcome
+    if error:
+        beside = reader.error(raw, body).error
+        warnings += (f"the server sent an error beside the reply: {beside}",)
+    return outcome._replace(warnings=outcome.warnings + warnings) if warnings else outcome
+
+
+def _without_choice(raw: RawReply, body: dict[str, Any], usage: Usage, reader: Reader) -> Failed:
+    if _says_something(body.get("error")) or ("choices" not in body and error_in(body)):
+        return _failed(raw, body, usage, reader)
+    missing = NoCompletionError("HTTP 200 without a completion: it holds no choices", status=200)
+    return Failed(missing, usage, of_model=True)
+
+
+def _no_object(raw: RawReply, reader: Reader) -> Failed:
+    """What a 200 means that brings no JSON: a page of a web site, or nothing to read."""
+    kind = raw.headers.get("Content-Type") or ""
+    if kind.startswith("text/html") and raw.body.lstrip().startswith(b"<"):
+        return Failed(
+            LineStoppedError(
+                "a web page came instead of an answer (HTTP 200); check base_url, whose path may be missing",
+                status=raw.status,
+            )
+        )
+    error = NoCompletionError(f"HTTP 200 without a completion: {_shape(raw, reader)}", status=raw.status)
+    return Failed(error, of_model=not raw.body.strip())
+
+
+def _unwrapped(body: dict[str, Any]) -> dict[str, Any]:
+    """The completion itself, where a gateway has put it into an object of its own."""
+    if "choices" not in body:
+        for name in WRAPPERS:
+            inner = body.get(name)
+            if isinstance(inner, dict) and isinstance(inner.get("choices"), list):
+                return inner
+    return body
+
+
+def _choice(body: dict[str, Any]) -> dict[str, Any] | None:
+    """The first choice that is one, its message in its usual place; None without any."""
+    choices = body.get("choices")
+    objects = [each for each in choices[:8] if isinstance(each, dict)] if isinstance(choices, list) else []
+    if not objects:
+        return None
+    choice = next((each for each in objects if each.get("message") or each.get("delta")), objects[0])
+    if not isinstance(choice.get("message"), dict):
+        if isinstance(choice.get("delta"), dict):
+            return choice | {"message": choice["delta"]}
+        if isinstance(choice.get("text"), str):
+            return choice | {"message": {"content": choice["text"]}}
+    return choice
+
+
+def _says_something(error: object) -> bool:
+    """Whether an ``error`` is one: blocks of nothing but empty fields stand beside good replies."""
+    if isinstance(error, dict):
+        return any(_says_something(value) for value in error.values())
+    if isinstance(error, list):
+        return any(map(_says_something, error[:10]))
+    return error is not None and error is not False and str(error).strip().lower() not in NOTHING
 
 
 def _failed(raw: RawReply, body: object, usage: Usage, reader: Reader) -> Failed:
-    error, of_model = reader.error(raw, body)
-    return Failed(error, usage, of_model)
+    fault = reader.error(raw, body)
+    return Failed(fault.error, usage, fault.of_model, refusal=fault.refusal, too_long=fault.too_long)
 
 
 def _read_choice(

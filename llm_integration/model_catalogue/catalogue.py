@@ -14,6 +14,8 @@ import aiohttp
 
 from llm_integration.budget.prices import Price
 from llm_integration.config import DEFAULT_BASE_URL, normalise_model_id
+from llm_integration.errors import ConfigError
+from llm_integration.http_client import Limits, describe, open_session, proxy_for, proxy_options
 from llm_integration.model_catalogue.files import (
     cache_file,
     parse,
@@ -32,9 +34,15 @@ logger = logging.getLogger(__name__)
 MAX_AGE = timedelta(days=1)
 RETRY_SECONDS = 3_600.0
 FETCH_SECONDS = 30.0
+LIMITS = Limits(raw_bytes=2 * MOST_LISTING_BYTES, lines=400_000)
+"""Of a list that a server may well print one value a line."""
 SIMULATED_PREFIX = "simulated/"
 VARIANTS = (":nitro", ":floor", ":exacto", ":online")
 """Ways to choose a provider that may be added to any id; what they cost is not listed."""
+
+
+class _NoListError(ValueError):
+    """What came is not a list of models; the message is for people."""
 
 
 class ModelCatalogue:
@@ -186,8 +194,11 @@ class ModelCatalogue:
             moment = datetime.fromtimestamp(self._wall_clock(), UTC)
             await in_thread_later(read_shipped)
             self._listing = await in_thread_later(parse, body, moment)
+        except (ConfigError, _NoListError) as error:
+            self._tell_failure(str(error))
+            return False
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            self._tell_failure(error)
+            self._tell_failure(describe(error, self._base_url))
             return False
         self._failing = False
         self._news.set()
@@ -213,19 +224,24 @@ class ModelCatalogue:
 
     async def _fetch(self) -> bytes:
         """The list, without a key: nobody needs one for it."""
+        options = proxy_options(proxy_for(self._base_url), {})
         async with (
-            aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
-            session.get(f"{self._base_url}/models", allow_redirects=False) as response,
+            open_session(LIMITS) as session,
+            session.get(
+                f"{self._base_url}/models",
+                allow_redirects=False,
+                **options,
+            ) as response,
         ):
             if response.status != 200:
-                raise ValueError(f"HTTP {response.status}")
+                raise _NoListError(f"HTTP {response.status}")
             chunks: list[bytes] = []
             size = 0
             while chunk := await response.content.readany():
                 chunks.append(chunk)
                 size += len(chunk)
                 if size > MOST_LISTING_BYTES:
-                    raise ValueError(f"the list is longer than {MOST_LISTING_BYTES} bytes")
+                    raise _NoListError(f"the list is longer than {MOST_LISTING_BYTES} bytes")
             return b"".join(chunks)
 
     async def _keep(self) -> None:
@@ -243,7 +259,7 @@ class ModelCatalogue:
             return kept
         return read_shipped() if self._base_url == DEFAULT_BASE_URL else Listing()
 
-    def _tell_failure(self, error: Exception) -> None:
+    def _tell_failure(self, reason: str) -> None:
         if self._failing:
             return
         self._failing = True
@@ -251,5 +267,5 @@ class ModelCatalogue:
         since = f"what was known on {known:%Y-%m-%d} stays in use" if known else "prices stay unknown"
         logger.warning(
             "the list of models at %s cannot be read, %s: %s",
-            self._base_url, since, str(error)[:200] or type(error).__name__,
+            self._base_url, since, reason[:200],
         )  # fmt: skip

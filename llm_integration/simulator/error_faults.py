@@ -126,7 +126,7 @@ _simple(
 )
 _simple(
     "reasoning_mandatory",
-    Kind.MODEL,
+    Kind.REJECTED,
     400,
     "Reasoning is mandatory for this endpoint and cannot be disabled",
     "400, the model cannot be told not to think",

@@ -228,7 +228,7 @@ async def _text_plain(exchange: Exchange, line: Line) -> web.StreamResponse:
     return web.Response(body=_body(exchange), content_type="text/plain", headers=line.headers)
 
 
-@_wire("html_200", "in200", Kind.RETRYABLE, "200 with an HTML page")
+@_wire("html_200", "in200", Kind.MODEL, "200 with an HTML page")
 async def _html_200(_: Exchange, line: Line) -> web.StreamResponse:
     page = "<!DOCTYPE html><html><body>Checking your browser</body></html>"
     return web.Response(text=page, content_type="text/html", headers=line.headers)
@@ -289,7 +289,7 @@ async def _redirect(exchange: Exchange, line: Line) -> web.StreamResponse:
     return web.Response(status=int(exchange.params["status"]), headers={"Location": str(location)})
 
 
-@_wire("unasked_stream", "in200", Kind.RETRYABLE, "server-sent events though nobody asked for them")
+@_wire("unasked_stream", "odd", Kind.READABLE, "server-sent events though nobody asked for them")
 async def _unasked_stream(exchange: Exchange, line: Line) -> web.StreamResponse:
     text = f": OPENROUTER PROCESSING\n\ndata: {_body(exchange).decode()}\n\ndata: [DONE]\n\n"
     return web.Response(text=text, content_type="text/event-stream", headers=line.headers)

@@ -174,7 +174,7 @@ class LLMWorker:
     def _new_processor(self) -> LLMProcessor:
         """A client for a host that brings none, with the budgets of the settings kept in memory."""
         guard = MemoryLedger(self.config.budgets, self._catalogue) if self.config.budgets else None
-        return LLMProcessor(self.config, guard=guard, catalogue=self._catalogue)
+        return LLMProcessor(self.config, guard=guard, catalogue=self._catalogue, dialect_folder=MODELS_FOLDER)
 
     def _most_tokens(self, plan: CallPlan) -> int:
         """How long a prompt may be: by the settings, and by what the model can read beside its reply."""

@@ -71,7 +71,7 @@ async def test_a_machine_that_is_ready(
     items = await found(database_url, capsys, status=0)
     assert {status for told in items.values() for status, _ in told} == {"ok"}
     assert list(items) == [
-        "settings", "key", "clock of the server", f"model {MODEL}", "database",
+        "settings", "address", "key", "clock of the server", f"model {MODEL}", "database",
         "clock of the database", "results folder", "outbox folder",
     ]  # fmt: skip
     assert "USD a million prompt tokens" in items[f"model {MODEL}"][0][1]
@@ -80,7 +80,7 @@ async def test_a_machine_that_is_ready(
     assert simulator.counters["chat_requests"] == 0
     assert entries() == ["config.json"]
     assert await check.run(argparse.Namespace(**{**vars(parsed(database_url)), "json": False})) == 0
-    assert "8 ok" in capsys.readouterr().out
+    assert "9 ok" in capsys.readouterr().out
 
 
 def entries() -> list[str]:

@@ -8,8 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from llm_integration.errors import ModelUnavailableError, RequestRejectedError
-from llm_integration.llm_processor.formats import choose_form, choose_format, refuses_format, response_format
+from llm_integration.llm_processor.formats import choose_form, choose_format, response_format
 from llm_integration.reply_schema import BATCH_SCHEMA, SINGLE_SCHEMA
 from llm_integration.routing import CallPlan
 
@@ -100,35 +99,6 @@ def test_the_schemas_are_what_gemini_and_openai_take(schema: Any) -> None:
     reading = schema["properties"].get("signals", {}).get("items", schema)["properties"]
     assert reading["choppiness"]["enum"] == ["yes", "no"]
     assert reading["rating"]["type"] == "integer"
-
-
-@pytest.mark.parametrize(
-    ("name", "status", "text", "expected"),
-    [
-        ("json_schema", 400, "The specified schema produces a constraint that has too many states", True),
-        ("json_schema", 400, "Request contains an invalid argument. (INVALID_ARGUMENT)", True),
-        ("json_schema", 422, "response_format.json_schema is not supported", True),
-        ("json_schema", 404, "No endpoints found that can handle the requested parameters.", True),
-        ("json_object", 400, "'response_format.type' must be 'json_schema' or 'text'", True),
-        ("json_object", 400, "This model does not support JSON mode", True),
-        ("json_object", 404, "No endpoints found that can handle the requested parameters.", False),
-        ("json_object", 400, "Invalid request parameters", False),
-        ("json_schema", 400, "This endpoint's maximum context length is 8192 tokens", False),
-        ("text", 400, "response_format is not supported", False),
-        ("json_schema", 502, "schema service failed", False),
-    ],
-)
-def test_a_refusal_of_the_format_is_known_by_its_words(
-    name: str, status: int, text: str, expected: bool
-) -> None:
-    """And only of the format that was asked for."""
-    assert refuses_format(name, RequestRejectedError(text, status=status)) is expected
-
-
-def test_a_missing_model_is_not_a_refused_format() -> None:
-    """Its own words decide."""
-    error = ModelUnavailableError("No endpoints found for a/b.", status=404)
-    assert not refuses_format("json_schema", error)
 
 
 # Chosen once, as long as nothing changes
