@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_integration.llm_processor.dialect import PLAIN, Dialect, is_change, kind_of
+from llm_integration.threads import in_thread
 
 __all__ = ["DialectBook", "dialect_file"]
 
@@ -93,7 +94,7 @@ class DialectBook:
             return
         try:
             async with asyncio.timeout(IO_SECONDS):
-                found = await asyncio.to_thread(_read, self._file, self._base_url)
+                found = await in_thread(_read, self._file, self._base_url)
         except (TimeoutError, RuntimeError) as error:  # RuntimeError: no thread can be started
             self._tell("read", error)
         else:
@@ -105,7 +106,7 @@ class DialectBook:
             self.unsaved = False
             learnt = {model: dict(changes) for model, changes in self._learnt.items()}
             try:
-                await asyncio.to_thread(_write, self._file, self._base_url, learnt, self._wall_clock())
+                await in_thread(_write, self._file, self._base_url, learnt, self._wall_clock())
             except (OSError, RuntimeError) as error:
                 self._tell("kept", error)
 
