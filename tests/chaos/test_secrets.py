@@ -354,7 +354,7 @@ async def test_a_crash_of_the_worker_shows_no_key(tmp_path: Path, caplog: pytest
     caplog.set_level(logging.DEBUG)
 
     class Broken(LLMResponseParser):
-        def parse(self, text: str | None) -> ParsedResponse:
+        def parse(self, text: str | None, finish_reason: str | None = None) -> ParsedResponse:
             raise ZeroDivisionError
 
     async with rig(tmp_path, key=KEY, keys=[KEY], parser=Broken()) as bench:
