@@ -32,6 +32,7 @@ from llm_integration.response_parser.model import (
     OutOfWork,
     ParsedResponse,
     as_response,
+    lowered,
     show,
 )
 from llm_integration.response_parser.objects import gaps, has_lost_keys, has_words, is_quoted, opens_fence
@@ -184,7 +185,7 @@ def _not_taken_back(entries: list[Entry], behind: str, roster: Roster, budget: B
     if not entries or not has_words(behind):
         return entries
     parts = _parts_by_label(behind[:_MOST_CHARS_BEHIND], roster, budget)
-    said = {label: stated_verdicts(part.lower(), budget) for label, part in parts.items()}
+    said = {label: stated_verdicts(lowered(part), budget) for label, part in parts.items()}
     return [
         replace(entry, flaw=entry.flaw or "the text behind it rates it in another way")
         if _is_taken_back(entry, parts, said)

@@ -23,6 +23,7 @@ from llm_integration.response_parser.model import (
     ParsedResponse,
     Reading,
     as_response,
+    lowered,
 )
 from llm_integration.response_parser.objects import Search, gaps, has_words, search
 from llm_integration.response_parser.prose import Verdicts
@@ -113,7 +114,7 @@ def _against_the_rest(text: str, found: Search, reading: Reading, budget: Budget
     """Take back what the object says and something else in the reply says otherwise: it does not end it."""
     ratings = {rival.rating for rival in found.rivals} | {reading.rating}
     choppiness = {rival.choppiness for rival in found.rivals} | {reading.choppiness}
-    prose = found.prose.lower()
+    prose = lowered(found.prose)
     if _may_say_something(prose):
         try:
             _, verdicts = yield from _verdicts(prose, budget)
@@ -142,7 +143,7 @@ def _from_prose(found: Search, budget: Budget, notes: list[str]) -> Steps[Parsed
     """The rating from prose; whatever an object without a rating said stays as it is."""
     if found.debris or (found.reading is not None and found.method is ParseMethod.REPAIRED_JSON):
         return as_response(found.reading, found.method, *notes, "the reply is an object that cannot be read")
-    text = found.prose.lower()
+    text = lowered(found.prose)
     try:
         method, verdicts = yield from _verdicts(text, budget)
         if verdicts.rating is not None and hints_at_another(text[verdicts.last :], verdicts.rating):

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Final
 
 from llm_integration.response_parser.fields import WORDS, as_rating
+from llm_integration.response_parser.model import lowered
 from llm_integration.response_parser.prose import clause
 
 __all__ = ["ends_reply", "hints_at_another"]
@@ -78,7 +79,7 @@ def hints_at_another(text: str, rating: int) -> bool:
     """
     if len(text) > _HEAD_CHARS + _TAIL_CHARS:
         text = f"{text[:_HEAD_CHARS]}\n{text[-_TAIL_CHARS:]}"
-    text = f"\n{text.lower()}"
+    text = f"\n{lowered(text)}"
     if any(int(lone[1]) != rating for lone in islice(_LONE.finditer(text), _MOST_NUMBERS)):
         return True
     numbers = list(islice(_DIGITS.finditer(text), _MOST_NUMBERS))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from llm_integration.response_parser.model import lowered
+
 __all__ = ["literal", "unescaped"]
 
 _MAX_RAW: Final = 12_000
@@ -19,13 +21,13 @@ _LETTERS: Final = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 def literal(word: str) -> object:
     """The value of an unquoted word: a number, a constant of JSON or Python, or else the word itself."""
     word = _COMMENT.split(word, 1)[0].strip()
-    lowered = word.lower()
-    if lowered in _LITERALS:
-        return _LITERALS[lowered]
+    low = lowered(word)
+    if low in _LITERALS:
+        return _LITERALS[low]
     match = _NUMBER.fullmatch(word)
     if match is None:
         return word
-    return int(word) if match[1] is None and "e" not in lowered else float(word)
+    return int(word) if match[1] is None and "e" not in low else float(word)
 
 
 def unescaped(raw: str) -> str:

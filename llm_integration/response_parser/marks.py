@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from llm_integration.pieces import Steps
-from llm_integration.response_parser.model import Budget
+from llm_integration.response_parser.model import Budget, lowered
 
 __all__ = ["Kind", "Mark", "find_marks", "may_have_marks"]
 
@@ -151,8 +151,8 @@ def _brackets(text: str, budget: Budget) -> str:
 
 
 def _speaks_of_thinking(text: str) -> bool:
-    lowered = text.lower()
-    return "think" in lowered or "thought" in lowered or "reason" in lowered
+    low = lowered(text)
+    return "think" in low or "thought" in low or "reason" in low
 
 
 @lru_cache(maxsize=128)

@@ -17,6 +17,7 @@ __all__ = [
     "Reading",
     "Scanned",
     "as_response",
+    "lowered",
     "show",
 ]
 
@@ -121,6 +122,16 @@ class Budget:
     def spent(self) -> int:
         """Steps used so far, at most the limit."""
         return self.limit - max(self.left, 0)
+
+
+def lowered(text: str) -> str:
+    """``text`` with its ASCII letters in lower case, and every character where it was.
+
+    What ``str.lower`` does to other scripts takes a tenth of a microsecond a character and moves their ends.
+    """
+    if text.isascii():
+        return text.lower()
+    return text.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")
 
 
 def show(value: object) -> str:

@@ -17,7 +17,7 @@ from typing import Final
 from llm_integration.domain import ParseMethod
 from llm_integration.pieces import Steps
 from llm_integration.response_parser.fields import as_rating, read_value
-from llm_integration.response_parser.model import Budget, OutOfWork, Reading
+from llm_integration.response_parser.model import Budget, OutOfWork, Reading, lowered
 from llm_integration.response_parser.scanner import Found, scan
 from llm_integration.response_parser.strict import BAD, decode
 
@@ -106,7 +106,7 @@ def search(text: str, budget: Budget) -> Steps[Search]:
         reached = 0
         chosen = candidates[-1] if candidates else None
     reading = chosen.reading if chosen else None
-    if reached < len(text) and "rating" in text[reached:].lower():
+    if reached < len(text) and "rating" in lowered(text[reached:]):
         reading = _tangled(reading)
     value = (reading.source if reading else None) or _last_object(objects)
     rivals = [other.reading for other in candidates if other is not chosen and not other.quoted]
@@ -172,12 +172,12 @@ def _contradicted(
 
 def _quoted_keys(text: str, budget: Budget) -> list[int | None]:
     """Every ``"rating": n`` in ``text`` whose n is a number, whatever stands around it."""
-    lowered = text.lower()
+    low = lowered(text)
     values: list[int | None] = []
-    for word in _RATING_WORD.finditer(lowered):
+    for word in _RATING_WORD.finditer(low):
         budget.spend()
-        after = _KEY_AFTER.match(lowered, word.end())
-        if after and _KEY_BEFORE.search(lowered[max(0, word.start() - 10) : word.start()]):
+        after = _KEY_AFTER.match(low, word.end())
+        if after and _KEY_BEFORE.search(low[max(0, word.start() - 10) : word.start()]):
             values.append(_number(after[1]))
     return [value for value in values if value != _SCALE]
 
@@ -214,8 +214,8 @@ def has_lost_keys(prose: str) -> bool:
     """True when ``prose`` has keys of the answer in it: remains of an object that could not be read."""
     if not any(quote in prose for quote in _QUOTES):
         return False
-    lowered = prose.lower()
-    return any(key.search(lowered) for key in _LOST_KEYS)
+    low = lowered(prose)
+    return any(key.search(low) for key in _LOST_KEYS)
 
 
 def has_words(prose: str) -> bool:
