@@ -366,11 +366,13 @@ async def test_a_worker_that_dies_in_mid_batch_loses_nothing(db: DatabaseManager
     """It never said goodbye: when its lease is over another worker rates all five, each once."""
     async with bench(db) as parts:
         parts.simulator.script("hang")
-        worker = build(parts.simulator, db)
+        voice = DatabaseManager(database_url)
+        worker = build(parts.simulator, voice)
         for mapping in mappings():
             worker.memory_store.add_signal(mapping)
         task = asyncio.create_task(worker.run())
         await asyncio.wait_for(parts.simulator.wait_for_requests(1), 10)
+        await voice.close()  # or it would hand its tasks back
         task.cancel()
         await asyncio.wait({task})
         assert await db.get_pending_llm_tasks(10) == []
