@@ -31,6 +31,7 @@ from llm_integration.config.budgets import Budget
 from llm_integration.config.names import ModelId, Names, names_of, normalise_model_id, suggestion
 from llm_integration.config.routes import Route, Shadow
 from llm_integration.errors import ConfigError
+from llm_integration.times import zone_named
 
 __all__ = [
     "LLMConfig",
@@ -260,6 +261,12 @@ class LLMConfig(BaseModel):
         200, ge=50, le=10_000, description="Latest answers of a model and prompt that rating health looks at."
     )
     lookback_periods: int = Field(20, ge=1, le=500, description="Bars shown to the model.")
+    bars_timezone: str = Field(
+        "UTC",
+        min_length=1,
+        max_length=64,
+        description="Zone, by its IANA name such as `Europe/Berlin`, of bar and signal times that name none.",
+    )
     indicators_to_include: Names = Field(
         default_factory=lambda: ["sma_20", "ema_50", "rsi_14", "macd", "macd_signal", "atr_14", "adx_14"],
         max_length=50,
@@ -390,6 +397,12 @@ class LLMConfig(BaseModel):
         if not value.strip():
             raise ValueError("should be a model id such as google/gemini-3.5-flash-lite")
         return normalise_model_id(value)
+
+    @field_validator("bars_timezone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        zone_named(value)
+        return value.strip()
 
     @field_validator("fallback_models")
     @classmethod
