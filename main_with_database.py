@@ -45,6 +45,7 @@ from llm_integration.errors import ConfigError
 from llm_integration.model_catalogue import ModelCatalogue
 from llm_integration.routing import router_for
 from llm_integration.simulator import SIMULATED_KEY, OpenRouterSimulator
+from llm_integration.times import zone_named
 from trading.command_line import build_parser
 from trading.config import TradingConfig
 from trading.dashboard import (
@@ -57,7 +58,7 @@ from trading.dashboard import (
     restore_terminal,
     terminal_available,
 )
-from trading.errors import TradingError
+from trading.errors import BarDataError, TradingError
 from trading.feed import Bar as FeedBar
 from trading.feed import BarFile, open_bars
 from trading.feed import bars as feed_bars
@@ -163,7 +164,14 @@ class TradingSystem:
 
     async def setup_components(self) -> None:
         """Start and connect every part. Raises UsageError before any bar is traded."""
-        self._feed = await asyncio.to_thread(open_bars, self.settings.data, follow=self.settings.follow)
+        self._feed = await asyncio.to_thread(
+            open_bars,
+            self.settings.data,
+            follow=self.settings.follow,
+            zone=self.settings.llm.bars_timezone,
+            symbol=self.settings.symbol,
+        )
+        logger.info("bars: %s", self._feed.reader.described)
         self.progress.total_bars = None if self.settings.follow else len(self._feed.bars)
         await self._setup_database()
         await self._setup_outbox()
@@ -689,6 +697,8 @@ def load(args: argparse.Namespace) -> Settings:
 
 def _for_run(llm: LLMConfig, args: argparse.Namespace) -> LLMConfig:
     changes: dict[str, Any] = {}
+    if args.timezone is not None:
+        changes["bars_timezone"] = _zone(args.timezone)
     if args.output is not None:
         changes["csv_output_directory"] = str(args.output)
     if args.demo:
@@ -697,6 +707,14 @@ def _for_run(llm: LLMConfig, args: argparse.Namespace) -> LLMConfig:
         changes["requests_per_minute"] = max(llm.requests_per_minute, DEMO_REQUESTS_PER_MINUTE)
         changes["tokens_per_minute"] = max(llm.tokens_per_minute, DEMO_REQUESTS_PER_MINUTE * 10_000)
     return llm.model_copy(update=changes)
+
+
+def _zone(name: str) -> str:
+    try:
+        zone_named(name)
+    except ValueError as error:
+        raise UsageError(f"--timezone: {error}") from None
+    return name
 
 
 def _data(args: argparse.Namespace) -> Path:
@@ -762,7 +780,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = load(args)
         configure_logging(args.log_level, quiet=settings.dashboard)
         return asyncio.run(trade(settings))
-    except (UsageError, ConfigError, TradingError) as error:
+    except (UsageError, ConfigError, TradingError, BarDataError) as error:
         sys.stderr.write(f"{build_parser().prog}: {error}\n")
         return 2
     except KeyboardInterrupt:

@@ -164,9 +164,16 @@ def _judged(table: _Table, raws: list[Raw], column: TimeColumn) -> Steps[BarsRea
     if times.problem:
         lost = "no bar can be used" if not found else "bars are left out"
         remarks = (
-            Remark(f"{table.label} {times.kind} {not found}", f"{lost}: {table.label} {times.problem}"),
+            Remark(
+                f"{table.label} {times.kind} {not found}",
+                f"{lost}: {table.label}{_colon(times.kind)} {times.problem}",
+            ),
         )
     return BarsRead(found, remarks, times.naive)
+
+
+def _colon(kind: str) -> str:
+    return "" if kind in ("mixed", "two ways") else ":"
 
 
 # Which rows

@@ -216,7 +216,7 @@ def signal_time(
     moment = read.moments[0]
     if moment is not None:
         return moment, (), read.naive
-    reason = read.problem.removeprefix("1 of 1 ")
+    reason = read.kind if read.kind != "two ways" else "it can be read in two ways"
     return (
         None,
         (

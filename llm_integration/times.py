@@ -209,8 +209,18 @@ class TimeColumn:
         if self._common is None:
             self._common, self._first = set(map(_form, found)), cell
         elif len(found) != 1 or {found[0][0]} != self._common:
-            self._common.intersection_update(map(_form, found))
-            self._mixed = None if self._common else cell
+            both = self._common.intersection(map(_form, found))
+            self._common, self._mixed = (both, None) if both else (self._common, cell)
+
+    @property
+    def empty(self) -> bool:
+        """True while no cell could be read in any way."""
+        return not any(self._found)
+
+    @property
+    def naive(self) -> bool:
+        """True when a cell named no zone."""
+        return any(moment.tzinfo is None for found in self._found for _, moment in found)
 
     def extend(self, cells: Iterable[Sequence[object]]) -> None:
         """Take several cells."""
@@ -230,26 +240,35 @@ class TimeColumn:
             for (form, moment), (clock, after) in product(days, _of_day(cell[-1]))
         )
 
-    def form(self) -> tuple[str, str, str]:
-        """The form of the column so far, a problem with it in words, and the problem's kind."""
-        if self._mixed is not None:
+    def form(self, *, of_the_first: bool = False) -> tuple[str, str, str]:
+        """The form of the column so far, a problem with it in words, and the problem's kind.
+
+        ``of_the_first``: the form in which the first cells are written, if others have another one.
+        """
+        if self._mixed is not None and not of_the_first:
             both = f"{_shown(self._first)} and {_shown(self._mixed)}"
             return "", f"is written in several ways, such as {both}", "mixed"
         form, *others = sorted(self._common or {TYPED})
         for cell, found in zip(self._cells, self._found, strict=True) if others else ():
             ways = dict(found)
             if form in ways and any(ways[form] != ways[other] for other in others):
-                return "", f"can be read in two ways, such as {_shown(cell)}", "two ways"
+                return "", f"can be read in two ways, such as {_shown(cell)}{_ways(form)}", "two ways"
         return form, "", ""
 
-    def choose(self, form: str) -> None:
-        """Read every further cell in this form."""
+    def choose(self, form: str, rules: TimeRules | None = None) -> None:
+        """Read every further cell in this form, by newer rules if they are given."""
         self._chosen = form
+        self._rules = rules or self._rules
 
     def moment(self, cell: Sequence[object]) -> datetime | None:
         """What one cell says in the form that was chosen."""
         given = next((moment for form, moment in self._read(cell) if form in (self._chosen, TYPED)), None)
         return None if given is None else self._believed(given)
+
+    def reason(self, cell: Sequence[object]) -> str:
+        """Why ``moment`` gives none for this cell, as the end of a sentence about it."""
+        given = next((moment for form, moment in self._read(cell) if form in (self._chosen, TYPED)), None)
+        return self._reason(cell, given)
 
     def _believed(self, moment: datetime) -> datetime | None:
         found = _in_utc(moment, self._rules.zone)
@@ -292,6 +311,10 @@ class TimeColumn:
         return "no time that can be read in one way"
 
 
+def _ways(form: str) -> str:
+    return " (is the day or the month first?)" if form.startswith((DAY_FIRST, MONTH_FIRST)) else ""
+
+
 def _form(candidate: Candidate) -> str:
     return candidate[0]
 
@@ -300,7 +323,7 @@ def _told(wrong: dict[str, list[Sequence[object]]], count: int) -> tuple[str, st
     """What is wrong with some cells, in words and without the examples; the most frequent first."""
     reasons = sorted(wrong, key=lambda reason: -len(wrong[reason]))
     problems = [
-        f"{len(wrong[reason])} of {count} {reason}"
+        f"{reason} in {len(wrong[reason])} of {count}"
         + ("" if reason == MISSING else f", such as {_shown(wrong[reason][0])}")
         for reason in reasons
     ]

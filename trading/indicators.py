@@ -166,7 +166,8 @@ class IndicatorSet:
             kept = self.history - 1
             self._columns[:, :kept] = self._columns[:, self._end - kept :]
             self._end = kept
-        self._columns[:, self._end] = bar.high, bar.low, bar.close, bar.volume
+        volume = math.nan if bar.volume is None else bar.volume
+        self._columns[:, self._end] = bar.high, bar.low, bar.close, volume
         self._end += 1
 
     def values(self) -> dict[str, float | None]:

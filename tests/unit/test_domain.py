@@ -231,7 +231,7 @@ def test_no_mapping_of_plain_values_raises(data: Mapping[str, Any]) -> None:
     assert all(price is None or math.isfinite(price) for price in prices)
     moments = [signal.timestamp, *(bar.timestamp for bar in signal.bars)]
     assert all(moment is None or moment.utcoffset() == timedelta(0) for moment in moments)
-    assert all(math.isfinite(value) for bar in signal.bars for value in bar[1:])
+    assert all(math.isfinite(value) for bar in signal.bars for value in bar[1:] if value is not None)
     assert len(signal.symbol) <= 128
 
 
