@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, tzinfo
 from itertools import pairwise
 from operator import itemgetter
 from typing import Any, Final, Protocol, cast
@@ -160,6 +160,11 @@ def _judged(table: _Table, raws: list[Raw], column: TimeColumn) -> Steps[BarsRea
     ]
     if not all(earlier[0] <= later[0] for earlier, later in pairwise(found)):
         found.sort(key=itemgetter(0))
+    if _several_a_day(found, column.zone):
+        raise _UnusableError(
+            f"{table.label} days",
+            f"no bar can be used: {table.label} gives only days, and several bars on one",
+        )
     remarks: tuple[Remark, ...] = ()
     if times.problem:
         lost = "no bar can be used" if not found else "bars are left out"
@@ -170,6 +175,17 @@ def _judged(table: _Table, raws: list[Raw], column: TimeColumn) -> Steps[BarsRea
             ),
         )
     return BarsRead(found, remarks, times.naive)
+
+
+def _several_a_day(rows: Sequence[tuple[datetime, Values]], zone: tzinfo) -> bool:
+    """Bars of minutes or hours of which only the days are known: every one would pass for closed all day."""
+    moments = {moment for moment, _ in rows}
+    if len(moments) == len(rows):
+        return False
+    return len({(moment, repr(values)) for moment, values in rows}) > len(moments) and not any(
+        local.hour or local.minute or local.second
+        for local in (moment.astimezone(zone) for moment in moments)
+    )
 
 
 def _colon(kind: str) -> str:

@@ -116,15 +116,15 @@ def _time(names: Sequence[str]) -> tuple[tuple[int, ...], bool]:
     whole = _first(names, _WHOLE_TIME_NAMES)
     if whole is not None:
         return (whole,), False
-    day, clock = _first(names, _DAY_NAMES), _first(names, _CLOCK_NAMES)
+    day, clock = _first(names, _DAY_NAMES), _first(names, (*_CLOCK_NAMES, "t"))
     if clock is not None:
         return ((clock,) if day is None else (day, clock)), False
     if day is not None:
         return (day,), True
-    short = _first(names, ("t", "index"))
-    if short is None and names and names[0] in ("", "unnamed: 0"):
-        short = 0  # an index that was written without its name
-    return ((short,) if short is not None else ()), False
+    index = _first(names, ("index",))
+    if index is None and names and names[0] in ("", "unnamed: 0"):
+        index = 0  # that was written without its name
+    return ((index,) if index is not None else ()), False
 
 
 def _first(names: Sequence[str], wanted: Sequence[str]) -> int | None:

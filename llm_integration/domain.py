@@ -181,6 +181,7 @@ def signal_in_pieces(signal_id: str, data: Mapping[str, Any], rules: TimeRules) 
         bars, lost = yield from _whole_bars(read)
         remarks += (*read.remarks, *lost)
         naive = naive or read.naive
+    remarks += none_closed(bars, moment)
     indicators, odd = _indicators(data.get("indicators"))
     signal = Signal(
         signal_id=signal_id,
@@ -309,6 +310,15 @@ def plain_bars(value: object, *kinds: type) -> bool:
     return set(map(type, items)) <= {Bar} and (
         not items or (_plain_time(items[0]) and _plain_time(items[-1]))
     )
+
+
+def none_closed(bars: Sequence[Bar], until: datetime | None) -> tuple[Remark, ...]:
+    """A remark if all ``bars``, rising or falling in time, are later than ``until``: perhaps a wrong zone."""
+    if not bars or until is None or not until < min(bars[0][0], bars[-1][0]):
+        return ()
+    first = min(bars[0][0], bars[-1][0])
+    text = f"no bar is shown: the first of {len(bars)} is stamped {first}, after the signal's {until}"
+    return (Remark("none closed", text),)
 
 
 def _in_order(bars: Sequence[Bar]) -> tuple[Bar, ...]:

@@ -213,6 +213,11 @@ class TimeColumn:
             self._common, self._mixed = (both, None) if both else (self._common, cell)
 
     @property
+    def zone(self) -> tzinfo:
+        """That of times that name none."""
+        return self._rules.zone
+
+    @property
     def empty(self) -> bool:
         """True while no cell could be read in any way."""
         return not any(self._found)
@@ -292,7 +297,8 @@ class TimeColumn:
             moments.append(moment)
             if moment is None:
                 wrong.setdefault(self._reason(cell, given), []).append(cell)
-            naive = naive or (given is not None and given.tzinfo is None)
+            elif given is not None and given.tzinfo is None:
+                naive = True
             if len(moments) % CELLS_AT_ONCE == 0:
                 yield
         return TimesRead(moments, form, *_told(wrong, len(moments)), naive)
