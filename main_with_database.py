@@ -58,6 +58,7 @@ from llm_integration.prompts import PromptLibrary
 from llm_integration.routing import router_for
 from llm_integration.simulator import SIMULATED_KEY, OpenRouterSimulator
 from llm_integration.threads import in_thread
+from llm_integration.times import zone_named
 from llm_integration.worker.ownership import endpoint_of
 from llm_integration.worker.supervision import Supervisor
 from trading.command_line import build_parser
@@ -72,7 +73,7 @@ from trading.dashboard import (
     restore_terminal,
     terminal_available,
 )
-from trading.errors import TradingError
+from trading.errors import BarDataError, TradingError
 from trading.feed import Bar as FeedBar
 from trading.feed import BarFile, open_bars
 from trading.feed import bars as feed_bars
@@ -109,7 +110,7 @@ class UsageError(Exception):
     """Something the user has to change; shown as one line, exit status 2."""
 
 
-REFUSALS = (UsageError, ConfigError, TradingError)
+REFUSALS = (UsageError, ConfigError, TradingError, BarDataError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +210,14 @@ class TradingSystem:
 
     async def setup_components(self) -> None:
         """Start and connect every part. Raises UsageError before any bar is traded."""
-        self._feed = await in_thread(open_bars, self.settings.data, follow=self.settings.follow)
+        self._feed = await in_thread(
+            open_bars,
+            self.settings.data,
+            follow=self.settings.follow,
+            zone=self.settings.llm.bars_timezone,
+            symbol=self.settings.symbol,
+        )
+        logger.info("bars: %s", self._feed.reader.described)
         self.progress.total_bars = None if self.settings.follow else len(self._feed.bars)
         await self._setup_database()
         await self._setup_outbox()
@@ -923,6 +931,8 @@ def _check_prompts(llm: LLMConfig) -> None:
 
 def _for_run(llm: LLMConfig, args: argparse.Namespace) -> LLMConfig:
     changes: dict[str, Any] = {}
+    if args.timezone is not None:
+        changes["bars_timezone"] = _zone(args.timezone)
     if args.output is not None:
         changes["csv_output_directory"] = str(args.output.absolute())
     if args.demo or args.simulate:
@@ -938,7 +948,7 @@ def _again(args: argparse.Namespace) -> str:
     words = ["python", "main_with_database.py"]
     for name in ("demo", "simulate", "follow"):
         words += [f"--{name}"] if getattr(args, name) else []
-    for name in ("config", "data", "symbol"):
+    for name in ("config", "data", "symbol", "timezone"):
         words += [f"--{name}", str(value)] if (value := getattr(args, name)) is not None else []
     words += ["--database-url", "..."] if args.database_url else []
     return " ".join([shlex.join(words), "--resume"])
@@ -951,6 +961,14 @@ def _cost_line(stats: Mapping[str, Any]) -> str:
         return f"cost {cost} USD"
     answers = "1 answer" if unknown == 1 else f"{unknown} answers"
     return f"cost {cost} USD, unknown for {answers}" if cost else f"cost unknown for {answers}"
+
+
+def _zone(name: str) -> str:
+    try:
+        zone_named(name)
+    except ValueError as error:
+        raise UsageError(f"--timezone: {error}") from None
+    return name
 
 
 def _data(args: argparse.Namespace) -> Path:

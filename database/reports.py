@@ -130,7 +130,7 @@ class Reports(LedgerReports):
 
 
 def _bar(row: Row) -> Bar:
-    return Bar(row["bar_timestamp"], row["open"], row["high"], row["low"], row["close"], row["volume"] or 0.0)
+    return Bar(row["bar_timestamp"], row["open"], row["high"], row["low"], row["close"], row["volume"])
 
 
 def _analysis(row: Row) -> LLMAnalysis | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 import orjson
 
 from database.bar_texts import BarTexts
 from database.storable import LONGEST_NAME, clean_key, clean_text, json_bytes
-from llm_integration.domain import Bar, Signal, bars_in_pieces, parse_time, to_price
+from llm_integration.domain import Bar, Signal, parse_time, stored_bars, to_price
 from llm_integration.pieces import Steps, at_once
 
 __all__ = ["SIGNAL_COLUMNS", "Row", "bar_columns", "signal_from_row", "signal_in_pieces", "signal_row"]
@@ -58,7 +58,7 @@ def signal_row(signal: Signal) -> dict[str, Any]:
         "indicators": orjson.Fragment(json_bytes(_plain(signal.indicators))),
         "strategy": clean_text(signal.strategy, LONGEST_NAME),
         "notes": clean_text(signal.notes),
-        "context": _context(signal.bars),
+        "context": _context(signal),
     }
 
 
@@ -66,10 +66,14 @@ def _plain(values: Mapping[str, float | None]) -> dict[str, float | None]:
     return values if type(values) is dict else dict(values)
 
 
-def _context(bars: Sequence[Bar]) -> orjson.Fragment | None:
-    if not bars:
+def _context(signal: Signal) -> orjson.Fragment | None:
+    """The bars, and what was given with the signal and could not be used."""
+    if not signal.bars and not signal.warnings:
         return None
-    return orjson.Fragment(b'{"bars":%b}' % _bar_texts.join(bars))
+    bars = _bar_texts.join(signal.bars)
+    if not signal.warnings:
+        return orjson.Fragment(b'{"bars":%b}' % bars)
+    return orjson.Fragment(b'{"bars":%b,"warnings":%b}' % (bars, json_bytes([*signal.warnings])))
 
 
 _bar_texts = BarTexts(most=2_048)
@@ -92,11 +96,17 @@ def signal_in_pieces(row: Row, context: object) -> Steps[Signal]:
         stop_loss=to_price(row["stop_loss"]),
         target_price=to_price(row["target_price"]),
         indicators=_indicators(row["indicators"]),
-        bars=(yield from bars_in_pieces(bars)) if isinstance(bars, list) else (),
+        bars=(yield from stored_bars(bars)) if isinstance(bars, list) else (),
         session_id=row["session_id"],
         strategy=row["strategy"],
         notes=row["notes"],
+        warnings=_warnings(context),
     )
+
+
+def _warnings(context: object) -> tuple[str, ...]:
+    found = context.get("warnings") if isinstance(context, Mapping) else None
+    return tuple([text for text in found if isinstance(text, str)]) if isinstance(found, list) else ()
 
 
 def _indicators(value: object) -> dict[str, float | None]:
@@ -107,9 +117,10 @@ def _indicators(value: object) -> dict[str, float | None]:
 
 
 def bar_columns(bars: Iterable[Bar]) -> tuple[list[Any], ...]:
-    """Six lists: times, opens, highs, lows, closes, volumes. Bars that are no bars are left out."""
+    """Six lists: times, opens, highs, lows, closes, volumes. Bars that are no bars are left out; a volume
+    that is missing is None."""
     kept = [
-        (moment, *numbers[:4], numbers[4] or 0.0)
+        (moment, *numbers)
         for moment, numbers in (
             (parse_time(bar[0]), [to_price(number) for number in bar[1:6]]) for bar in bars
         )

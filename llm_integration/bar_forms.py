@@ -1,89 +1,98 @@
 """The forms in which hosts and feeds hand over bars, each told apart and read in one place. Pure.
 
-A bar is a mapping or an object with names (any case; ``timestamp``, ``datetime``, ``date`` or ``time``), or a
-sequence in the order timestamp, open, high, low, close, volume. Many bars are an iterable of them, a numpy
-array of rows, or a pandas DataFrame, whose index gives the times if no column does.
+Many bars are an iterable of single ones, a numpy array of rows, a pandas DataFrame, or a mapping of columns
+or from times to bars. A single bar is a mapping or an object with names (``bar_names``), or a sequence that
+begins with time, open, high, low, close, volume. A frame's time is a column or a level of its index; columns
+of two levels hold one instrument each, and so may rows, by a column or a level ``symbol``.
+
+``read_bars`` gives the bars of one instrument around a moment, in order of time, with what could not be
+used in words. Times are judged by ``TimeColumn``.
 """
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime
-from typing import Any, cast
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from itertools import pairwise
+from operator import itemgetter
+from typing import Any, Final, Protocol, cast
 
-__all__ = ["FrameBars", "bar_values", "is_frame", "parse_time"]
+from llm_integration.bar_names import Roles, is_symbol_name, price_role, roles
+from llm_integration.pieces import Steps
+from llm_integration.times import TimeColumn, TimeRules, is_missing, parse_time, shown_cell
 
-TIME_NAMES = ("timestamp", "datetime", "date", "time")
-PRICE_NAMES = ("open", "high", "low", "close", "volume")
-NAMES = ("timestamp", *PRICE_NAMES)
+__all__ = ["MAX_BARS", "BarsRead", "Remark", "as_mapping", "is_frame", "parse_time", "read_bars"]
 
+MAX_BARS: Final = 1_000
+"""Most bars that are read of one collection: the last ones up to the wanted moment."""
+BARS_AT_ONCE: Final = 50
+"""Bars converted in one go by who gives way in between: a fraction of a millisecond."""
+MOST_SEARCHED: Final = 100_000
+"""Most rows that are looked at for those of one instrument, the last ones."""
+SAMPLED: Final = 40
+"""Rows from which the form of a long collection's times is told."""
+MOST_NAMED: Final = 5
+MOST_SETS_OF_NAMES: Final = 64
+ATTRIBUTES: Final = (
+    "timestamp", "datetime", "date", "time", "open_time", "ts_event", "t", "open", "high", "low", "close",
+    "volume", "o", "h", "l", "c", "v", "symbol", "ticker", "instrument",
+)  # fmt: skip
+"""What an object that is neither a mapping nor a sequence is asked for."""
+NOTHING: Final = (None, None, None, None, None)
 
-def parse_time(value: object) -> datetime | None:
-    """``value`` as an aware UTC datetime.
-
-    Accepts datetimes (pandas' and numpy's too), dates, ISO 8601 text and epoch seconds or milliseconds. A
-    naive time is taken as UTC. None for anything else.
-    """
-    if type(value) is datetime and value.tzinfo is UTC:
-        return value
-    moment: datetime | None = None
-    try:
-        if value != value:  # noqa: PLR0124  pandas' NaT and NaN differ from themselves
-            return None
-        if hasattr(value, "to_pydatetime"):  # pandas' Timestamp is a datetime, but not as quick as one
-            value = value.to_pydatetime(warn=False)
-        elif hasattr(value, "dtype"):
-            value = _python_scalar(value)
-        if isinstance(value, datetime):
-            moment = value
-        elif isinstance(value, date):
-            moment = datetime(value.year, value.month, value.day, tzinfo=UTC)
-        elif isinstance(value, str):
-            moment = datetime.fromisoformat(value.strip())
-        elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            seconds = value / 1000 if abs(value) > 1e11 else value
-            moment = datetime.fromtimestamp(seconds, UTC)
-        if moment is None:
-            return None
-        if moment.tzinfo is None:
-            return moment.replace(tzinfo=UTC)
-        return moment if type(moment) is datetime and moment.tzinfo is UTC else moment.astimezone(UTC)
-    except Exception:  # whatever a foreign object's own conversion raises
-        return None
+Values = Sequence[Any]
+"""Open, high, low, close and volume as they were given; None for what is not there."""
 
 
-def _python_scalar(value: Any) -> object:
-    """A scalar of numpy as one of Python; nanoseconds, which Python's times do not know, are cut off."""
-    return (value.astype("datetime64[us]") if value.dtype.kind == "M" else value).item()
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something about a shape of input that somebody should know. ``kind`` is the same for all of a shape."""
+
+    kind: str
+    text: str
 
 
-def bar_values(item: object) -> tuple[datetime | None, Sequence[Any]]:
-    """Time, and open, high, low, close and volume as they were given; None for what is not there."""
-    if (type(item) is list or type(item) is tuple) and len(item) == len(NAMES):
-        return parse_time(item[0]), item[1:]
-    if type(item) is dict:
-        time, *prices = map(item.get, NAMES)
-        if time is not None and not any(map(_missing, prices)):  # the usual names in lower case
-            return parse_time(time), prices
-    names = getattr(item, "_fields", None) or getattr(getattr(item, "dtype", None), "names", None)
-    label = getattr(item, "name", None)
-    pairs = isinstance(item, Mapping) or hasattr(item, "items")  # a Series, too
-    if not pairs and hasattr(item, "tolist"):
-        item = item.tolist()  # a row of a numpy array
-    if pairs:
-        items = cast("Mapping[object, Any]", item).items()
-        named = {str(key).strip().lower(): value for key, value in items if value is not None}
-    elif names is not None and isinstance(item, Sequence):
-        named = {str(key).lower(): value for key, value in zip(names, item, strict=False)}
-    elif isinstance(item, Sequence) and not isinstance(item, (str, bytes)):
-        return (parse_time(item[0]) if item else None), _padded(item[1:6])
-    else:
-        named = {name: getattr(item, name, None) for name in (*TIME_NAMES, *PRICE_NAMES)}
-        named = {name: value for name, value in named.items() if value is not None}
-    times = [named[name] for name in _time_columns(named)]
-    if not times:  # a row of a DataFrame: a tuple with its index, or a Series named after it
-        times = [_index_time(named.get("index", label))]
-    return _joined_time(times), [named.get(name) for name in PRICE_NAMES]
+@dataclass(frozen=True, slots=True)
+class BarsRead:
+    """Bars as time and values, in order of time, and what was given and could not be used."""
+
+    rows: list[tuple[datetime, Values]] = field(default_factory=list)
+    remarks: tuple[Remark, ...] = ()
+    naive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """One bar before its time is judged."""
+
+    time: Sequence[object]
+    values: Values
+    symbol: object = None
+    named: bool = False
+    """Whether it says of which instrument it is."""
+
+
+class _UnusableError(Exception):
+    """A collection that has no bars to use, with the remark."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.remark = Remark(kind, text)
+
+
+class _Table(Protocol):
+    """Rows by position. ``label`` names what gives the time; ``named`` says that rows name instruments."""
+
+    @property
+    def label(self) -> str: ...
+    @property
+    def named(self) -> bool: ...
+    def __len__(self) -> int: ...
+    def symbols(self, start: int, stop: int) -> Sequence[object]: ...
+    def times(self, rows: Sequence[int]) -> Sequence[Sequence[object]]: ...
+    def read(self, rows: Sequence[int]) -> Sequence[Raw]: ...
 
 
 def is_frame(market: object) -> bool:
@@ -91,74 +100,457 @@ def is_frame(market: object) -> bool:
     return hasattr(market, "columns") and hasattr(market, "iloc")
 
 
-class FrameBars:
-    """The bars of a pandas DataFrame, read by position, of which only the needed rows are converted."""
+def as_mapping(value: object) -> Mapping[Any, Any] | None:
+    """A mapping, a pandas Series or a frame of one row by its names; None for anything else."""
+    if type(value) is dict or isinstance(value, Mapping):
+        return value
+    try:
+        given: Any = value
+        if is_frame(given):
+            return (
+                dict(zip(given.columns.tolist(), given.iloc[0].tolist(), strict=True))
+                if len(given) == 1
+                else None
+            )
+        if hasattr(given, "index") and hasattr(given, "iloc"):
+            return dict(zip(given.index.tolist(), given.tolist(), strict=True))
+    except Exception:  # whatever a foreign object raises
+        return None
+    return None
 
-    def __init__(self, frame: Any) -> None:
+
+def read_bars(market: object, *, symbol: str, until: datetime | None, rules: TimeRules) -> Steps[BarsRead]:
+    """The last ``MAX_BARS`` bars of ``symbol`` stamped at or before ``until``, with pauses where it yields.
+
+    Up to ``MAX_BARS`` bars may stand in any order and all are given, later ones too; more must rise or fall
+    in time. Never raises: what a foreign container raises is a remark.
+    """
+    wanted = "".join(symbol.split()).casefold()
+    try:
+        table = _table(market, symbol)
+        rows = (yield from _of_symbol(table, symbol)) if table.named else range(len(table))
+        if not rows:
+            return BarsRead()
+        if len(rows) > MAX_BARS:
+            rows = yield from _window(table, rows, until, rules)
+        raws: list[Raw] = []
+        column = TimeColumn(rules)
+        for start in range(0, len(rows), BARS_AT_ONCE):
+            piece = table.read(rows[start : start + BARS_AT_ONCE])
+            if not table.named:  # single bars may say it though the first did not
+                piece = [raw for raw in piece if not raw.named or _same(raw.symbol, wanted)]
+            raws += piece
+            column.extend([raw.time for raw in piece])
+            yield
+        return (yield from _judged(table, raws, column))
+    except _UnusableError as problem:
+        return BarsRead(remarks=(problem.remark,))
+    except Exception as error:  # whatever a foreign container raises; the signal is worth more
+        name = type(error).__name__
+        return BarsRead(
+            remarks=(Remark(f"raises {name}", f"the bars given with a signal cannot be read ({name})"),)
+        )
+
+
+def _judged(table: _Table, raws: list[Raw], column: TimeColumn) -> Steps[BarsRead]:
+    times = yield from column.in_pieces()
+    yield
+    found = [
+        (moment, raw.values) for moment, raw in zip(times.moments, raws, strict=True) if moment is not None
+    ]
+    if not all(earlier[0] <= later[0] for earlier, later in pairwise(found)):
+        found.sort(key=itemgetter(0))
+    if _several_a_day(found, column.zone):
+        raise _UnusableError(
+            f"{table.label} days",
+            f"no bar can be used: {table.label} gives only days, and several bars on one",
+        )
+    remarks: tuple[Remark, ...] = ()
+    if times.problem:
+        lost = "no bar can be used" if not found else "bars are left out"
+        remarks = (
+            Remark(
+                f"{table.label} {times.kind} {not found}",
+                f"{lost}: {table.label}{_colon(times.kind)} {times.problem}",
+            ),
+        )
+    return BarsRead(found, remarks, times.naive)
+
+
+def _several_a_day(rows: Sequence[tuple[datetime, Values]], zone: tzinfo) -> bool:
+    """Bars of minutes or hours of which only the days are known: every one would pass for closed all day."""
+    moments = {moment for moment, _ in rows}
+    if len(moments) == len(rows):
+        return False
+    return len({(moment, repr(values)) for moment, values in rows}) > len(moments) and not any(
+        local.hour or local.minute or local.second
+        for local in (moment.astimezone(zone) for moment in moments)
+    )
+
+
+def _colon(kind: str) -> str:
+    return "" if kind in ("mixed", "two ways") else ":"
+
+
+# Which rows
+
+
+def _same(one: object, other: str) -> bool:
+    return isinstance(one, str) and "".join(one.split()).casefold() == other
+
+
+def _of_symbol(table: _Table, symbol: str) -> Steps[Sequence[int]]:
+    """The rows of one instrument; raises _UnusableError when there is none."""
+    wanted = "".join(symbol.split()).casefold()
+    rows: list[int] = []
+    others: Counter[str] = Counter()
+    for start in range(max(0, len(table) - MOST_SEARCHED), len(table), BARS_AT_ONCE * 4):
+        for at, given in enumerate(table.symbols(start, min(start + BARS_AT_ONCE * 4, len(table))), start):
+            if given == symbol or _same(given, wanted):
+                rows.append(at)
+            elif len(others) < MOST_NAMED:
+                others[shown_cell(given)] += 1
+        yield
+    if not rows or not wanted:
+        raise _no_such(symbol, others)
+    return rows
+
+
+def _no_such(symbol: str, others: Iterable[str]) -> _UnusableError:
+    return _UnusableError(
+        "other instruments",
+        f"no bar can be used: none is of the signal's symbol {shown_cell(symbol)}; given are "
+        + ", ".join(others),
+    )
+
+
+def _window(
+    table: _Table, rows: Sequence[int], until: datetime | None, rules: TimeRules
+) -> Steps[Sequence[int]]:
+    """``MAX_BARS`` of ordered rows, up to ``until``; the last or first ones if their times say nothing."""
+    sample = TimeColumn(rules)
+    step = max(1, len(rows) // SAMPLED)
+    sample.extend(table.times([*rows[::step], rows[-1]]))
+    form, problem, _ = sample.form()
+    yield
+    if problem:
+        return rows[-MAX_BARS:]
+    sample.choose(form)
+    first, last = (sample.moment(table.times([rows[place]])[0]) for place in (0, -1))
+    rising = first is None or last is None or first <= last
+    if until is None:
+        return rows[-MAX_BARS:] if rising else rows[:MAX_BARS]
+    low, high = 0, len(rows)
+    while low < high:  # the first place that is later, or of falling times the first that is not
+        middle = (low + high) // 2
+        moment = sample.moment(table.times([rows[middle]])[0])
+        if (moment is not None and moment > until) == rising:
+            high = middle
+        else:
+            low = middle + 1
+        yield
+    return rows[max(0, low - MAX_BARS) : low] if rising else rows[low : low + MAX_BARS]
+
+
+# Which kind of collection
+
+
+def _table(market: Any, symbol: str) -> _Table:
+    if is_frame(market):
+        return _FrameTable(market, symbol) if len(market) else _ItemTable(())
+    if isinstance(market, Mapping):
+        return _of_mapping(market, symbol)
+    if isinstance(market, Iterable) and not isinstance(market, (str, bytes)):
+        if isinstance(market, (list, tuple)):
+            return _ItemTable(market)
+        if hasattr(market, "__len__") and hasattr(market, "__getitem__") and not isinstance(market, deque):
+            return _ItemTable(cast("Sequence[object]", market))
+        return _ItemTable([*market])
+    raise _UnusableError(
+        f"a {type(market).__name__}",
+        "no bar can be used: bars should be a DataFrame or a collection of bars, "
+        f"not a {type(market).__name__}",
+    )
+
+
+def _of_mapping(market: Mapping[Any, Any], symbol: str) -> _Table:
+    """Columns by their names, or bars by their times."""
+    columns = [
+        (name, values)
+        for name, values in market.items()
+        if hasattr(values, "__len__")
+        and hasattr(values, "__getitem__")
+        and not isinstance(values, (str, Mapping))
+    ]
+    if sum(price_role(name) is not None for name, _ in columns) > 1:
+        return _ColumnTable([name for name, _ in columns], [values for _, values in columns])
+    if market and all(as_mapping(values) is not None for values in market.values()):
+        return _ItemTable([_timed(moment, as_mapping(values) or {}) for moment, values in market.items()])
+    raise _UnusableError(
+        "a mapping", "no bar can be used: a mapping of bars should hold columns or bars by their times"
+    )
+
+
+def _timed(moment: object, bar: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    return bar if roles(bar).time else {**bar, "timestamp": moment}
+
+
+def _values_of(given: Sequence[Any], found: Roles) -> list[Any]:
+    prices = [None if place is None else given[place] for place in found.prices]
+    return [*prices, _volume([given[place] for place in found.volumes])]
+
+
+def _volume(given: Sequence[Any]) -> Any:
+    """The first that is there and not 0: some platforms leave the volume 0 and count ticks beside it."""
+    for value in given[:-1]:
+        if not is_missing(value) and value not in (0, "0", "0.0"):
+            return value
+    last = given[-1] if given else None
+    return last if not is_missing(last) or len(given) < 2 else given[0]
+
+
+class _ItemTable:
+    """Single bars, each read by its own form."""
+
+    def __init__(self, items: Sequence[object]) -> None:
+        self._items = items
+        self._roles: dict[tuple[object, ...], Roles] = {}
+        self.label = "the bars' time"
+        self.named = len(items) > 0 and self._raw(items[0]).named
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def symbols(self, start: int, stop: int) -> Sequence[object]:
+        return [self._raw(item).symbol for item in self._items[start:stop]]
+
+    def times(self, rows: Sequence[int]) -> Sequence[Sequence[object]]:
+        return [self._raw(self._items[row]).time for row in rows]
+
+    def read(self, rows: Sequence[int]) -> Sequence[Raw]:
+        items = self._items
+        if isinstance(rows, range) and rows.step == 1:
+            return [self._raw(item) for item in items[rows.start : rows.stop]]
+        return [self._raw(items[row]) for row in rows]
+
+    def _raw(self, item: object) -> Raw:
+        if type(item) is list or type(item) is tuple:
+            return Raw(item[:1] or (None,), _five(item))
+        try:
+            return self._foreign(item)
+        except Exception:  # whatever a foreign object raises: a bar of which nothing is known
+            return Raw((None,), NOTHING)
+
+    def _foreign(self, item: Any) -> Raw:
+        if type(item) is dict or isinstance(item, Mapping):
+            return self._named([*item.keys()], [*item.values()])
+        if hasattr(item, "items") and hasattr(item, "index"):  # a Series; its name is the row's index
+            return self._named(item.index.tolist(), item.tolist(), item.name)
+        names = getattr(item, "_fields", None) or getattr(getattr(item, "dtype", None), "names", None)
+        if names is not None:
+            return self._named(names, [*(item.tolist() if hasattr(item, "tolist") else item)])
+        if hasattr(item, "tolist"):
+            item = item.tolist()  # a row of a numpy array
+        if isinstance(item, Sequence) and not isinstance(item, (str, bytes)):
+            return Raw(item[:1] or (None,), _five(item))
+        found = [(name, getattr(item, name, None)) for name in ATTRIBUTES]
+        there = [pair for pair in found if pair[1] is not None]
+        return self._named([name for name, _ in there], [value for _, value in there])
+
+    def _named(self, names: Sequence[object], values: Sequence[Any], index: object = None) -> Raw:
+        there = [(name, value) for name, value in zip(names, values, strict=True) if value is not None]
+        key = tuple([name for name, _ in there])
+        values = [value for _, value in there]
+        found = self._roles.get(key)
+        if found is None:
+            found = roles(key)
+            if len(self._roles) < MOST_SETS_OF_NAMES:
+                self._roles[key] = found
+        if found.twice:
+            return Raw((None,), NOTHING)
+        time = tuple([values[place] for place in found.time]) or (index,)
+        symbol = None if found.symbol is None else values[found.symbol]
+        return Raw(time, _values_of(values, found), symbol, found.symbol is not None)
+
+
+def _five(item: Sequence[Any]) -> Values:
+    values = item[1:6]
+    return values if len(values) == 5 else [*values, *NOTHING[len(values) :]]
+
+
+class _ColumnTable:
+    """Columns of equal length by their names."""
+
+    def __init__(self, names: Sequence[object], columns: Sequence[Any]) -> None:
+        self._columns = columns
+        self._found = roles(names)
+        _check(self._found, names)
+        self._length = min(len(column) for column in columns)
+        self.label = " and ".join(f"column {shown_cell(names[place])}" for place in self._found.time)
+        self.named = self._found.symbol is not None
+
+    def __len__(self) -> int:
+        return self._length
+
+    def symbols(self, start: int, stop: int) -> Sequence[object]:
+        return [self._columns[self._found.symbol or 0][row] for row in range(start, stop)]
+
+    def times(self, rows: Sequence[int]) -> Sequence[Sequence[object]]:
+        return [tuple([self._columns[place][row] for place in self._found.time]) for row in rows]
+
+    def read(self, rows: Sequence[int]) -> Sequence[Raw]:
+        return [
+            Raw(time, _values_of([column[row] for column in self._columns], self._found))
+            for time, row in zip(self.times(rows), rows, strict=True)
+        ]
+
+
+def _check(found: Roles, names: Iterable[object], *, timed: bool = False) -> None:
+    if found.twice:
+        raise _UnusableError(
+            f"twice {found.twice}", f"no bar can be used: two columns are named {', '.join(found.twice)}"
+        )
+    if not found.time and not timed:
+        shown = ", ".join(shown_cell(name) for name in [*names][:MOST_NAMED])
+        raise _UnusableError(
+            f"no time {shown}", f"no bar can be used: none of the columns gives the time ({shown})"
+        )
+
+
+class _FrameTable:
+    """The rows of a pandas DataFrame, of which only the needed ones are converted."""
+
+    def __init__(self, frame: Any, symbol: str) -> None:
         self._frame = frame
-        names = [_column_name(column) for column in frame.columns]
-        self._columns = [names.index(name) if name in names else None for name in PRICE_NAMES]
-        self._times = [names.index(name) for name in _time_columns(names)]
+        names, self._places = _flat(frame, symbol)
+        found = roles(names)
+        levels = [*getattr(frame.index, "names", [None])]
+        level = _time_level(frame.index)
+        self._level: int | None = None
+        if level is not None and (not found.time or found.day_only):
+            self._level = level
+        elif not found.time:
+            self._level = _named_level(frame.index, levels)
+        _check(found, names, timed=self._level is not None)
+        self._found = found
+        self.label = self._label(names, levels)
+        self._symbol_level = (
+            None if found.symbol is not None else _symbol_level(frame.index, levels, self._level)
+        )
+        self.named = found.symbol is not None or self._symbol_level is not None
 
     def __len__(self) -> int:
         return len(self._frame)
 
-    @property
-    def rising(self) -> bool:
-        """True when the times are known to rise from each row to the next, or to stay the same."""
-        times = self._frame.iloc[:, self._times[0]] if len(self._times) == 1 else self._frame.index
-        return len(self._times) < 2 and bool(getattr(times, "is_monotonic_increasing", False))
+    def _label(self, names: Sequence[object], levels: Sequence[object]) -> str:
+        if self._level is None:
+            return " and ".join(f"column {shown_cell(names[place])}" for place in self._found.time)
+        name = levels[self._level]
+        return "the index" if name is None else f"index {shown_cell(name)}"
 
-    def values(self, start: int, stop: int) -> list[tuple[datetime | None, Sequence[Any]]]:
-        """``bar_values`` of the rows from ``start`` to before ``stop``."""
-        moments = self.moments(start, stop)
-        nothing = [None] * len(moments)
-        columns = [
-            nothing if column is None else self._frame.iloc[start:stop, column].tolist()
-            for column in self._columns
+    def symbols(self, start: int, stop: int) -> Sequence[object]:
+        if self._symbol_level is not None:
+            return _level_cells(self._frame.index[start:stop], self._symbol_level)
+        return self._cells(self._found.symbol or 0, range(start, stop))
+
+    def times(self, rows: Sequence[int]) -> Sequence[Sequence[object]]:
+        if self._level is None:
+            return [*zip(*(self._cells(place, rows) for place in self._found.time), strict=True)]
+        return [(cell,) for cell in _level_cells(self._frame.index[_pick(rows)], self._level)]
+
+    def read(self, rows: Sequence[int]) -> Sequence[Raw]:
+        found = self._found
+        nothing = [None] * len(rows)
+        prices = [nothing if place is None else self._cells(place, rows) for place in found.prices]
+        volumes = [self._cells(place, rows) for place in found.volumes]
+        volume = [_volume(cells) for cells in zip(*volumes, strict=True)] if volumes else nothing
+        return [*map(Raw, self.times(rows), zip(*prices, volume, strict=True))]
+
+    def _cells(self, place: int, rows: Sequence[int]) -> list[Any]:
+        cells: list[Any] = self._frame.iloc[_pick(rows), self._places[place]].tolist()
+        return cells
+
+
+def _pick(rows: Sequence[int]) -> slice | list[int]:
+    return slice(rows.start, rows.stop) if isinstance(rows, range) and rows.step == 1 else [*rows]
+
+
+def _flat(frame: Any, symbol: str) -> tuple[list[object], list[int]]:
+    """Names and places of the columns; of several levels, those of one instrument and the common ones."""
+    columns = [*frame.columns]
+    if not any(type(column) is tuple for column in columns):
+        return columns, [*range(len(columns))]
+    parts = [column if isinstance(column, tuple) else (column,) for column in columns]
+    depth = max(map(len, parts))
+    counts = [
+        len({price_role(part[level]) for part in parts if len(part) > level} - {None})
+        for level in range(depth)
+    ]
+    fields = counts.index(max(counts))
+    wanted = "".join(symbol.split()).casefold()
+    names: list[object] = []
+    places: list[int] = []
+    others: dict[str, None] = {}
+    for place, part in enumerate(parts):
+        name = (
+            part[fields]
+            if len(part) > fields and not is_missing(part[fields])
+            else next(filter(None, part), "")
+        )
+        rest = [
+            text for at, text in enumerate(part) if at != fields and not is_missing(text) and text != name
         ]
-        return [*zip(moments, zip(*columns, strict=True), strict=True)]
-
-    def moments(self, start: int, stop: int) -> list[datetime | None]:
-        """The times of the rows from ``start`` to before ``stop``."""
-        if not self._times:
-            return [_index_time(value) for value in self._frame.index[start:stop].tolist()]
-        columns = [self._frame.iloc[start:stop, column].tolist() for column in self._times]
-        return [_joined_time(parts) for parts in zip(*columns, strict=True)]
-
-
-def _missing(value: object) -> bool:
-    return value is None
+        mine = not rest or any(_same(text, wanted) for text in rest)
+        if mine:
+            names.append(name)
+            places.append(place)
+        elif price_role(name) is not None and len(others) < MOST_NAMED:
+            others[shown_cell(rest[0])] = None
+    if others and not any(price_role(name) for name in names):
+        raise _no_such(symbol, others)
+    return names, places
 
 
-def _padded(values: Sequence[object]) -> list[object]:
-    return [*values, *(None for _ in range(5 - len(values)))]
+def _level_cells(index: Any, level: int) -> list[Any]:
+    cells: list[Any] = (index.get_level_values(level) if _depth(index) > 1 else index).tolist()
+    return cells
 
 
-def _column_name(column: object) -> str:
-    """The name of a column, of several levels the first, as some feeds add the symbol as a second."""
-    first = column[0] if isinstance(column, tuple) and column else column
-    return str(first).strip().lower()
+def _depth(index: Any) -> int:
+    return int(getattr(index, "nlevels", 1))
 
 
-def _time_columns(names: Iterable[str]) -> list[str]:
-    """Where the time stands: one column, or ``date`` and ``time`` together.
-
-    A date alone, with the time beside it ignored, would let every bar of the day pass for closed.
-    """
-    known = set(names)
-    if not known & {"timestamp", "datetime"} and {"date", "time"} <= known:
-        return ["date", "time"]
-    return [name for name in TIME_NAMES if name in known][:1]
-
-
-def _joined_time(parts: Sequence[object]) -> datetime | None:
-    if len(parts) == 1:
-        return parse_time(parts[0])
-    day = parts[0].isoformat()[:10] if isinstance(parts[0], date) else str(parts[0]).strip()
-    return parse_time(f"{day} {str(parts[1]).strip()}")
+def _time_level(index: Any) -> int | None:
+    """The level of the index that holds times, by their type; never one that counts rows."""
+    for level in range(_depth(index)):
+        values = index.levels[level] if _depth(index) > 1 else index
+        kind = getattr(values, "inferred_type", "")
+        if str(kind).startswith(("datetime", "period", "date")):
+            return level
+    return None
 
 
-def _index_time(value: object) -> datetime | None:
-    """An index of plain numbers counts rows, not seconds."""
-    return None if isinstance(value, (int, float)) else parse_time(value)
+def _named_level(index: Any, names: Sequence[object]) -> int | None:
+    """The level of the index that may hold times as text or numbers."""
+    for level, name in enumerate(names):
+        if name is not None and roles([name]).time:
+            return level
+    unnamed = [level for level, name in enumerate(names) if name is None]
+    if _depth(index) > 1:
+        return unnamed[0] if len(unnamed) == 1 else None
+    return None if type(index).__name__ == "RangeIndex" else 0  # which only counts rows
+
+
+def _symbol_level(index: Any, names: Sequence[object], time_level: int | None) -> int | None:
+    """The level of the index that names instruments."""
+    for level, name in enumerate(names):
+        if level != time_level and name is not None and is_symbol_name(name):
+            return level
+    if _depth(index) < 2:
+        return None
+    texts = [
+        level
+        for level in range(_depth(index))
+        if level != time_level and getattr(index.levels[level], "inferred_type", "") == "string"
+    ]
+    return texts[0] if len(texts) == 1 else None

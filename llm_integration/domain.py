@@ -6,18 +6,19 @@ name ends with. A value that is missing, NaN or infinite is None from here on.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import math
-from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from enum import StrEnum
+from operator import itemgetter
 from typing import Any, Literal, NamedTuple, cast
 
-from llm_integration.bar_forms import FrameBars, bar_values, is_frame, parse_time
+from llm_integration.bar_forms import BARS_AT_ONCE, MAX_BARS, BarsRead, Remark, as_mapping, read_bars
+from llm_integration.pieces import Steps, at_once
+from llm_integration.times import EARLIEST, TimeColumn, TimeRules, parse_time, shown_cell
 
 __all__ = [
     "Bar",
@@ -26,11 +27,17 @@ __all__ = [
     "LLMAnalysis",
     "Opinion",
     "ParseMethod",
+    "Remark",
     "Signal",
+    "SignalRead",
     "TaskScope",
     "TaskStatus",
     "bars_in_pieces",
     "parse_time",
+    "plain_bars",
+    "signal_in_pieces",
+    "signal_time",
+    "stored_bars",
     "to_price",
 ]
 
@@ -38,13 +45,11 @@ MAX_NAME_CHARS = 128
 """Longest symbol, signal type or strategy name that is kept."""
 MAX_IDENTITY_CHARS = 100_000
 """Characters of an id that tell it from others."""
-MAX_BARS = 1_000
-"""Most bars of one signal that are kept, the last ones."""
-BARS_AT_ONCE = 50
-"""Bars converted in one go by who gives way in between: a tenth of a millisecond."""
 MAX_INDICATORS = 200
 MOST_SETS_OF_NAMES = 64
 """Indicators of one signal that are kept, and sets of their names that are remembered."""
+MOST_NAMED = 5
+"""Indicators named in a remark."""
 MAX_NOTE_CHARS = 2_000
 """Longest free text of a signal that is kept."""
 
@@ -79,14 +84,14 @@ class ParseMethod(StrEnum):
 
 
 class Bar(NamedTuple):
-    """One OHLCV bar. ``timestamp`` is the stamp the feed gave it, in UTC."""
+    """One OHLCV bar. ``timestamp`` is the stamp the feed gave it, in UTC; a missing volume is None."""
 
     timestamp: datetime
     open: float
     high: float
     low: float
     close: float
-    volume: float
+    volume: float | None
 
 
 def to_price(value: object) -> float | None:
@@ -104,7 +109,10 @@ def to_price(value: object) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One trading signal, cleaned of everything a feed or a caller may have got wrong."""
+    """One trading signal, cleaned of everything a feed or a caller may have got wrong.
+
+    ``warnings`` say what was given with it and could not be used; its result repeats them.
+    """
 
     signal_id: str
     timestamp: datetime | None
@@ -118,6 +126,7 @@ class Signal:
     session_id: str | None = None
     strategy: str | None = None
     notes: str | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def risk_reward_ratio(self) -> float | None:
@@ -137,21 +146,92 @@ class Signal:
 
     @classmethod
     def from_mapping(cls, signal_id: str, data: Mapping[str, Any]) -> Signal:
-        """Build a signal from a host's ``signal_data``; never raises on bad values."""
-        return cls(
-            signal_id=signal_id,
-            timestamp=parse_time(data.get("timestamp")),
-            symbol=_name(data.get("symbol")),
-            signal_type=_name(data.get("signal_type")),
-            entry_price=to_price(data.get("entry_price")),
-            stop_loss=to_price(data.get("stop_loss")),
-            target_price=to_price(data.get("target_price")),
-            indicators=_indicators(data.get("indicators")),
-            bars=_bars(data.get("bars")),
-            session_id=_identity(data.get("session_id")),
-            strategy=_optional_name(data.get("strategy")),
-            notes=_text(data.get("notes"), MAX_NOTE_CHARS) or None,
+        """Build a signal from a host's ``signal_data``; never raises on bad values.
+
+        A time without a zone is UTC, and none is believed that lies more than a day after the clock's.
+        """
+        return at_once(signal_in_pieces(signal_id, data, TimeRules.at())).signal
+
+
+@dataclass(frozen=True, slots=True)
+class SignalRead:
+    """A signal, and what there is to say about the shapes in which it came.
+
+    ``naive`` is true when it brought times without a zone.
+    """
+
+    signal: Signal
+    remarks: tuple[Remark, ...] = ()
+    naive: bool = False
+
+
+def signal_in_pieces(signal_id: str, data: Mapping[str, Any], rules: TimeRules) -> Steps[SignalRead]:
+    """``Signal.from_mapping`` by other rules for its times, with a pause wherever this yields.
+
+    Hundreds of bars take longer than an event loop should wait.
+    """
+    symbol = _name(data.get("symbol"))
+    given: object = data.get("timestamp")
+    bars: Any = data.get("bars")
+    moment, remarks, naive = signal_time(given, rules, with_bars=bars is not None)
+    if plain_bars(bars, list):
+        bars = _in_order(bars)
+    elif not plain_bars(bars, tuple):
+        read = (
+            BarsRead()
+            if bars is None
+            else (yield from read_bars(bars, symbol=symbol, until=moment, rules=rules))
         )
+        bars, lost = yield from _whole_bars(read)
+        remarks += (*read.remarks, *lost)
+        naive = naive or read.naive
+    remarks += none_closed(bars, moment)
+    indicators, odd = _indicators(data.get("indicators"))
+    signal = Signal(
+        signal_id=signal_id,
+        timestamp=moment,
+        symbol=symbol,
+        signal_type=_name(data.get("signal_type")),
+        entry_price=to_price(data.get("entry_price")),
+        stop_loss=to_price(data.get("stop_loss")),
+        target_price=to_price(data.get("target_price")),
+        indicators=indicators,
+        bars=bars,
+        session_id=_identity(data.get("session_id")),
+        strategy=_optional_name(data.get("strategy")),
+        notes=_text(data.get("notes"), MAX_NOTE_CHARS) or None,
+        warnings=tuple([remark.text for remark in (*remarks, *odd)]),
+    )
+    return SignalRead(signal, (*remarks, *odd), naive)
+
+
+def signal_time(
+    given: object, rules: TimeRules, *, with_bars: bool
+) -> tuple[datetime | None, tuple[Remark, ...], bool]:
+    """The signal's own time, what is wrong with it, and whether it named no zone."""
+    if type(given) is datetime and given.tzinfo is UTC and EARLIEST <= given <= rules.latest:
+        return given, (), False
+    if given is None:
+        if not with_bars:
+            return None, (), False
+        return None, (Remark("no time", "the signal has no timestamp: none of its bars is shown"),), False
+    column = TimeColumn(rules)
+    column.add((given,))
+    read = column.finish()
+    moment = read.moments[0]
+    if moment is not None:
+        return moment, (), read.naive
+    reason = read.kind if read.kind != "two ways" else "it can be read in two ways"
+    return (
+        None,
+        (
+            Remark(
+                f"timestamp {read.kind}",
+                f"the signal's timestamp {shown_cell(given)} cannot be used ({reason}): no bar is shown",
+            ),
+        ),
+        False,
+    )
 
 
 def _text(value: object, limit: int) -> str:
@@ -184,15 +264,40 @@ def _identity(value: object) -> str | None:
     return text if text and not text.isspace() else None
 
 
-def _indicators(value: object) -> dict[str, float | None]:
-    if type(value) is not dict and not isinstance(value, Mapping):
-        return {}
-    items = list(value.items())[:MAX_INDICATORS]
+def _indicators(value: object) -> tuple[dict[str, float | None], tuple[Remark, ...]]:
+    """By their names, and what is no number though something was given."""
+    known = value if type(value) is dict else as_mapping(value)
+    if known is None:
+        return {}, () if value is None else (_odd_indicators(f"indicators, a {type(value).__name__},"),)
+    try:
+        items = list(known.items())[:MAX_INDICATORS]
+    except Exception:  # whatever a foreign mapping raises
+        return {}, (_odd_indicators("indicators"),)
     numbers = [
         number if type(number) is float and -math.inf < number < math.inf else to_price(number)
         for _, number in items
     ]
-    return dict(zip(_indicator_names([key for key, _ in items]), numbers, strict=True))
+    named = dict(zip(_indicator_names([key for key, _ in items]), numbers, strict=True))
+    return named, () if None not in numbers else _no_numbers(items, numbers)
+
+
+def _odd_indicators(what: str) -> Remark:
+    return Remark(what, f"{what} cannot be read: give them by their names, as a mapping or a Series")
+
+
+def _no_numbers(
+    items: Sequence[tuple[object, object]], numbers: Sequence[float | None]
+) -> tuple[Remark, ...]:
+    """About indicators that are whole columns, say, and no numbers; text and None are just missing."""
+    odd = [
+        (_name(key), type(value).__name__)
+        for (key, value), number in zip(items, numbers, strict=True)
+        if number is None and hasattr(value, "__len__") and not isinstance(value, (str, bytes))
+    ]
+    if not odd:
+        return ()
+    shown = ", ".join(f"{name} (a {kind})" for name, kind in odd[:MOST_NAMED])
+    return (Remark(f"indicators {shown}", f"indicators that are no numbers are missing: {shown}"),)
 
 
 _FLOATS = {float}
@@ -212,59 +317,91 @@ def _indicator_names(keys: list[Any]) -> list[str]:
     return names
 
 
-def _bars(value: object) -> tuple[Bar, ...]:
-    if type(value) is tuple and len(value) <= MAX_BARS and set(map(type, value)) <= {Bar}:
-        return value
-    return tuple([bar for bar in _newest(value) if bar is not None])
+def plain_bars(value: object, *kinds: type) -> bool:
+    """True for a collection of ``Bar``, of one of ``kinds``, that can be used as it is."""
+    if type(value) not in kinds or len(value) > MAX_BARS:  # type: ignore[arg-type]  # a kind of sequence
+        return False
+    items = cast("Sequence[Bar]", value)
+    return set(map(type, items)) <= {Bar} and (
+        not items or (_plain_time(items[0]) and _plain_time(items[-1]))
+    )
 
 
-def bars_in_pieces(value: object) -> Generator[None, None, tuple[Bar, ...]]:
-    """The bars that ``Signal.from_mapping`` makes of ``value``, with a pause wherever this yields.
+def none_closed(bars: Sequence[Bar], until: datetime | None) -> tuple[Remark, ...]:
+    """A remark if all ``bars``, rising or falling in time, are later than ``until``: perhaps a wrong zone."""
+    if not bars or until is None or not until < min(bars[0][0], bars[-1][0]):
+        return ()
+    first = min(bars[0][0], bars[-1][0])
+    text = f"no bar is shown: the first of {len(bars)} is stamped {first}, after the signal's {until}"
+    return (Remark("none closed", text),)
 
-    Hundreds of bars take longer than an event loop should wait.
-    """
+
+def _in_order(bars: Sequence[Bar]) -> tuple[Bar, ...]:
+    try:
+        return tuple(sorted(bars, key=itemgetter(0)))
+    except TypeError:  # times without a zone among others
+        return tuple(bars)
+
+
+def _plain_time(bar: Bar) -> bool:
+    moment = bar[0]
+    return type(moment) is datetime and moment.tzinfo is not None and moment >= EARLIEST
+
+
+def bars_in_pieces(
+    value: object,
+    symbol: str = "",
+    *,
+    until: datetime | None = None,
+    zone: tzinfo = UTC,
+    now: datetime | None = None,
+) -> Steps[tuple[Bar, ...]]:
+    """The bars that ``Signal.from_mapping`` makes of ``value``, with a pause wherever this yields."""
+    if value is None:
+        return ()
+    read = yield from read_bars(value, symbol=symbol, until=until, rules=TimeRules.at(now, zone))
+    bars, _ = yield from _whole_bars(read)
+    return bars
+
+
+def stored_bars(rows: Sequence[object]) -> Steps[tuple[Bar, ...]]:
+    """Bars stored as rows of time and values, just as they were; with a pause wherever this yields."""
     bars: list[Bar] = []
-    for number, bar in enumerate(_newest(value), 1):
-        if bar is not None:
+    for number, row in enumerate(rows, 1):
+        moment = (
+            parse_time(row[0]) if isinstance(row, (list, tuple)) and len(row) == len(Bar._fields) else None
+        )
+        if moment is not None and (bar := _checked(moment, cast("Sequence[Any]", row)[1:])) is not None:
             bars.append(bar)
         if number % BARS_AT_ONCE == 0:
             yield
     return tuple(bars)
 
 
-def _newest(value: object) -> Iterator[Bar | None]:
-    """What the last ``MAX_BARS`` of ``value`` are, None for what is no bar."""
-    if is_frame(value):
-        with contextlib.suppress(Exception):  # whatever a foreign frame raises: no bars, or none of the rest
-            frame = FrameBars(value)
-            for start in range(max(0, len(frame) - MAX_BARS), len(frame), BARS_AT_ONCE):
-                for row in frame.values(start, min(start + BARS_AT_ONCE, len(frame))):
-                    yield _checked(*row)
-    elif isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping)):
-        items: Sequence[object] | deque[object] = ()
-        with contextlib.suppress(Exception):  # whatever a foreign container raises
-            items = value[-MAX_BARS:] if isinstance(value, (list, tuple)) else deque(value, maxlen=MAX_BARS)
-        for item in items:
-            yield item if isinstance(item, Bar) else _made(item)
+def _whole_bars(read: BarsRead) -> Steps[tuple[tuple[Bar, ...], tuple[Remark, ...]]]:
+    """Those that have all their prices, and a remark about the others."""
+    bars: list[Bar] = []
+    for number, (moment, values) in enumerate(read.rows, 1):
+        bar = _checked(moment, values)
+        if bar is not None:
+            bars.append(bar)
+        if number % BARS_AT_ONCE == 0:
+            yield
+    lost = len(read.rows) - len(bars)
+    if not lost:
+        return tuple(bars), ()
+    text = f"{lost} of {len(read.rows)} bars are left out: a price is missing or is no number"
+    return tuple(bars), (Remark(f"prices {not bars}", text),)
 
 
-def _made(item: object) -> Bar | None:
-    try:
-        return _checked(*bar_values(item))
-    except Exception:  # whatever a foreign object raises
-        return None
-
-
-def _checked(moment: datetime | None, values: Sequence[Any]) -> Bar | None:
-    """A bar of the five ``values``, None without its time or one of its prices."""
-    if moment is None:
-        return None
+def _checked(moment: datetime, values: Sequence[Any]) -> Bar | None:
+    """A bar of the five ``values``, None without one of its prices."""
     if {*map(type, values)} == _FLOATS and all(map(math.isfinite, values)):
         return Bar(moment, *values)
     opened, high, low, close, volume = map(to_price, values)
     if opened is None or high is None or low is None or close is None:
         return None
-    return Bar(moment, opened, high, low, close, volume or 0.0)
+    return Bar(moment, opened, high, low, close, volume)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
     TradentError
     ├── ConfigError                 a setting is wrong; names the file, the key and what is allowed
     ├── InvalidSignalError          what was handed over is not a signal
+    ├── BarDataError                a file of bars is unusable; names the file, the line and the problem
     ├── OversizeRequestError        one request alone is larger than the limit of a whole minute
     └── CallError                   a call to the model brought no answer
         ├── TransportError          no connection, cut connection              retryable
@@ -29,6 +30,7 @@ from decimal import Decimal
 from typing import ClassVar
 
 __all__ = [
+    "BarDataError",
     "BudgetExceededError",
     "CallError",
     "CallTimeoutError",
@@ -55,6 +57,10 @@ class TradentError(Exception):
     """Root of the tree. The message is one line, for the person who reads it."""
 
     retryable: ClassVar[bool] = False
+
+
+class BarDataError(TradentError, ValueError):
+    """The bars of a file cannot be used: missing, malformed, out of order, or changed under the reader."""
 
 
 class ConfigError(TradentError, ValueError):

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from llm_integration.bar_forms import as_mapping
 from llm_integration.domain import TaskStatus
 from llm_integration.errors import InvalidSignalError
 
@@ -401,9 +402,12 @@ def _checked(signal: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
         raise InvalidSignalError(f"signal_id should be a text that is not empty, not {_kind(signal_id)}")
     if len(signal_id) > MAX_ID_CHARS:
         raise InvalidSignalError(f"signal_id has {len(signal_id)} characters; {MAX_ID_CHARS} are allowed")
-    if type(data) is not dict and not isinstance(data, Mapping):  # a dict needs no search for its base
+    if type(data) is dict or isinstance(data, Mapping):  # a dict needs no search for its base
+        return signal_id, data
+    named = as_mapping(data)  # a pandas Series has its values by name, too
+    if named is None:
         raise InvalidSignalError(f"signal_data should be a mapping, not {_kind(data)}")
-    return signal_id, data
+    return signal_id, named
 
 
 def _what_is_missing(signal: object) -> str:
@@ -414,4 +418,4 @@ def _what_is_missing(signal: object) -> str:
 
 
 def _kind(value: object) -> str:
-    return "an empty text" if value == "" else type(value).__name__
+    return "an empty text" if isinstance(value, str) and not value else type(value).__name__

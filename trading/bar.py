@@ -1,19 +1,5 @@
-"""One OHLCV bar, as every part of the host passes it on."""
+"""One OHLCV bar, as every part of the host passes it on: the library's own."""
 
-from __future__ import annotations
-
-from datetime import datetime
-from typing import NamedTuple
+from llm_integration import Bar
 
 __all__ = ["Bar"]
-
-
-class Bar(NamedTuple):
-    """``timestamp`` is the stamp the feed gave the bar, aware, UTC; prices are in the quote currency."""
-
-    timestamp: datetime
-    open: float
-    high: float
-    low: float
-    close: float
-    volume: float

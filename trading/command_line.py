@@ -27,7 +27,8 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--config", type=Path, metavar="FILE", help="settings (default: config.json beside this program)")
     add("--demo", action="store_true", help="bundled real bars and a simulated model: no key, no network")
-    add("--data", type=Path, metavar="BARS.csv", help="bars: timestamp, open, high, low, close, volume")
+    add("--data", type=Path, metavar="BARS.csv", help="bars as a platform exports them")
+    add("--timezone", metavar="ZONE", help="of bar times that name none (default: llm.bars_timezone)")
     add("--symbol", metavar="S", help="symbol of the bars (default: trading.symbol)")
     add("--speed", type=_speed, metavar="N", help="bars per second, 0 = no waiting (default: 0; demo: 400)")
     add("--follow", action="store_true", help="keep reading while the file grows")

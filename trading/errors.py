@@ -1,21 +1,20 @@
 """Every error the host's parts raise on purpose. Each message is one line, for the person who reads it.
 
 TradingError
-├── BarDataError     a CSV of bars is unusable; names the file, the line and the problem
 └── IndicatorError   an indicator's name or period is unknown; says what is allowed
+
+BarDataError comes from the library's reader of bar files, where a CSV of bars is unusable.
 """
 
 from __future__ import annotations
+
+from llm_integration.bar_files import BarDataError
 
 __all__ = ["BarDataError", "IndicatorError", "TradingError"]
 
 
 class TradingError(Exception):
     """Root of the tree."""
-
-
-class BarDataError(TradingError, ValueError):
-    """The bars cannot be traded on: missing, malformed, out of order, or changed under the reader."""
 
 
 class IndicatorError(TradingError, ValueError):

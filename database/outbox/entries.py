@@ -94,7 +94,9 @@ def _build(kind: type[T], data: Mapping[str, Any]) -> T:
 
 def _signal(data: dict[str, Any]) -> Signal:
     bars = tuple(Bar(_time(row[0]), *row[1:]) for row in data["bars"])
-    return _build(Signal, {**data, "timestamp": parse_time(data["timestamp"]), "bars": bars})
+    warnings = tuple(data.get("warnings") or ())
+    moment = parse_time(data["timestamp"])
+    return _build(Signal, {**data, "timestamp": moment, "bars": bars, "warnings": warnings})
 
 
 def _time(text: str) -> datetime:

@@ -42,6 +42,7 @@ from llm_integration.config.names import (
 from llm_integration.config.places import Places
 from llm_integration.config.routes import Route, Shadow
 from llm_integration.errors import ConfigError
+from llm_integration.times import zone_named
 
 __all__ = [
     "LLMConfig",
@@ -301,6 +302,12 @@ class LLMConfig(BaseModel):
         200, ge=50, le=10_000, description="Latest answers of a model and prompt that rating health looks at."
     )
     lookback_periods: int = Field(20, ge=1, le=500, description="Bars shown to the model.")
+    bars_timezone: str = Field(
+        "UTC",
+        min_length=1,
+        max_length=64,
+        description="Zone, by its IANA name such as `Europe/Berlin`, of bar and signal times that name none.",
+    )
     indicators_to_include: Names = Field(
         default_factory=lambda: list(DEFAULT_INDICATORS),
         max_length=50,
@@ -506,6 +513,12 @@ class LLMConfig(BaseModel):
         if not value.strip():
             raise ValueError("should be a model id such as google/gemini-3.5-flash-lite")
         return normalise_model_id(value)
+
+    @field_validator("bars_timezone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        zone_named(value)
+        return value.strip()
 
     @field_validator("fallback_models")
     @classmethod

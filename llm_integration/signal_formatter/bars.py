@@ -1,21 +1,22 @@
-"""The bars that had closed at a signal's time, whatever form they come in."""
+"""The bars that had closed at a signal's time."""
 
 from __future__ import annotations
 
 import bisect
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import islice
 from operator import gt, itemgetter, lt
-from typing import Any, Protocol, cast
+from types import NoneType
+from typing import TypeGuard
 
-from llm_integration.bar_forms import FrameBars, bar_values, is_frame, parse_time
-from llm_integration.domain import Bar
+from llm_integration.domain import Bar, parse_time, plain_bars
 from llm_integration.pieces import Steps
 from llm_integration.signal_formatter.text import decimals, finite, number, price, shown_time
+from llm_integration.times import EARLIEST
 
-__all__ = ["BarReader", "ShownBar"]
+__all__ = ["BarReader", "ShownBar", "are_bars", "last_closed"]
 
 MOST_SCANNED = 1_000
 """Of a longer collection only the part around the signal's time is read; it must be in time order."""
@@ -27,7 +28,7 @@ FEW = 64
 READ_AT_ONCE = 25
 """Bars read, or written, in one go by who gives way in between: a fifth of a millisecond."""
 
-_PLAIN = {datetime, float}
+_PLAIN = {datetime, float, NoneType}
 
 
 class ShownBar:
@@ -55,7 +56,7 @@ class ShownBar:
         self.moment = moment
         self.open, self.high, self.low, self.close, self.volume = map(finite, values)
         prices = (self.open, self.high, self.low, self.close)
-        if prices == (None, None, None, None):
+        if prices == (None, None, None, None) or (moment is not None and moment < EARLIEST):
             self.moment = None  # nothing was traded, or nothing is known
         self.places = max(map(decimals, prices))
         self.written_places = -1
@@ -74,14 +75,13 @@ class ShownBar:
         return self.line
 
 
-class _Rows(Protocol):
-    """Bars by position. ``in_order`` means that times rise, or fall, from each to the next."""
-
-    @property
-    def in_order(self) -> bool: ...
-    def __len__(self) -> int: ...
-    def moment(self, index: int) -> datetime | None: ...
-    def read(self, start: int, stop: int) -> list[ShownBar]: ...
+def are_bars(market: object) -> TypeGuard[Sequence[Bar]]:
+    """True for a list or tuple of ``Bar``; a long one is judged by its ends."""
+    if not isinstance(market, (list, tuple)):
+        return False
+    if len(market) <= MOST_SCANNED:
+        return plain_bars([*market], list)
+    return plain_bars([market[0], market[-1]], list)
 
 
 class BarReader:
@@ -98,42 +98,32 @@ class BarReader:
         self._equal: dict[Bar, ShownBar] = {}
         self._equal_before: dict[Bar, ShownBar] = {}
 
-    def closed(self, market: object, until: datetime, wanted: int) -> list[ShownBar]:
+    def closed(self, market: Sequence[Bar], until: datetime, wanted: int) -> list[ShownBar]:
         """The last ``wanted`` bars stamped at or before ``until``, oldest first, each time once.
 
-        ``market`` is a DataFrame or an iterable of bars: Bar, mappings, or sequences in the order of Bar.
         Up to ``MOST_SCANNED`` bars may stand in any order; more must rise or fall in time. Of two bars
         with one time the later one in the collection counts. A naive time is UTC.
         """
-        rows = self._rows(market)
+        rows = _Rows(market, self)
         if len(rows) <= MOST_SCANNED and not rows.in_order:
-            return _last(rows.read(0, len(rows)), until, wanted)
+            return last_closed(rows.read(0, len(rows)), until, wanted)
         margin = wanted
         while True:
             start, stop = _window(rows, until, margin)
-            found = _last(rows.read(start, stop), until, wanted)
+            found = last_closed(rows.read(start, stop), until, wanted)
             if len(found) >= wanted or margin >= min(len(rows), MOST_SCANNED):
                 return found
             margin *= 4  # repeated or empty bars took the room of others
 
-    def _rows(self, market: object) -> _Rows:
-        if type(market) is tuple or type(market) is list:
-            return _ListRows(market, self)
-        if is_frame(market):
-            return _FrameRows(market)
-        if isinstance(market, Iterable) and not isinstance(market, (str, bytes, Mapping)):
-            return _ListRows(market if isinstance(market, (list, tuple)) else list(market), self)
-        return _ListRows((), self)
-
-    def shown(self, item: object) -> ShownBar:
+    def shown(self, item: Bar) -> ShownBar:
         """``item`` as a checked bar, from memory if the very same object was read before."""
         if type(item) is not Bar:
-            return ShownBar(item, *bar_values(item))
+            return ShownBar(item, None, (None,) * 5)  # among thousands of bars, so that nobody looked before
         known = self._known.get(id(item))
         return self._remember(item) if known is None else known
 
     def _remember(self, bar: Bar) -> ShownBar:
-        known = self._equal_one(bar) if {*map(type, bar)} == _PLAIN else None
+        known = self._equal_one(bar) if {*map(type, bar)} <= _PLAIN else None
         if known is None:
             known = ShownBar(bar, parse_time(bar.timestamp), bar[1:6])
         elif known.source is not bar:
@@ -154,11 +144,9 @@ class BarReader:
             self._equal[bar] = known
         return known
 
-    def read_ahead(self, market: object, until: datetime, wanted: int) -> Steps[None]:
+    def read_ahead(self, market: Sequence[Bar], until: datetime, wanted: int) -> Steps[None]:
         """Read what ``closed`` will look at, with a pause wherever this yields; its work is small then."""
-        if not isinstance(market, (list, tuple)) or len(market) <= READ_AT_ONCE:
-            return
-        rows = _ListRows(market, self)
+        rows = _Rows(market, self)
         start, stop = 0, len(market)
         if stop > MOST_SCANNED or rows.in_order:
             start, stop = _window(rows, until, wanted)
@@ -166,24 +154,26 @@ class BarReader:
             rows.read(at, min(at + READ_AT_ONCE, stop))
             yield
 
-    def shown_all(self, items: Sequence[object]) -> list[ShownBar]:
+    def shown_all(self, items: Sequence[Bar]) -> list[ShownBar]:
         """``shown`` for each, with one look at the memory for those that were read before."""
         known = self._known
         return [(known.get(id(item)) if type(item) is Bar else None) or self.shown(item) for item in items]
 
 
-class _ListRows:
-    def __init__(self, items: Sequence[object], reader: BarReader) -> None:
+class _Rows:
+    """Bars by position."""
+
+    def __init__(self, items: Sequence[Bar], reader: BarReader) -> None:
         self._items = items
         self._reader = reader
 
     @property
     def in_order(self) -> bool:
-        """Known of bars alone, and asked of a long list only: a short one is read as it is."""
+        """Whether times rise, or fall, from each to the next. A short list is read as it is."""
         items = self._items
         if not FEW < len(items) <= MOST_SCANNED or {*map(type, items)} != {Bar}:
             return False
-        times = [*map(itemgetter(0), cast("Sequence[Bar]", items))]
+        times = [*map(itemgetter(0), items)]
         if {*map(type, times)} != {datetime}:
             return False
         try:
@@ -199,26 +189,6 @@ class _ListRows:
 
     def read(self, start: int, stop: int) -> list[ShownBar]:
         return self._reader.shown_all(self._items[start:stop])
-
-
-class _FrameRows:
-    """The rows of a pandas DataFrame."""
-
-    def __init__(self, frame: Any) -> None:
-        self._frame = FrameBars(frame)
-
-    @property
-    def in_order(self) -> bool:
-        return len(self._frame) <= MOST_SCANNED and self._frame.rising
-
-    def __len__(self) -> int:
-        return len(self._frame)
-
-    def moment(self, index: int) -> datetime | None:
-        return self._frame.moments(index, index + 1)[0]
-
-    def read(self, start: int, stop: int) -> list[ShownBar]:
-        return [ShownBar(None, moment, values) for moment, values in self._frame.values(start, stop)]
 
 
 def _window(rows: _Rows, until: datetime, size: int) -> tuple[int, int]:
@@ -238,7 +208,8 @@ def _after(rows: _Rows, index: int, until: datetime) -> bool:
     return moment is not None and moment > until
 
 
-def _last(bars: list[ShownBar], until: datetime, wanted: int) -> list[ShownBar]:
+def last_closed(bars: list[ShownBar], until: datetime, wanted: int) -> list[ShownBar]:
+    """Of ``bars`` in any order the last ``wanted`` stamped at or before ``until``, each time once."""
     closed = [bar for bar in bars if bar.moment is not None and bar.moment <= until]
     moments = [bar.moment for bar in closed if bar.moment is not None]
     if not all(map(lt, moments, islice(moments, 1, None))):

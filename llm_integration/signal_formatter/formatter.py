@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from llm_integration.batch_labels import batch_labels
@@ -47,10 +48,17 @@ class SignalFormatter:
     the bars have. Formatters share nothing, except those that ``using`` makes.
     """
 
-    def __init__(self, config: LLMConfig | None = None, template: PromptTemplate | None = None) -> None:
-        """``template`` is the prompt to use, None for the built-in one. Raises ConfigError when it asks for
+    def __init__(
+        self,
+        config: LLMConfig | None = None,
+        template: PromptTemplate | None = None,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """``template`` is the prompt to use, None for the built-in one; ``clock`` gives the time (aware),
+        as none that lies more than a day after it is believed. Raises ConfigError when the prompt asks for
         an indicator that the settings do not include."""
-        self._reader = Reader(config or LLMConfig())
+        self._reader = Reader(config or LLMConfig(), clock)
         self._template = template or _BUILTIN
         self._try_out()
 
@@ -90,7 +98,8 @@ class SignalFormatter:
         """The request to rate one signal.
 
         ``signal_data`` is a Signal or the host's mapping; ``market_df`` a pandas DataFrame or a collection of
-        bars, oldest or newest first, and None for the bars of the signal itself. Shown are the last
+        bars, oldest or newest first, and None for the bars of the signal itself. Bars that cannot be used,
+        or are of another instrument than the signal's symbol, are left out with a warning. Shown are the last
         ``lookback_periods`` bars stamped at or before the signal's time. The measures look further back
         where there is more. A signal without a time gets no bars, as none can be shown to have closed.
         """

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from math import inf
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeGuard
 
+from llm_integration.bar_forms import as_mapping, read_bars
 from llm_integration.config import LLMConfig
-from llm_integration.domain import Signal, parse_time
-from llm_integration.pieces import Steps
-from llm_integration.signal_formatter.bars import FEW, READ_AT_ONCE, BarReader, ShownBar
+from llm_integration.domain import Signal, signal_time
+from llm_integration.pieces import Steps, at_once
+from llm_integration.remarks import Remarks
+from llm_integration.signal_formatter.bars import (
+    FEW,
+    READ_AT_ONCE,
+    BarReader,
+    ShownBar,
+    are_bars,
+    last_closed,
+)
 from llm_integration.signal_formatter.measures import CHOPPINESS_PERIODS, EFFICIENCY_PERIODS
 from llm_integration.signal_formatter.tables import common_places
 from llm_integration.signal_formatter.text import clean, finite
+from llm_integration.times import TimeRules, zone_named
 
 __all__ = ["Reader", "Reading"]
 
@@ -60,8 +71,11 @@ class Reading:
 class Reader:
     """Cleans signals and finds their bars, as the settings want it; remembers the bars it has read."""
 
-    def __init__(self, config: LLMConfig) -> None:
+    def __init__(self, config: LLMConfig, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.lookback = config.lookback_periods
+        self._clock = clock
+        self._zone = zone_named(config.bars_timezone)
+        self._remarks = Remarks(logger, config.bars_timezone)
         self._indicators = [
             (name, name.lower(), clean(name, MAX_NAME_CHARS)) for name in config.indicators_to_include
         ]
@@ -74,8 +88,12 @@ class Reader:
     def read(self, source: Mapping[str, Any] | Signal, market: object = None) -> Reading:
         """``source`` and the bars of ``market``, else its own. Never raises on bad values."""
         given, signal_id = _given(source)
-        signal = self._cleaned(given, signal_id)
-        closed = self._closed(signal.timestamp, given.bars if market is None else market)
+        rules = TimeRules.at(self._clock(), self._zone)
+        moment, remarks, naive = signal_time(given.timestamp, rules, with_bars=False)
+        if not isinstance(given, Signal):  # whoever made the signal has said it
+            self._remarks.tell(remarks, naive=naive)
+        signal = self._cleaned(given, signal_id, moment)
+        closed = self._closed(given.symbol, moment, given.bars if market is None else market, rules)
         shown = closed[-self.lookback :]
         identity = signal_id if isinstance(signal_id, str) else signal.signal_id
         return Reading(signal, identity, shown, closed, common_places(shown))
@@ -83,13 +101,13 @@ class Reader:
     def read_ahead(self, signal: Signal) -> Steps[None]:
         """Read and write out the bars that ``read`` will find, with a pause wherever this yields."""
         until = signal.timestamp
-        if until is None or len(signal.bars) <= READ_AT_ONCE:
+        if until is None or len(signal.bars) <= READ_AT_ONCE or not are_bars(signal.bars):
             return
         try:
             yield from self.bars.read_ahead(signal.bars, until, max(self.lookback, BARS_FOR_MEASURES))
         except Exception:  # said by ``read``
             return
-        shown = self._closed(until, signal.bars)[-self.lookback :]
+        shown = self._closed(signal.symbol, until, signal.bars)[-self.lookback :]
         places = common_places(shown)
         for number, bar in enumerate(shown, 1):
             bar.text(places)
@@ -109,26 +127,43 @@ class Reader:
         return span
 
     def _span(self, given: Signal | _Given) -> tuple[datetime, datetime] | None:
-        until = parse_time(given.timestamp)
+        rules = TimeRules.at(self._clock(), self._zone)
+        until, _, _ = signal_time(given.timestamp, rules, with_bars=False)
         if until is None:
             return None
-        shown = self._closed(until, given.bars, 1)
+        shown = self._closed(given.symbol, until, given.bars, rules, 1)
         newest = shown[-1].moment if shown else None
         return (newest or until, until)
 
-    def _closed(self, until: datetime | None, market: object, wanted: int | None = None) -> list[ShownBar]:
+    def _closed(
+        self,
+        symbol: object,
+        until: datetime | None,
+        market: object,
+        rules: TimeRules | None = None,
+        wanted: int | None = None,
+    ) -> list[ShownBar]:
         if market is None or until is None:
             return []
+        wanted = wanted or max(self.lookback, BARS_FOR_MEASURES)
         try:
-            return self.bars.closed(market, until, wanted or max(self.lookback, BARS_FOR_MEASURES))
+            if not isinstance(market, (list, tuple)) and _is_stream(market):
+                market = [*market]
+            if are_bars(market):
+                return self.bars.closed(market, until, wanted)
         except Exception as error:  # a foreign container may raise anything; the signal is worth more
             logger.warning("the bars given with a signal cannot be read (%s)", type(error).__name__)
             return []
+        rules = rules or TimeRules.at(self._clock(), self._zone)
+        name = symbol.strip() if isinstance(symbol, str) else ""
+        read = at_once(read_bars(market, symbol=name, until=until, rules=rules))
+        self._remarks.tell(read.remarks, naive=read.naive)
+        return last_closed([ShownBar(None, *row) for row in read.rows], until, wanted)
 
-    def _cleaned(self, given: Signal | _Given, signal_id: object) -> Signal:
+    def _cleaned(self, given: Signal | _Given, signal_id: object, moment: datetime | None) -> Signal:
         return Signal(
             signal_id=clean(signal_id, MAX_ID_CHARS),
-            timestamp=parse_time(given.timestamp),
+            timestamp=moment,
             symbol=self._name(given.symbol),
             signal_type=self._name(given.signal_type),
             entry_price=finite(given.entry_price),
@@ -152,7 +187,7 @@ class Reader:
 
     def _chosen(self, given: object) -> dict[str, float | None]:
         """The indicators to show, by the name to show them under."""
-        known = given if type(given) is dict or isinstance(given, Mapping) else {}
+        known = (given if type(given) is dict else as_mapping(given)) or {}
         names = tuple(known)
         chosen = self._names.get(names) or self._choose(known, names)
         return {
@@ -174,6 +209,13 @@ class Reader:
         return chosen
 
 
+def _is_stream(market: object) -> TypeGuard[Iterable[object]]:
+    """True for what can only be gone through: a generator, a deque, a set."""
+    return isinstance(market, Iterable) and not (
+        hasattr(market, "__getitem__") and not isinstance(market, deque)
+    )
+
+
 class _Given(NamedTuple):
     """What a host's mapping says, by the names of Signal; anything may be anything."""
 
@@ -193,6 +235,6 @@ def _given(source: Mapping[str, Any] | Signal) -> tuple[Signal | _Given, object]
     """The values of a signal, and its id."""
     if isinstance(source, Signal):
         return source, source.signal_id
-    inner = source.get("signal_data")
-    data = inner if isinstance(inner, Mapping) else source
+    inner = as_mapping(source.get("signal_data"))
+    data = source if inner is None else inner
     return _Given._make([data.get(name) for name in _Given._fields]), source.get("signal_id")

@@ -125,7 +125,7 @@ class LLMWorker:
         self._nothing_left = False
         self._ready: asyncio.Queue[Load] = asyncio.Queue(self.config.max_concurrency)
         turnstile = Turnstile()
-        reader = SignalReader(turnstile.turn)
+        reader = SignalReader(turnstile.turn, self.config.bars_timezone)
         self._writer = ResultWriter(
             db_manager, csv_exporter, self._subscribers.deliver, batch_size=self.config.write_batch_size,
             worker_id=self.worker_id, lease_seconds=self.config.lease_seconds, outbox=outbox,

@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
-from llm_integration.bar_forms import is_frame
-from llm_integration.domain import BARS_AT_ONCE, Bar, Signal, bars_in_pieces
+from llm_integration.bar_forms import BARS_AT_ONCE, is_frame
+from llm_integration.domain import Bar, Signal, SignalRead, signal_in_pieces
 from llm_integration.memory_store import QueuedSignal
-from llm_integration.pieces import in_turns
+from llm_integration.pieces import Steps, at_once, in_turns
+from llm_integration.remarks import Remarks
+from llm_integration.times import TimeRules, zone_named
 
 __all__ = ["SignalReader"]
+
+logger = logging.getLogger(__name__)
 
 MOST_AHEAD = 64
 """Signals that are made and not taken yet."""
 
 
 class SignalReader:
-    """Makes signals. ``turn`` is awaited before each piece of computing but the first."""
+    """Makes signals, and says once of each shape what of it cannot be used.
 
-    def __init__(self, turn: Callable[[], Awaitable[None]]) -> None:
+    ``turn`` is awaited before each piece of computing but the first; ``zone`` is that of times without one.
+    """
+
+    def __init__(
+        self,
+        turn: Callable[[], Awaitable[None]],
+        zone: str = "UTC",
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._turn = turn
+        self._zone = zone_named(zone)
+        self._clock = clock
+        self._remarks = Remarks(logger, zone)
         self._ahead: dict[str, tuple[Mapping[str, Any], Signal]] = {}
 
     async def ahead(self, entries: Iterable[QueuedSignal]) -> None:
@@ -35,13 +53,13 @@ class SignalReader:
         """The signal of ``entry``, however many bars it has."""
         if _takes_long(entry.signal_data):
             return self._known(entry) or await self._in_turns(entry)
-        return Signal.from_mapping(entry.signal_id, entry.signal_data)
+        return self._said(at_once(self._steps(entry)))
 
     def read(self, entry: QueuedSignal) -> Signal:
         """The signal of ``entry``, at once."""
         known = self._known(entry) if self._ahead else None
         if known is None:
-            return Signal.from_mapping(entry.signal_id, entry.signal_data)
+            return self._said(at_once(self._steps(entry)))
         del self._ahead[entry.signal_id]
         return known
 
@@ -50,9 +68,16 @@ class SignalReader:
         return signal if data is entry.signal_data else None
 
     async def _in_turns(self, entry: QueuedSignal) -> Signal:
-        bars = await in_turns(bars_in_pieces(entry.signal_data["bars"]), self._turn)
-        await self._turn()
-        return Signal.from_mapping(entry.signal_id, {**entry.signal_data, "bars": bars})
+        return self._said(await in_turns(self._steps(entry), self._turn))
+
+    def _steps(self, entry: QueuedSignal) -> Steps[SignalRead]:
+        rules = TimeRules.at(self._clock(), self._zone)
+        return signal_in_pieces(entry.signal_id, entry.signal_data, rules)
+
+    def _said(self, read: SignalRead) -> Signal:
+        if read.remarks or read.naive:
+            self._remarks.tell(read.remarks, naive=read.naive)
+        return read.signal
 
 
 def _takes_long(data: Mapping[str, Any]) -> bool:
@@ -62,8 +87,10 @@ def _takes_long(data: Mapping[str, Any]) -> bool:
         return False
     if is_frame(bars):
         return True
-    if not isinstance(bars, Collection) or isinstance(bars, (str, bytes, Mapping)):
+    if not isinstance(bars, Collection) or isinstance(bars, (str, bytes)):
         return False
+    if isinstance(bars, Mapping):  # of columns, or of bars by their times
+        return True
     try:
         return len(bars) > BARS_AT_ONCE // 2
     except Exception:  # whatever a foreign container raises; it has no bars then

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from trading.errors import BarDataError
-from trading.feed import Bar, bars, open_bars
+from trading.feed import Bar, BarTable, bars, open_bars
 
 HEADER = "timestamp,open,high,low,close,volume\n"
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -159,15 +160,63 @@ async def test_many_bars_at_once_are_read_in_bounded_pieces(follow: Follow, path
         (line(3) + line(4).replace("4.5", "3.5"), r"live\.csv:5: high 3\.5 is below low 4\.0"),
     ],
 )
-async def test_bad_addition_is_named_by_its_line(
-    follow: Follow, path: Path, text: str, expected: str
+async def test_bad_addition_is_left_out_with_a_warning(
+    follow: Follow, path: Path, text: str, expected: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An appended line that is no sound bar ends the feed with file, line and problem."""
+    """An appended line that is no sound bar is named by file, line and problem, and the feed goes on."""
     feed = follow(path)
     await feed.settled()
-    append(path, text)
-    with pytest.raises(BarDataError, match=expected):
-        await feed.poll()
+    append(path, text + line(9))
+    assert (await feed.poll())[-1] == 9
+    (warning,) = [record.getMessage() for record in caplog.records]
+    assert re.search(expected, warning)
+    assert warning.endswith("the bar is left out")
+
+
+async def test_a_bad_bar_at_the_start_is_an_error(path: Path) -> None:
+    """What the file holds before trading begins must be sound, with follow too."""
+    append(path, line(3).replace("3.5", "2.5"))
+    with pytest.raises(BarDataError, match=r"live\.csv:4: high 2\.5 is below low 3\.0"):
+        open_bars(path, follow=True)
+
+
+async def test_an_added_byte_that_is_no_text_costs_one_bar(follow: Follow, path: Path) -> None:
+    """A running host is not ended by a byte of another encoding."""
+    feed = follow(path)
+    await feed.settled()
+    with path.open("ab") as file:
+        file.write(b"2024-01-01T03:00:00+00:00,\xff,3,3,3,1\n" + line(4).encode())
+    assert await feed.poll() == [1, 2, 4]
+
+
+async def test_a_feed_goes_on_for_days(follow: Follow, tmp_path: Path) -> None:
+    """How far ahead a bar may lie is judged by the clock of the moment, not by that of the start."""
+    path = tmp_path / "live.csv"
+    path.write_text(HEADER + line(1))
+    now = START + timedelta(hours=2)
+    opened = open_bars(path, follow=True, clock=lambda: now)
+    assert len(opened.bars) == 1
+    append(path, line(48))
+    added = BarTable()
+    opened.reader.read_into(added)
+    assert len(added) == 0
+    now += timedelta(hours=47)
+    append(path, line(49))
+    opened.reader.read_into(added)
+    assert [bar.close for bar in added] == [49]
+
+
+async def test_bars_that_could_be_read_in_two_ways_wait(follow: Follow, tmp_path: Path) -> None:
+    """Until a 13th shows whether the day or the month stands first, with one warning."""
+    path = tmp_path / "live.csv"
+    path.write_text("date,open,high,low,close\n" + "11/01/2024,1,1,1,1\n")
+    feed = follow(path)
+    assert await feed.settled() == []
+    append(path, "12/01/2024,2,2,2,2\n")
+    assert await feed.poll() == []
+    append(path, "13/01/2024,3,3,3,3\n")
+    assert await feed.poll() == [1, 2, 3]
+    assert feed.seen[0].timestamp == datetime(2024, 1, 11, tzinfo=UTC)
 
 
 async def test_shorter_file_is_an_error(follow: Follow, path: Path) -> None:

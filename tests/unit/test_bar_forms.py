@@ -29,7 +29,7 @@ class Candle:
     high: float
     low: float
     close: float
-    volume: float
+    volume: float | None
 
 
 def by_index() -> pd.DataFrame:

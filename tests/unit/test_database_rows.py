@@ -23,7 +23,7 @@ from llm_integration.domain import Bar, Claim, LLMAnalysis, ParseMethod, Signal,
 T0 = datetime(2024, 3, 1, 12, tzinfo=UTC)
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 TIMES = st.datetimes(timezones=st.just(UTC))
-BARS = st.builds(Bar, TIMES, FINITE, FINITE, FINITE, FINITE, FINITE)
+BARS = st.builds(Bar, TIMES, FINITE, FINITE, FINITE, FINITE, st.none() | FINITE)
 
 
 def stored(signal: Signal) -> dict[str, Any]:
@@ -40,7 +40,21 @@ def test_bars_and_indicators_survive_the_way_through_json(
 ) -> None:
     """What a worker takes over from another is bit for bit what the host handed in."""
     clean = {name.replace("\0", "\ufffd"): value for name, value in indicators.items()}
-    signal = Signal("s", T0, "ES", "BUY", 1.0, None, 2.0, clean, tuple(bars), "sess", "cross", "note")
+    signal = Signal(
+        "s",
+        T0,
+        "ES",
+        "BUY",
+        1.0,
+        None,
+        2.0,
+        clean,
+        tuple(bars),
+        "sess",
+        "cross",
+        "note",
+        ("3 bars left out",),
+    )
     assert signal_from_row(stored(signal)) == signal
 
 
@@ -92,20 +106,21 @@ def test_a_row_that_an_outsider_wrote_is_read_leniently() -> None:
         ["soon", 1, 2, 3, 4, 5],
         [0, 1, "x", 3, 4, 5],
         [0, 1, 2, 3, 4, 5],
+        ["2026-01-05T09:00:00+00:00", 1, 2, 3, 4, None],
     ]
     row = dict.fromkeys(SIGNAL_COLUMNS) | {"signal_id": "s", "indicators": [1], "context": {"bars": odd_bars}}
     signal = signal_from_row(row)
     assert (signal.symbol, signal.indicators, signal.entry_price) == ("", {}, None)
-    assert signal.bars == (Bar(datetime(1970, 1, 1, tzinfo=UTC), 1.0, 2.0, 3.0, 4.0, 5.0),)
+    assert signal.bars == (Bar(datetime(2026, 1, 5, 9, tzinfo=UTC), 1.0, 2.0, 3.0, 4.0, None),)
 
 
 def test_bars_that_are_no_bars_are_left_out() -> None:
-    """One NaN does not keep its neighbours from being stored; a missing volume is 0."""
+    """One NaN does not keep its neighbours from being stored; a missing volume is NULL."""
     bars = [
         Bar(T0, 1, 2, 0.5, 1.5, float("nan")),
         Bar(T0 + timedelta(hours=1), float("nan"), 2, 0.5, 1.5, 7),
     ]
-    assert bar_columns(bars) == ([T0], [1.0], [2.0], [0.5], [1.5], [0.0])
+    assert bar_columns(bars) == ([T0], [1.0], [2.0], [0.5], [1.5], [None])
     assert bar_columns([]) == ([], [], [], [], [], [])
 
 

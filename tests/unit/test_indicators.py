@@ -106,12 +106,13 @@ def plainly(bars: list[Bar]) -> dict[str, float]:
         low = min(bar.low for bar in window)
         places.append(100 * (window[-1].close - low) / (max(bar.high for bar in window) - low))
     slow = [sum(places[start : start + 3]) / 3 for start in range(3)]
+    volumes = [bar.volume or 0.0 for bar in bars]
     return {
         "rsi": 100 - 100 / (1 + gain / loss),
         "atr": true_range,
         "sma_20": middle,
         "sma_50": sum(closes[-50:]) / 50,
-        "volume_ratio": bars[-1].volume / (sum(bar.volume for bar in bars[-20:]) / 20),
+        "volume_ratio": volumes[-1] / (sum(volumes[-20:]) / 20),
         "bb_upper": middle + spread,
         "bb_lower": middle - spread,
         "bb_middle": middle,

@@ -124,11 +124,14 @@ def about(bars: Any, minutes: int = 1_000) -> dict[str, Any]:
 @pytest.mark.parametrize("kind", ["mappings", "rows", "newest first", "bars"])
 @pytest.mark.parametrize("count", [0, 1, 49, 50, 51, 1_300])
 def test_bars_are_the_same_in_pieces(kind: str, count: int) -> None:
-    """And as many, the last thousand."""
+    """And as many, the last thousand up to the signal's time, in order of time."""
     bars = feed(kind, count)
-    whole = Signal.from_mapping("s", about(bars)).bars
-    assert at_once(bars_in_pieces(bars)) == whole[:1_000]
-    assert len(whole) == min(count, 1_000)
+    until = T0 + timedelta(minutes=1_050)
+    whole = Signal.from_mapping("s", about(bars, 1_050)).bars
+    pieces = at_once(bars_in_pieces(bars, until=until))
+    assert pieces == whole
+    first = 0 if count <= 1_000 else 51
+    assert whole == feed("bars", count)[first : first + 1_000]
 
 
 def test_what_was_read_before_changes_no_prompt() -> None:

@@ -118,7 +118,7 @@ def test_a_formatter_that_lets_later_bars_through_is_caught(
     single = SOURCE[: SOURCE.index("{% block batch %}")]
     text = single.replace("{{ signal.bars }}\n", row)
     assert [one.severity for one in lint_text(text)] == ["warning"]
-    for name in ("_window", "_last"):
+    for name in ("_window", "last_closed"):
         real = getattr(bars, name)
         monkeypatch.setattr(bars, name, partial(_late, real))
     assert any(one.severity == "error" and "bar from after" in one.message for one in lint_text(text))

@@ -2,12 +2,11 @@
 
 ``read_bars`` reads and checks a file. ``bars`` is the feed of the trading loop; with ``follow`` it goes on
 while the file grows. ``open_bars`` reads a file once for both: count or warm up on its ``bars``, then give
-it to ``bars`` in place of the path.
+it to ``bars`` in place of the path. ``python -m trading.feed FILE`` shows how a file is read.
 """
 
+from llm_integration.bar_files import BarFile, BarTable, open_bars, read_bars
 from trading.bar import Bar
 from trading.feed.pace import Pacer, bars
-from trading.feed.reader import BarFile, open_bars, read_bars
-from trading.feed.table import BarTable
 
 __all__ = ["Bar", "BarFile", "BarTable", "Pacer", "bars", "open_bars", "read_bars"]

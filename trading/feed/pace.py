@@ -9,9 +9,8 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any
 
+from llm_integration.bar_files import LIVE_BYTES, BarFile, BarReader, BarTable
 from trading.bar import Bar
-from trading.feed.reader import LIVE_BYTES, BarFile, BarReader
-from trading.feed.table import BarTable
 
 __all__ = ["Pacer", "bars"]
 
@@ -63,9 +62,10 @@ async def bars(
 
     The whole file is read and checked, in a thread, before the first bar is handed out. With ``follow`` the
     feed then waits for lines to be added, looking every ``poll_seconds``; without it the feed ends. Every
-    bar gives the event loop a turn, also when nothing is waited for. Raises BarDataError, before the first
-    bar for what the file holds, later for what was added to it; and what ``in_thread`` raises, which a host
-    replaces that goes on where no thread can be started.
+    bar gives the event loop a turn, also when nothing is waited for. Raises BarDataError before the first
+    bar for what the file holds; of what is added later a line that is not a bar is left out with a warning,
+    and only a file that is gone, replaced or rewritten is an error. Also raises what ``in_thread`` raises,
+    which a host replaces that goes on where no thread can be started.
     """
     pacer, stop, pause = Pacer(speed, clock), stop or asyncio.Event(), pause or _pause
     opened = await _opened(source, follow, stop, in_thread)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import overload
 
-from trading.bar import Bar
+from llm_integration.domain import Bar
 
-__all__ = ["EPOCH", "BarTable"]
+__all__ = ["EPOCH", "BarTable", "Values"]
+
+Values = tuple[float, float, float, float, float | None]
+"""Open, high, low, close and volume."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 WIDTH = 5
@@ -29,10 +33,11 @@ class BarTable(Sequence[Bar]):
         self._times = array("q")
         self._values = array("d")
 
-    def add(self, microseconds: int, values: tuple[float, float, float, float, float]) -> None:
-        """Append the bar stamped ``microseconds`` after 1970: open, high, low, close, volume."""
+    def add(self, microseconds: int, values: Values) -> None:
+        """Append the bar stamped ``microseconds`` after 1970: open, high, low, close, volume or None."""
         self._times.append(microseconds)
-        self._values.extend(values)
+        opened, high, low, close, volume = values
+        self._values.extend((opened, high, low, close, math.nan if volume is None else volume))
 
     def count_until(self, moment: datetime) -> int:
         """How many bars are stamped at or before ``moment`` (aware)."""
@@ -63,4 +68,5 @@ class BarTable(Sequence[Bar]):
     def _bar(self, index: int) -> Bar:
         start = index * WIDTH
         moment = EPOCH + timedelta(microseconds=self._times[index])
-        return Bar(moment, *self._values[start : start + WIDTH])
+        opened, high, low, close, volume = self._values[start : start + WIDTH]
+        return Bar(moment, opened, high, low, close, None if math.isnan(volume) else volume)
