@@ -28,7 +28,7 @@ NOT_WANTED = {
 MOST_MODULES = 600
 """aiohttp, pydantic and what they need are some 400 of them."""
 MOST_BYTES_PER_SIGNAL = 2_048
-MOST_CALLS_PER_SIGNAL = 900
+MOST_CALLS_PER_SIGNAL = 1_000
 """Calls of Python and C functions from a waiting signal to its delivered analysis, without HTTP."""
 SIGNALS = 200
 T0 = datetime(2026, 1, 5, tzinfo=UTC)
