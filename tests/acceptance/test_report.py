@@ -150,7 +150,7 @@ async def test_the_block_with_its_own_model_does_not_wait_in_silence(
         done = await run(
             tmp_path, "--data", str(es_bars(tmp_path)), "--symbol", "ES", "--speed", "0",
             "--config", str(home / "config.json"), "--database-url", database_url,
-            LLM_DRAIN_TIMEOUT_SECONDS="1", LLM_REQUESTS_PER_MINUTE="1000",
+            LLM_DRAIN_TIMEOUT_SECONDS="1", LLM_REQUESTS_PER_MINUTE="1000", LLM_MAX_CONCURRENCY="1",
             OPENROUTER_BASE_URL=simulator.base_url, OPENROUTER_API_KEY=SIMULATED_KEY,
         )  # fmt: skip
         assert sum(request.method == "POST" for request in simulator.requests) <= 2
