@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from llm_integration.budget import key_fingerprint
@@ -66,6 +66,10 @@ def test_another_place_has_another_budget(other: str) -> None:
 
 
 @given(st.text(max_size=60) | st.text("ht:p/s.[]@#?%&:0a\\\ud800 ", max_size=40).map("http://".__add__))
+@example("0:// :")
+@example("http:// :/")
+@example("http://[]@")
+@example("0 /")
 def test_any_text_has_a_fingerprint_and_a_plain_address_is_its_own(text: str) -> None:
     """A typing error is refused elsewhere, not here."""
     plain = plain_address(text)
