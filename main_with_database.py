@@ -11,6 +11,7 @@ import contextlib
 import gc
 import logging
 import os
+import select
 import shlex
 import signal as signals
 import socket
@@ -704,9 +705,11 @@ class TradingSystem:
                     logger.warning("the session is not marked as %s: %s", status, error or "no answer")
 
     def leave_behind(self) -> None:
-        """For the last moment of a process that is stuck: nobody is left who would stop the server."""
+        """For the last moment of a process that is stuck: nobody is left who would do it. Never blocks."""
         if self._embedded is not None:
             self._embedded.abandon()
+        if select.select([], [sys.stdout], [], 0)[1]:
+            restore_terminal()
 
     def _report_unstored(self, recorder: SessionRecorder) -> None:
         kept = recorder.keep_waiting()

@@ -1,7 +1,8 @@
 """The long chaos run: ``python -m tests.chaos --kills 200 --seed 1``; prints a report, exit status 1 if bad.
 
-Kills at seeded random moments, every outage of PostgreSQL, and the take-over of a killed program's tasks with
-the default lease. The server is that of the tests (``TEST_DATABASE_URL``, or an embedded one).
+Kills at seeded random moments, every outage of PostgreSQL, the take-over of a killed program's tasks with the
+default lease, and an embedded server that is killed. The server of the rest is that of the tests
+(``TEST_DATABASE_URL``, or an embedded one).
 """
 
 from __future__ import annotations
@@ -19,13 +20,16 @@ from pathlib import Path
 from llm_integration import LLMConfig
 from tests.chaos.kill_rounds import Databases, plan_rounds, run_rounds
 from tests.chaos.report import Report
+from tests.chaos.test_embedded_kills import killed_often
 from tests.chaos.test_postgres_outages import OUTAGES, go_through
 from tests.chaos.test_two_processes import TAKE_OVER_SECONDS, take_over
 from tests.conftest import PostgresForTests
+from tests.integration.test_embedded import folder_for_a_cluster
 
 OUTAGE_SECONDS = (0.5, 8.0)
 PROGRESS_SECONDS = 15.0
 MOST_ATTEMPTS = 5
+SERVER_KILLS = 5
 
 
 def say(text: str) -> None:
@@ -66,6 +70,21 @@ async def take_over_by_default(folder: Path, databases: Databases, report: Repor
         report.problems.append(f"take-over: not within {TAKE_OVER_SECONDS:g} s ({type(error).__name__})")
 
 
+async def kill_the_server(folder: Path, report: Report) -> None:
+    """The embedded server of a program killed at random moments, some of them while it recovers."""
+    chance = random.Random(report.seed)
+    with folder_for_a_cluster() as base:
+        try:
+            found = await killed_often(
+                base, folder, SERVER_KILLS, iter(lambda: chance.choice((0.0, chance.uniform(0.0, 2.0))), None)
+            )
+        except (AssertionError, TimeoutError) as error:
+            found = [f"{type(error).__name__}: {error}"]
+    report.server_kills += SERVER_KILLS
+    report.rounds += 1
+    report.problems += [f"killed server: {text}" for text in found]
+
+
 async def run(kills: int, folder: Path, databases: Databases, report: Report) -> None:
     """Everything, one after the other."""
     said = time.monotonic()
@@ -82,6 +101,7 @@ async def run(kills: int, folder: Path, databases: Databases, report: Report) ->
             await run_rounds(plans, folder / f"kills-{attempt}", databases, report, told=told)
     await every_outage(folder, databases, report, times=2)
     await take_over_by_default(folder / "take-over", databases, report)
+    await kill_the_server(folder / "killed-server", report)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

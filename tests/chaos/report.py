@@ -17,6 +17,7 @@ class Report:
     missed: int = 0
     rounds: int = 0
     outages: int = 0
+    server_kills: int = 0
     signals_in: int = 0
     signals_accounted: int = 0
     duplicates: int = 0
@@ -59,6 +60,7 @@ class Report:
             "sessions": self.rounds,
             "kills (SIGKILL on a living process)": self.kills,
             "outages of PostgreSQL": self.outages,
+            "kills of the embedded server": self.server_kills,
             "signals in": self.signals_in,
             "signals accounted for": self.signals_accounted,
             "duplicates": self.duplicates,
