@@ -430,6 +430,8 @@ class LLMWorker:
 
     def _settled(self, job: Job) -> None:
         self._intake.remember(job)
+        if self._database is not None:
+            self._registry.settled(job.signal)  # stored with its result at the latest
 
     def _taken_elsewhere(self, job: Job) -> None:
         """The task is finished, or a live worker holds it: not ours to ask."""
