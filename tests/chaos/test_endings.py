@@ -198,6 +198,25 @@ async def test_stop_returns_at_once_when_nothing_is_left(
 
 
 @pytest.mark.postgres
+async def test_a_cancelled_run_does_not_wait_for_a_silent_database(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL accepts and never answers: the end takes three seconds at most, the outbox has it all."""
+    async with FaultProxy(postgres_target(database_url)) as proxy:
+        database = DatabaseManager(proxy.postgres_url(database_url))
+        await database.connect()
+        async with host(tmp_path, monkeypatch, database) as one:
+            proxy.black_hole()
+            await soon(lambda: len(one.read) >= 2 * READ_BEFORE_THE_END)
+            started = time.monotonic()
+            one.running.cancel()
+            await asyncio.wait({one.running}, timeout=10)
+            assert time.monotonic() - started < 3.0
+            assert set(one.read) == set(one.heard)
+    assert one.lost(await one.stored(database_url)) == []
+
+
+@pytest.mark.postgres
 @pytest.mark.parametrize("way", ["refusing", "black hole"])
 async def test_every_answer_reaches_the_host_in_a_second_while_postgresql_is_away(
     way: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
