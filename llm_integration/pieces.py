@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator
+from contextvars import ContextVar
 from typing import TypeVar
 
-__all__ = ["Steps", "at_once", "cancel_later", "in_turns", "next_turn_with_reply"]
+__all__ = ["REPLIES_ARE_KEPT", "Steps", "at_once", "cancel_later", "in_turns", "next_turn_with_reply"]
 
 T = TypeVar("T")
+REPLIES_ARE_KEPT: ContextVar[bool] = ContextVar("replies are kept", default=False)
+"""True in tasks that are under no timeout and hand on a reply that was read, though they are cancelled."""
 Steps = Generator[None, None, T]
 """Work in pieces: it may be left alone for a while wherever it yields, and returns what it came to."""
 
@@ -37,11 +40,14 @@ async def in_turns(steps: Steps[T], turn: Callable[[], Awaitable[object]]) -> T:
 async def next_turn_with_reply() -> None:
     """The next turn of the loop, for a task with a reply in hand, which was paid for.
 
-    If the task is cancelled meanwhile, that happens at the next point where it waits.
+    A task of the worker (``REPLIES_ARE_KEPT``) that is cancelled meanwhile is so at the next point where it
+    waits. A host's task may be under a timeout of its own, which must not find out later.
     """
     try:
         await asyncio.sleep(0)
     except asyncio.CancelledError:
+        if not REPLIES_ARE_KEPT.get():
+            raise
         cancel_later()
 
 

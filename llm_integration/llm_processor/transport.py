@@ -123,8 +123,8 @@ class Transport:
             fault = error
         except TimeoutError:
             fault = CallTimeoutError(f"no complete reply within {timeout:.3g} s")
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            fault = self._fault(error)
+        except (aiohttp.ClientError, OSError, ValueError, RuntimeError) as error:
+            fault = self._fault(error)  # RuntimeError: no thread to look up the host in
         # Raised out here on purpose: some of aiohttp's errors carry the request's headers, and as the
         # context of this one they would carry the key into whatever prints the chain.
         raise fault

@@ -25,6 +25,7 @@ from llm_integration.errors import BudgetExceededError, CallError, LineStoppedEr
 from llm_integration.llm_processor import LLMProcessor
 from llm_integration.memory_store import SignalMemoryStore
 from llm_integration.model_catalogue import ModelCatalogue
+from llm_integration.pieces import REPLIES_ARE_KEPT
 from llm_integration.prompts import PromptLibrary
 from llm_integration.rating_health import RatingHealth, version_names
 from llm_integration.response_parser import LLMResponseParser
@@ -169,7 +170,7 @@ class LLMWorker:
         self._loop_thread = 0
         self._accepting = True
         self._stopping = False
-        self._full = False
+        self._told_full = False
 
     def _new_processor(self) -> LLMProcessor:
         """A client for a host that brings none, with the budgets of the settings kept in memory."""
@@ -205,7 +206,7 @@ class LLMWorker:
     async def run(self) -> None:
         """Work until ``stop()``. A crash inside is logged and restarted; only cancellation ends it early.
 
-        A cancelled run ends calls in flight at once and takes up to two seconds to store and hand on what
+        A cancelled run ends calls in flight at once and takes up to three seconds to store and hand on what
         was read; it cannot be run again.
         """
         if self._writers or self._stopped.is_set():
@@ -396,14 +397,16 @@ class LLMWorker:
     def _is_full(self) -> bool:
         """No answer is bought that would only pile up; one message per change."""
         reason = self._full_reason()
-        if reason is not None and not self._full:
+        if reason is not None and not self._told_full:
+            self._told_full = True
             logger.warning("%s; no further call is made until it takes them", reason)
-        elif reason is None and self._full:
+        elif self._told_full and self._writer.unwritten <= self.config.max_unwritten_results // 2:
+            self._told_full = False
             logger.warning("there is room for results again, calls go on")
-        self._full = reason is not None
-        return self._full
+        return reason is not None
 
     async def _work_lane(self) -> None:
+        REPLIES_ARE_KEPT.set(True)
         while True:
             load = await self._ready.get()
             try:
@@ -452,6 +455,8 @@ class LLMWorker:
 
     def _settled(self, job: Job) -> None:
         self._intake.remember(job)
+        if self._database is not None:
+            self._registry.settled(job.signal)  # stored with its result at the latest
 
     def _taken_elsewhere(self, job: Job) -> None:
         """The task is finished, or a live worker holds it: not ours to ask."""

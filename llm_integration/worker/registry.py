@@ -83,6 +83,11 @@ class Registry:
                 self._outbox.keep_signal(signal)
                 self._kept[signal.signal_id] = signal
 
+    def settled(self, signal: Signal) -> None:
+        """The database has the signal, or refuses it for good."""
+        if self._kept.pop(signal.signal_id, None) is not None and self._outbox is not None:
+            self._outbox.forget_signal(signal)
+
     async def _record(self, database: TaskDatabase, signals: Sequence[Signal]) -> bool:
         """True once the database has them, or refuses them for good; False while it is away."""
         if not self._outage.worth_asking:
@@ -108,6 +113,4 @@ class Registry:
         if not await self._record(database, signals):
             return
         for signal in signals:
-            del self._kept[signal.signal_id]
-            if self._outbox is not None:
-                self._outbox.forget_signal(signal)
+            self.settled(signal)

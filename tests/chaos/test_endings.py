@@ -34,6 +34,7 @@ READ_BEFORE_THE_END = 20
 BETWEEN_STEPS_SECONDS = 0.01
 """Long enough for replies to come in between two steps."""
 LATENCY_SECONDS = (0.0, 0.02)
+IN_TIME_SECONDS = 1.0
 Step = Callable[[], Awaitable[object]]
 
 
@@ -194,6 +195,51 @@ async def test_stop_returns_at_once_when_nothing_is_left(
         started = time.monotonic()
         await one.worker.stop(10.0)
         assert time.monotonic() - started < 0.2
+
+
+@pytest.mark.postgres
+async def test_a_cancelled_run_does_not_wait_for_a_silent_database(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL accepts and never answers: the end takes three seconds at most, the outbox has it all."""
+    async with FaultProxy(postgres_target(database_url)) as proxy:
+        database = DatabaseManager(proxy.postgres_url(database_url))
+        await database.connect()
+        async with host(tmp_path, monkeypatch, database) as one:
+            proxy.black_hole()
+            await soon(lambda: len(one.read) >= 2 * READ_BEFORE_THE_END)
+            started = time.monotonic()
+            one.running.cancel()
+            await asyncio.wait({one.running}, timeout=10)
+            assert time.monotonic() - started < 3.0
+            assert set(one.read) == set(one.heard)
+    assert one.lost(await one.stored(database_url)) == []
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("way", ["refusing", "black hole"])
+async def test_every_answer_reaches_the_host_in_a_second_while_postgresql_is_away(
+    way: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL goes in mid-work and stays away: 120 answers are heard and written as they are read."""
+    async with FaultProxy(postgres_target(database_url)) as proxy:
+        database = DatabaseManager(
+            proxy.postgres_url(database_url), statement_timeout=2.0, acquire_timeout=2.0
+        )
+        await database.connect()
+        async with host(tmp_path, monkeypatch, database) as one:
+            if way == "refusing":
+                await proxy.refuse()
+            else:
+                proxy.black_hole()
+            await soon(lambda: len(one.read) == SIGNALS, 30.0)
+            await soon(lambda: len(one.heard) == SIGNALS, IN_TIME_SECONDS)
+            await soon(lambda: len(rows(tmp_path / SIGNAL_FILE)) == SIGNALS, IN_TIME_SECONDS)
+            assert one.worker.get_statistics()["unwritten"] > 32
+            await proxy.heal()
+            assert await one.worker.drain(20)
+    assert one.lost(await one.stored(database_url)) == []
+    assert await asyncio.to_thread(outbox_entries, tmp_path / "outbox") == []
 
 
 # Real processes

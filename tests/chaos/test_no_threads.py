@@ -168,3 +168,34 @@ async def test_trading_goes_on_without_threads_while_postgresql_is_away(
     assert whole_lines(program.out / SIGNAL_FILE) - 1 == signals
     entries = await asyncio.to_thread(outbox_entries, program.outbox)
     assert sum(kind == "outcome" for kind, _, _ in entries) == signals
+
+
+LOOK_UP = """
+import asyncio
+from llm_integration import LLMConfig, LLMProcessor
+from llm_integration.errors import TransportError
+from tests.chaos import no_threads
+
+async def main():
+    processor = LLMProcessor(LLMConfig(base_url="http://localhost:9/v1", max_retries=0))
+    no_threads.forbid()
+    try:
+        await processor.complete("x")
+    except TransportError as error:
+        print(error)
+    no_threads.lift()
+    await processor.close()
+
+asyncio.run(main())
+"""
+
+
+def test_a_host_name_that_cannot_be_looked_up_is_a_failed_connection(tmp_path: Path) -> None:
+    """The look-up needs a thread: without one the call fails for a passing reason, and the signal waits."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOOK_UP],
+        capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "can't start new thread" in done.stdout

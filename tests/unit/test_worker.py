@@ -272,8 +272,10 @@ async def test_results_wait_while_postgresql_is_away_and_are_delivered_once() ->
     assert len(sink.rows) == 1
 
 
-async def test_no_call_is_made_while_too_many_results_are_unwritten() -> None:
-    """max_unwritten_results bounds what an outage can pile up, and so what it can cost."""
+async def test_no_call_is_made_while_too_many_results_are_unwritten(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """max_unwritten_results bounds what an outage can pile up, and so what it can cost; it is said once."""
     database = MemoryDatabase()
     processor = ScriptedProcessor()
     worker, store, sink = build(processor, database, max_unwritten_results=1, max_concurrency=1)
@@ -284,6 +286,9 @@ async def test_no_call_is_made_while_too_many_results_are_unwritten() -> None:
         await asyncio.wait_for(sink.arrived.wait(), 5)
         assert not await worker.drain(0.05)
         assert len(processor.prompts) <= 4
+        assert "max_unwritten_results" in worker.get_statistics()["note"]
+        assert worker.get_statistics()["state"] == "waiting"
+        assert caplog.text.count("no further call is made") == 1
         database.fault = None
         assert await worker.drain(15)
     assert len(database.results) == 20
