@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -20,6 +21,10 @@ from database.errors import BadRowError, DatabaseUnavailableError
 from database.ledger import PostgresLedger
 from database.rehearsal import rehearse
 from llm_integration.budget import Budget
+from llm_integration.simulator import OpenRouterSimulator
+from tests.chaos.kill_rounds import LATENCY_SECONDS
+from tests.chaos.program import Program
+from tests.chaos.truth import compare, end_state, slice_of_bars
 from tests.conftest import PostgresForTests
 from tests.integration.database_helpers import LEASE, answer, plain, signal
 from tests.integration.pgbouncer import PgBouncer, pgbouncer
@@ -230,3 +235,20 @@ def test_the_url_of_the_pooler_reads_back(pooled_url: str) -> None:
 
     with pytest.raises(asyncpg.PostgresError, match="startup parameter"):
         asyncio.run(plain_driver())
+
+
+@pytest.mark.slow
+async def test_a_whole_run_goes_through_it(pooled_url: str, database_url: str, tmp_path: Path) -> None:
+    """The program with its recorder, worker, ledger and outbox, from the first bar to the last answer."""
+    async with OpenRouterSimulator(latency_seconds=LATENCY_SECONDS) as simulator:
+        program = Program(
+            tmp_path, pooled_url, simulator.base_url, slice_of_bars(tmp_path, 0, 300), speed=0, resume=False
+        )
+        await program.start()
+        try:
+            await program.finish()
+        finally:
+            await program.close()
+    state = await end_state(database_url, program.out)
+    assert compare(program, state, None).problems == []
+    assert set(state.signals)
