@@ -24,11 +24,13 @@ from llm_integration.budget import Budget
 from llm_integration.simulator import OpenRouterSimulator
 from tests.chaos.kill_rounds import LATENCY_SECONDS
 from tests.chaos.program import Program
+from tests.chaos.proxy import FaultProxy, postgres_target
 from tests.chaos.truth import compare, end_state, slice_of_bars
 from tests.conftest import PostgresForTests
 from tests.integration.database_helpers import LEASE, answer, plain, signal
 from tests.integration.pgbouncer import PgBouncer, pgbouncer
 from tests.integration.test_database_claims import *  # noqa: F403  the same tests, behind a pooler
+from tests.integration.test_database_healing import soon
 from tests.integration.test_database_json_rows import *  # noqa: F403
 from tests.integration.test_database_messages import *  # noqa: F403
 from tests.integration.test_database_opinions import *  # noqa: F403
@@ -182,6 +184,21 @@ async def test_a_pooler_that_appears_in_mid_run_is_reckoned_with(
         assert db.connections.pooled
         assert db.connections._connector is direct
         assert await db.record_signal(signal("lost"))
+
+
+async def test_a_pooler_that_takes_the_place_of_the_server_is_reckoned_with(
+    database_url: str, pooler: PgBouncer
+) -> None:
+    """The address stays, what answers there changes; the program need not be started again."""
+    async with (
+        FaultProxy(postgres_target(database_url)) as proxy,
+        DatabaseManager(proxy.postgres_url(database_url)) as db,
+    ):
+        await db.record_signal(signal())
+        proxy._target = ("127.0.0.1", pooler.port)
+        proxy.drop_connections()
+        await soon(lambda: db.record_signal(signal("later")))
+        assert db.connections.pooled
 
 
 async def test_a_schema_holds_behind_it(pooled_url: str, database_url: str) -> None:
