@@ -73,11 +73,8 @@ class Connections:
         dsn = SecretStr(dsn) if isinstance(dsn, str) else dsn
         self._settings, self._problem = _read(dsn)
         told = self._settings or ConnectionSettings()
-        most = min(pool_max, told.connection_limit or pool_max)
-        self._sizes = (
-            max(1, min(pool_min, most)),
-            max(1, pool_min if told.connection_limit is None else 1, most),
-        )
+        least, most = (min(size, told.connection_limit or size) for size in (pool_min, pool_max))
+        self._sizes = max(1, least), max(1, least, most)
         self._connect_timeout = told.connect_timeout or connect_timeout
         self._acquire_timeout = acquire_timeout
         self._statement_timeout = statement_timeout
@@ -200,10 +197,16 @@ class Connections:
         await self._give_back(pool, link)
         if isinstance(error, asyncpg.PostgresError) and pool is self._pool and ends_connection(error):
             if self._finds_pooler(error):
-                self._pool = None
-                pool.terminate()  # the next call opens one of the other kind
+                self._replace(pool)
             else:
                 await self._give_all_up(pool)
+
+    def _replace(self, pool: Pool) -> None:
+        """The next call opens a pool of the other kind."""
+        if pool is self._pool:
+            self._pool = None
+        self._kept.clear()
+        pool.terminate()
 
     async def _give_all_up(self, pool: Pool) -> None:
         """The other connections are of the same opinion as the one that failed: new ones are opened."""
@@ -235,6 +238,8 @@ class Connections:
         except Exception as error:
             # Being refused in mid-run (a failover, a changed password) is an outage: it may pass.
             without_frames(error)
+            if self._finds_pooler(error):
+                self._replace(pool)
             raise DatabaseUnavailableError(f"{doing}: no connection: {self._explain(error)}") from error
         finally:
             self._awaited -= 1

@@ -272,7 +272,7 @@ def _places(text: str) -> dict[str, Any]:
         return {}
     hosts, ports = [], []
     for piece in text.split(","):
-        found = re.fullmatch(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::(\d{0,5}))?", piece)
+        found = re.fullmatch(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::(\d{1,5}))?", piece)
         if found is None:
             raise _Problem(ENCODE)
         hosts.append(_host(_decoded(found[1])))

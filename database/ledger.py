@@ -86,6 +86,7 @@ class PostgresLedger:
         self._watch = Watch(self._rules, logger)
         self._queue = SettleQueue(connections, key_fingerprint, worker_id, queue_size, clock)
         self._closed = False
+        self.crashes = 0
 
     # Asking for money
 
@@ -184,8 +185,13 @@ class PostgresLedger:
     async def run(self) -> None:
         """Write what is noted, and keep ``state`` fresh, until ``close``. Outages are sat out."""
         while not self._closed:
-            wrote = await self._queue.flush()
-            await self._refresh(sums=wrote > 0)
+            try:
+                wrote = await self._queue.flush()
+                await self._refresh(sums=wrote > 0)
+            except Exception:  # with this task the reservations of all further requests would stay for ever
+                self.crashes += 1
+                logger.exception("the writing of the ledger crashed; it goes on in %.0f s", AWAY_SECONDS)
+                await self._queue.rest(AWAY_SECONDS)
             await self._queue.wait(REFRESH_SECONDS)
 
     async def _refresh(self, *, sums: bool) -> None:
@@ -218,11 +224,12 @@ class PostgresLedger:
         return [] if now is None else self._watch.states(self._present(now), now)
 
     def statistics(self) -> dict[str, int]:
-        """Notes that wait, notes that were dropped, and requests billed with more than their reservation."""
+        """Notes that wait or were dropped, requests billed with more than their reservation, and crashes."""
         return {
             "waiting": self._queue.waiting,
             "dropped": self._queue.dropped,
             "overbilled": self._watch.overbilled,
+            "crashes": self.crashes,
         }
 
     async def _learn(self) -> datetime:

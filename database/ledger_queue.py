@@ -161,6 +161,12 @@ class SettleQueue:
             async with asyncio.timeout(self._pause or seconds):
                 await event.wait()
 
+    async def rest(self, seconds: float) -> None:
+        """Until ``close``, at most ``seconds``."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
+
     async def flush(self) -> int:
         """Write until nothing waits or PostgreSQL does not take it; how many were written."""
         written = 0

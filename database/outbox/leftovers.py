@@ -107,6 +107,7 @@ class Leftovers:
     ) -> None:
         self.folder = folder_for(Path(folder), target)
         self.total = Settled()
+        self.crashes = 0
         self._database = database
         self._worker_id = worker_id
         self._lease = lease_seconds
@@ -117,11 +118,15 @@ class Leftovers:
         """Settle again and again until cancelled: a neighbour may die at any time."""
         self._trading = True
         while True:
-            await self.settle()
+            try:
+                await self.settle()
+            except Exception:  # the next look may be luckier, and the answers are on disk until then
+                self.crashes += 1
+                logger.exception("the look for what earlier runs left crashed; it is repeated")
             await self._sleep(LOOK_SECONDS)
 
     async def settle(self) -> Settled:
-        """Bring in what can be brought in now. Never raises; what PostgreSQL does not take waits."""
+        """Bring in what can be brought in now; what PostgreSQL does not take waits."""
         found = Settled()
         for path in await self._in_thread(find_files, self.folder):
             if not await self._settle_file(path, found):

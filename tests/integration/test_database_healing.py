@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -14,6 +15,7 @@ import pytest
 from database.db_manager import DatabaseManager
 from database.errors import DatabaseError, DatabaseUnavailableError
 from database.ledger import PostgresLedger
+from database.outbox import Leftovers
 from tests.chaos.llm_parts import wait_until
 from tests.integration.database_helpers import LEASE, plain, signal
 from tests.integration.pgbouncer import pgbouncer
@@ -229,3 +231,51 @@ async def test_no_variable_of_the_environment_disturbs_a_url(
     for url in (database_url, through):
         async with DatabaseManager(url) as db:
             assert await db.record_signal(signal()) > 0
+
+
+async def test_a_crash_does_not_end_the_ledger(
+    db: DatabaseManager, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where no supervisor stands behind it, as in an embedding host: logged, counted, and gone on."""
+    monkeypatch.setattr("database.ledger.AWAY_SECONDS", 0.01)
+    guard = PostgresLedger(db.connections, (), Prices(), key_fingerprint="k", worker_id="w")
+    writes, crashed = guard._queue._write, False
+
+    async def crashes_once(batch: Any) -> None:
+        nonlocal crashed
+        if not crashed:
+            crashed = True
+            raise ZeroDivisionError("the cause")
+        await writes(batch)
+
+    monkeypatch.setattr(guard._queue, "_write", crashes_once)
+    task = asyncio.create_task(guard.run())
+    grant = await guard.reserve(request())
+    guard.settle(grant, sent=True, cost_usd=Decimal(1), prompt_tokens=1, completion_tokens=1)
+    await wait_until(lambda: not guard.statistics()["waiting"])
+    assert guard.statistics()["crashes"] == 1
+    assert "the cause" in caplog.text
+    await guard.close()
+    await task
+
+
+async def test_a_crash_does_not_end_the_look_for_leftovers(
+    db: DatabaseManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next look is taken; what an earlier run left lies on disk until then."""
+    looks: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        looks.append(seconds)
+        await asyncio.sleep(0)
+
+    def broken(_folder: Path) -> list[Path]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("database.outbox.leftovers.find_files", broken)
+    leftovers = Leftovers(tmp_path, db, worker_id="outbox:1", sleep=sleep)
+    task = asyncio.create_task(leftovers.run())
+    await wait_until(lambda: len(looks) >= 3)
+    assert leftovers.crashes >= 3
+    task.cancel()
+    await asyncio.wait({task})

@@ -143,7 +143,7 @@ async def test_a_full_queue_drops_the_note_counts_it_and_keeps_the_reservation(
         guard.settle(
             await guard.reserve(request()), sent=True, cost_usd=CENT, prompt_tokens=1, completion_tokens=1
         )
-    assert guard.statistics() == {"waiting": 2, "dropped": 3, "overbilled": 0}
+    assert guard.statistics() == {"waiting": 2, "dropped": 3, "overbilled": 0, "crashes": 0}
     (said,) = warnings(caplog)
     assert "takes no more notes" in said
     await guard.close()

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -20,10 +21,16 @@ from database.errors import BadRowError, DatabaseUnavailableError
 from database.ledger import PostgresLedger
 from database.rehearsal import rehearse
 from llm_integration.budget import Budget
+from llm_integration.simulator import OpenRouterSimulator
+from tests.chaos.kill_rounds import LATENCY_SECONDS
+from tests.chaos.program import Program
+from tests.chaos.proxy import FaultProxy, postgres_target
+from tests.chaos.truth import compare, end_state, slice_of_bars
 from tests.conftest import PostgresForTests
 from tests.integration.database_helpers import LEASE, answer, plain, signal
 from tests.integration.pgbouncer import PgBouncer, pgbouncer
 from tests.integration.test_database_claims import *  # noqa: F403  the same tests, behind a pooler
+from tests.integration.test_database_healing import soon
 from tests.integration.test_database_json_rows import *  # noqa: F403
 from tests.integration.test_database_messages import *  # noqa: F403
 from tests.integration.test_database_opinions import *  # noqa: F403
@@ -179,6 +186,21 @@ async def test_a_pooler_that_appears_in_mid_run_is_reckoned_with(
         assert await db.record_signal(signal("lost"))
 
 
+async def test_a_pooler_that_takes_the_place_of_the_server_is_reckoned_with(
+    database_url: str, pooler: PgBouncer
+) -> None:
+    """The address stays, what answers there changes; the program need not be started again."""
+    async with (
+        FaultProxy(postgres_target(database_url)) as proxy,
+        DatabaseManager(proxy.postgres_url(database_url)) as db,
+    ):
+        await db.record_signal(signal())
+        proxy._target = ("127.0.0.1", pooler.port)
+        proxy.drop_connections()
+        await soon(lambda: db.record_signal(signal("later")))
+        assert db.connections.pooled
+
+
 async def test_a_schema_holds_behind_it(pooled_url: str, database_url: str) -> None:
     """The search path is set for each transaction, functions of the ledger included."""
     async with DatabaseManager(pooled_url, schema="desk_7") as db:
@@ -230,3 +252,20 @@ def test_the_url_of_the_pooler_reads_back(pooled_url: str) -> None:
 
     with pytest.raises(asyncpg.PostgresError, match="startup parameter"):
         asyncio.run(plain_driver())
+
+
+@pytest.mark.slow
+async def test_a_whole_run_goes_through_it(pooled_url: str, database_url: str, tmp_path: Path) -> None:
+    """The program with its recorder, worker, ledger and outbox, from the first bar to the last answer."""
+    async with OpenRouterSimulator(latency_seconds=LATENCY_SECONDS) as simulator:
+        program = Program(
+            tmp_path, pooled_url, simulator.base_url, slice_of_bars(tmp_path, 0, 300), speed=0, resume=False
+        )
+        await program.start()
+        try:
+            await program.finish()
+        finally:
+            await program.close()
+    state = await end_state(database_url, program.out)
+    assert compare(program, state, None).problems == []
+    assert set(state.signals)

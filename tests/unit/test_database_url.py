@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
@@ -65,10 +65,12 @@ FORMS = st.sampled_from(
 )  # fmt: skip
 
 
+@settings(max_examples=500)
 @given(form=FORMS, host=HOSTS, before=PIECES, after=PIECES, escaped=st.booleans())
 @example(form="postgresql://user:{}@{}/db", host="127.0.0.1:1", before="12/", after="", escaped=False)
 @example(form="postgresql://user:{}@{}/db", host="127.0.0.1:1", before="a@b:5/", after="", escaped=False)
 @example(form="postgresql://u@{1}/db?password={0}", host="h", before="a&", after="=", escaped=False)
+@example(form="postgresql://{}:{}/db", host="", before="", after="", escaped=False)
 @example(form="postgresql://user%3A{}@{}/db", host="h", before="", after="", escaped=True)
 def test_no_url_makes_its_password_appear(
     form: str, host: str, before: str, after: str, escaped: bool
