@@ -20,6 +20,7 @@ from llm_integration.commands.check_database import skew
 from llm_integration.commands.check_item import Status
 from llm_integration.commands.line import load_command
 from llm_integration.commands.settings import Settings, load
+from llm_integration.llm_processor.dialect_book import DialectBook
 from llm_integration.simulator import SIMULATED_KEY, OpenRouterSimulator
 from tests.conftest import PostgresForTests
 from tests.integration.database_helpers import plain
@@ -84,7 +85,7 @@ def entries() -> list[str]:
     return sorted(entry.name for entry in Path().iterdir())
 
 
-async def test_a_refused_key_and_unknown_models_fail(
+async def test_a_refused_key_fails_and_unknown_models_are_named(
     simulator: OpenRouterSimulator, database_url: str, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
@@ -100,7 +101,8 @@ async def test_a_refused_key_and_unknown_models_fail(
     assert items["key"]["status"] == "fail"
     assert "OPENROUTER_API_KEY" in items["key"]["text"]
     for name in ("no/such", "not/this", "nor/that", "in/shadow"):
-        assert items[f"model {name}"]["status"] == "fail"
+        assert items[f"model {name}"]["status"] == "warn"  # this server's own answer decides
+        assert "not among those offered" in items[f"model {name}"]["text"]
     assert items[f"model {MODEL}"]["status"] == "ok"
 
 
@@ -307,3 +309,19 @@ def test_numbers_of_a_server_are_numbers_or_nothing() -> None:
     assert [number(value) for value in (1, Decimal("0.5"), True, "1", None, Decimal("NaN"))] == [
         1, Decimal("0.5"), None, None, None, None,
     ]  # fmt: skip
+
+
+async def test_what_was_learnt_about_the_server_and_its_address_are_shown(
+    simulator: OpenRouterSimulator, tmp_path: Path
+) -> None:
+    """Each change with the day on which it is forgotten, and the variable that named the address."""
+    book = DialectBook(simulator.base_url, folder=tmp_path / "models")
+    book.learn(MODEL, ["drop:temperature", "system:user"])
+    await book.keep()
+    config = load(parsed("embedded")).llm
+    items = await check_server.check(config, date(2026, 1, 1), dialect_folder=tmp_path / "models")
+    assert items[0].text == f"{simulator.base_url} (OPENROUTER_BASE_URL in the environment)"
+    assert (items[-1].name, items[-1].status) == (f"model {MODEL}", Status.OK)
+    end = (datetime.now(UTC) + timedelta(days=7)).date()
+    assert f"is asked without temperature, which its server refuses (until {end})" in items[-1].text
+    assert "user message" in items[-1].text
