@@ -232,12 +232,10 @@ def _model(catalogue: ModelCatalogue, name: str, config: LLMConfig, today: date)
     title = f"model {name}"
     info = catalogue.find(name)
     told = "; ".join(catalogue.warnings([name], today, config.models_named))
-    if info is None:
-        return (
-            failed(title, told or "nothing is known about it; check the id")
-            if told
-            else warned(title, "not in the list of the server; it may choose a model itself")
-        )
+    if info is None and told and (config.base_url == DEFAULT_BASE_URL or catalogue.is_retired(name)):
+        return failed(title, told)
+    if info is None:  # other servers' lists are often not what they serve
+        return warned(title, f"{told or 'not in the list of the server'}; the first request decides")
     facts = _facts(catalogue, name)
     if info.expiration_date is not None and info.expiration_date <= today:
         return failed(title, told)

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import logging
 
-from pydantic import SecretStr
-
-from llm_integration.config import LLMConfig
-from llm_integration.config.origin import address_origin
-from llm_integration.http_client import proxy_for
+from llm_integration.config.origin import Origin
+from llm_integration.http_client import Proxy
 
 __all__ = ["announce"]
 
 logger = logging.getLogger(__name__)
 
 
-def announce(config: LLMConfig, key: SecretStr | None) -> None:
+def announce(base_url: str, origin: Origin, *, proxy: Proxy | None, with_key: bool) -> None:
     """One line at INFO; a warning if the address may not be meant by whoever gave the key."""
-    origin = address_origin(config)
-    proxy = proxy_for(config.base_url)
     through = "" if proxy is None else f", through the proxy {proxy.name}"
-    without = "" if key is not None else ", without a key"
-    logger.info("requests go to %s (%s)%s%s", config.base_url, origin.address_from, through, without)
-    if origin.suspicious and key is not None:
+    without = "" if with_key else ", without a key"
+    logger.info("requests go to %s (%s)%s%s", base_url, origin.address_from, through, without)
+    if origin.suspicious and with_key:
         logger.warning(
             "the address %s comes from a .env file in the working folder, the key from the environment;"
             " if you did not write that file, stop and replace the key",
-            config.base_url,
+            base_url,
         )

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from llm_integration.circuit_breaker import CircuitBreaker, Entry
 from llm_integration.config import LLMConfig, clean_key
+from llm_integration.config.origin import address_origin
 from llm_integration.errors import (
     BudgetExceededError,
     CallError,
@@ -89,7 +90,7 @@ class LLMProcessor:
     ) -> None:
         self.config = config or _settings_of_its_own()
         key = self.config.api_key if api_key is None else clean_key(api_key.get_secret_value())
-        self._key = key
+        self._origin, self._with_key = address_origin(self.config), key is not None
         self._clock = clock
         self._sleep = sleep
         self._jitter = backoff.full_jitter if rng is None else lambda value: rng.uniform(0, value)
@@ -136,7 +137,7 @@ class LLMProcessor:
         """The reply to ``prompt`` of the plan's model, or of its next one when that fails.
 
         Without a ``plan`` the settings' model and fallbacks are asked. ``symbols`` says how many signals of
-        each symbol the prompt is about; it is for the budget alone.
+        each symbol the prompt is about: for the budget, and because one about several may be taken apart.
 
         Raises a leaf of CallError that knows the attempts made and what they are known to have cost:
         LineStoppedError when no request of this plan can succeed at present, DeadlineError when the answer
@@ -160,7 +161,7 @@ class LLMProcessor:
     async def _begin(self) -> None:
         """Before the first request, once: say where requests go, and read what was learnt of the server."""
         if self._beginning is None:
-            announce(self.config, self._key)
+            announce(self.config.base_url, self._origin, proxy=self._transport.proxy, with_key=self._with_key)
             self._beginning = asyncio.create_task(self._dialects.load(), name="dialects")
         await asyncio.wait({self._beginning})
         self._begun = True
@@ -210,8 +211,8 @@ class LLMProcessor:
         """Close the connections; calls still running end with an error. Returns within a second."""
         self._closed = True
         await self._transport.close()
-        if self._keeping is not None:
-            await asyncio.wait({self._keeping}, timeout=CLOSE_SECONDS)
+        if behind := {task for task in (self._beginning, self._keeping) if task is not None}:
+            await asyncio.wait(behind, timeout=CLOSE_SECONDS)
         if self._spending is not None:
             self._spending.close()
 

@@ -97,8 +97,8 @@ def _error_of_object(body: Mapping[str, Any], depth: int) -> Mapping[str, Any]:
         inner = body.get(name)
         if name == "detail" and isinstance(inner, list):
             return _validation(inner)
-        if name == "message" and isinstance(inner, str):
-            continue
+        if name == "message" and (isinstance(inner, str) or "content" in mapping(inner)):
+            continue  # the message of an error, or one of a conversation
         if inner and (error := error_in(inner, depth + 1)):
             return _with_siblings(error, body, name)
     told = any(isinstance(body.get(name), (str, dict, list)) and body.get(name) for name in MESSAGES)

@@ -190,6 +190,8 @@ def _hides_body(envelope: Envelope, meaning: Meaning | None, leaf: type[CallErro
 
 def _refused_key(envelope: Envelope) -> str:
     """A refusal of the key in words of our own; of the server's only those that are known."""
+    if envelope.status == 407:
+        return "the proxy refuses (HTTP 407)"
     known = sorted(word for word in envelope.words if word in WORD_STATUSES)
     return f"the server refuses the key (HTTP {envelope.status}{', ' if known else ''}{', '.join(known)})"
 

@@ -78,6 +78,8 @@ FIELD_WORDS = frozenset(
 """Words that say that a field of the request is refused, whatever the text reminds of."""
 NOT_OURS = frozenset({400, 403, 404, 405, 409, 410, 422, 500, 501, 503})
 """Statuses with which servers say that a model or a path is not there."""
+REFUSING = frozenset({400, 403, 404, 409, 410, 422})
+"""Those of them with which loose words are enough: with the others they may be about a passing fault."""
 _PASSING = _any(
     r"can handle the requested parameters", r"data policy", r"currently (?:loading|unavailable)",
     r"temporarily", r"\b(?:temperature|response_format|max_(?:completion_)?tokens|reasoning_effort)\b",
@@ -120,7 +122,8 @@ MEANINGS: tuple[Rule, ...] = (
             "model_not_found", "no_endpoints", "model_deprecated", "model_decommissioned",
             "model_unavailable_upstream", "free_variant_ended", "region_restricted", "invalid_model",
             "invalid_model_id", "unknown_model", "unavailable_model", "unsupported_model", "model_retired",
-            "deploymentnotfound", "model_not_available", "model_not_exist", "model_archived",
+            "deploymentnotfound", "model_permission_blocked_project", "model_permission_blocked_org",
+            "model_not_available", "model_not_exist", "model_archived",
         ),
         statuses=NOT_OURS,
     ),
@@ -132,7 +135,7 @@ MEANINGS: tuple[Rule, ...] = (
             r"(?!.{0,20}(?:param|input|output|config))",
             r"^model: ", r"unable to access model", r"model identifier is invalid", r"failed to load model",
             r"no available (?:channel|provider)s? for model", r"requested (?:model|entity) was not found",
-            r"could not find (?:real )?model", r"no models? loaded",
+            r"could not find (?:real )?model", r"no models? loaded", r"have access to (?:the |this )?model",
         ),
         statuses=NOT_OURS,
         unless=_PASSING,
@@ -144,14 +147,14 @@ MEANINGS: tuple[Rule, ...] = (
             r"\b(?:is not|isn't) available\b", r"is not supported by any",
             r"\b(?:is|was|been) (?:decommissioned|deprecated|retired|removed|discontinued|sunset)\b",
         ),
-        statuses=NOT_OURS,
+        statuses=REFUSING,
         unless=_PASSING,
         beside=re.compile(r"\bmodels?\b|\bdeployment\b"),
     ),
     Rule(
         Meaning.MODEL_GONE,
         text=_any(r"\binvalid\b", r"\bnot valid\b", r"\bunknown\b"),
-        statuses=NOT_OURS,
+        statuses=REFUSING,
         unless=_PASSING,
         beside=re.compile(r"\bmodel:? ?(?:id|name|identifier)\b"),
     ),

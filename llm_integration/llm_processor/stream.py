@@ -37,6 +37,8 @@ class Assembled(NamedTuple):
 
 def is_stream(raw: RawReply) -> bool:
     """Whether a response is a stream of events, by its beginning, or by its type if it is not JSON."""
+    if raw.body[:1] == b"{":
+        return False  # the usual case
     start = raw.body[:MOST_PADDING].lstrip()
     if start.startswith(MARKS):
         return True

@@ -103,7 +103,7 @@ class Transport:
         if key is not None and (objection := key_objection(base_url, allowed=allow_plain_http)):
             raise ConfigError(f"base_url: {objection}")
         self._url = URL(f"{base_url}/chat/completions")
-        self._proxy = proxy_for(base_url) if session is None else None
+        self.proxy = proxy_for(base_url) if session is None else None
         self._key = key
         self._connections = connections
         self._session = session
@@ -147,7 +147,7 @@ class Transport:
             auto_decompress=False,
             timeout=NO_TIMEOUTS,
             **proxy_options(
-                self._proxy, self._authorization() if self._own else HEADERS | self._authorization()
+                self.proxy, self._authorization() if self._own else HEADERS | self._authorization()
             ),
         )
         try:

@@ -270,6 +270,8 @@ def _unwrapped(body: dict[str, Any]) -> dict[str, Any]:
 def _choice(body: dict[str, Any]) -> dict[str, Any] | None:
     """The first choice that is one, its message in its usual place; None without any."""
     choices = body.get("choices")
+    if type(choices) is list and len(choices) == 1 and type(choices[0]) is dict and choices[0].get("message"):
+        return choices[0]  # the usual case
     objects = [each for each in choices[:8] if isinstance(each, dict)] if isinstance(choices, list) else []
     if not objects:
         return None

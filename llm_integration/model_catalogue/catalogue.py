@@ -134,13 +134,17 @@ class ModelCatalogue:
             return info.expiration_date is not None and info.expiration_date <= today
         return self._fault(model, today) is not None
 
+    def is_retired(self, model: str) -> bool:
+        """Whether ``model`` is known to have been served once and to be gone."""
+        return normalise_model_id(model.removeprefix(SIMULATED_PREFIX)) in self._retired()
+
     def _fault(self, model: str, today: date) -> str | None:
         """What is wrong with ``model``: the rest of the sentence."""
         info = self.find(model)
         if info is None:
-            name = normalise_model_id(model.removeprefix(SIMULATED_PREFIX))
-            if name in self._retired():
+            if self.is_retired(model):
                 return "is no longer served"
+            name = normalise_model_id(model.removeprefix(SIMULATED_PREFIX))
             missing = self._listing.complete and not name.startswith(("~", "openrouter/"))
             return f"is not among those offered at {self._base_url}" if missing else None
         end = info.expiration_date

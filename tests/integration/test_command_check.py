@@ -21,6 +21,7 @@ from llm_integration.commands.check_item import Status
 from llm_integration.commands.line import load_command
 from llm_integration.commands.settings import Settings, load
 from llm_integration.config import DEFAULT_BASE_URL, LLMConfig
+from llm_integration.llm_processor.dialect_book import DialectBook
 from llm_integration.model_catalogue import ModelCatalogue
 from llm_integration.simulator import SIMULATED_KEY, OpenRouterSimulator
 from tests.conftest import PostgresForTests
@@ -87,7 +88,7 @@ def entries() -> list[str]:
     return sorted(entry.name for entry in Path().iterdir())
 
 
-async def test_a_refused_key_and_unknown_models_fail(
+async def test_a_refused_key_fails_and_unknown_models_are_named(
     simulator: OpenRouterSimulator, database_url: str, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
@@ -103,7 +104,8 @@ async def test_a_refused_key_and_unknown_models_fail(
     assert items["key"]["status"] == "fail"
     assert "OPENROUTER_API_KEY" in items["key"]["text"]
     for name in ("no/such", "not/this", "nor/that", "in/shadow"):
-        assert items[f"model {name}"]["status"] == "fail"
+        assert items[f"model {name}"]["status"] == "warn"  # this server's own answer decides
+        assert "not among those offered" in items[f"model {name}"]["text"]
     assert items[f"model {MODEL}"]["status"] == "ok"
 
 
@@ -333,3 +335,19 @@ async def test_a_model_that_is_gone_is_told_with_its_successor_also_without_a_ne
         assert text.endswith(f"change llm.fallback_models to {MODEL}, which is served")
     assert "cannot be read" in told["models"][0][1]
     assert list(told) == ["models", f"model {DEAD}", "model google/gemini-2.5-flash-preview"]
+
+
+async def test_what_was_learnt_about_the_server_and_its_address_are_shown(
+    simulator: OpenRouterSimulator, tmp_path: Path
+) -> None:
+    """Each change with the day on which it is forgotten, and the variable that named the address."""
+    book = DialectBook(simulator.base_url, folder=tmp_path / "models")
+    book.learn(MODEL, ["drop:temperature", "system:user"])
+    await book.keep()
+    config = load(parsed("embedded")).llm
+    items = await check_server.check(config, date(2026, 1, 1), dialect_folder=tmp_path / "models")
+    assert items[0].text == f"{simulator.base_url} (OPENROUTER_BASE_URL in the environment)"
+    assert (items[-1].name, items[-1].status) == (f"model {MODEL}", Status.OK)
+    end = (datetime.now(UTC) + timedelta(days=7)).date()
+    assert f"is asked without temperature, which its server refuses (until {end})" in items[-1].text
+    assert "user message" in items[-1].text

@@ -9,6 +9,7 @@ import os
 import ssl
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -215,7 +216,7 @@ def test_a_key_goes_over_plain_http_to_this_machine_only(url: str, local: bool) 
 async def test_check_sends_no_key_over_plain_http(monkeypatch: pytest.MonkeyPatch) -> None:
     """It says why, and asks nothing."""
     monkeypatch.setenv("OPENROUTER_API_KEY", KEY)
-    items = await check_server._key(LLMConfig(base_url="http://example.test:9/v1"), check_server.date.today())
+    items = await check_server._key(LLMConfig(base_url="http://example.test:9/v1"), date(2026, 1, 1))
     assert (items[0].status, "allow_plain_http" in items[0].text) == (Status.FAIL, True)
 
 

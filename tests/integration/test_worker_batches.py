@@ -46,7 +46,7 @@ ASKED_AGAIN: dict[str, set[int]] = {
     "batch_quoted_rating": set(),
 }  # fmt: skip
 """The most signals that each spoilt reply may cost another request: those that it does not answer."""
-NOT_BOOKED = {"bom_body", "lone_surrogates", "gzip", "text_plain", "pad_then_json", "byok"}
+NOT_BOOKED = {"bom_body", "lone_surrogates", "gzip", "text_plain", "pad_then_json", "byok", "unasked_stream"}
 """Replies that the simulator sends by the byte, past its own books, or that another purse pays for."""
 SLOW = {"hang", "hang_after_headers", "hang_mid_body", "pad_for_ever", "slow", "slow_drip", "gzip_bomb"}
 WHOLE_FAILURES = (
@@ -260,13 +260,31 @@ async def test_a_batch_that_fails_as_a_whole_is_taken_apart_once(db: DatabaseMan
 
 
 async def test_what_always_fails_costs_one_request_more_than_asking_alone(db: DatabaseManager) -> None:
-    """Every answer is an error: five failures, each with its reason, after six requests."""
+    """Every answer is an error about its prompt: five failures, each with its reason, after six requests."""
     async with bench(db) as parts:
-        for name in ("moderation", "context_length", "content_filter"):
+        for name in ("moderation", "refusal", "content_filter"):
             found = await parts.round(name, *[name] * 20)
             assert len(found.prompts) == 6
             assert [row["status"] for row in found.rows] == ["failed"] * 5
             assert loose_ends(name, found) == []
+
+
+async def test_signals_that_are_all_rejected_alike_wait_instead_of_failing(db: DatabaseManager) -> None:
+    """Taken apart, two of five fail with the reason; after the third nothing more is sent."""
+    async with bench(db) as parts:
+        parts.simulator.script(*["context_length"] * 20)
+        worker = build(parts.simulator, db)
+        for mapping in mappings("long-"):
+            assert worker.memory_store.add_signal(mapping)
+        async with running(worker), asyncio.timeout(20):
+            while worker.get_statistics()["state"] != "waiting":  # noqa: ASYNC110  no event for it
+                await asyncio.sleep(0.01)
+        rows = [await db.get_enhanced_signal_data(f"long-{number}") for number in range(5)]
+    statuses = [row["status"] for row in rows]
+    assert statuses.count("failed") >= 2
+    assert statuses.count("pending") >= 1
+    assert len(parts.simulator.requests) <= 1 + 3 + worker.config.max_concurrency
+    assert all("lookback_periods" in row["error"] for row in rows if row["status"] == "failed")
 
 
 async def test_a_poisoned_signal_spoils_its_neighbours_once(db: DatabaseManager) -> None:

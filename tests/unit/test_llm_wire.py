@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import time
 from decimal import Decimal
@@ -725,3 +726,29 @@ def test_a_cost_too_large_for_any_number_is_unknown() -> None:
         ": 0", ": 1" + "0" * 400
     )
     assert reply(body.encode()).usage._replace(warnings=()) == Usage()
+
+
+@pytest.mark.parametrize("before", ["", "a", "ab", "Bearer "])
+@pytest.mark.parametrize("status", [400, 402, 429, 500, 503])
+def test_the_key_in_disguise_is_in_no_error(before: str, status: int) -> None:
+    """Reversed, in hexadecimal, in base64 at any offset: whoever echoes it gives nothing away."""
+    told = (before + KEY + "xyz").encode()
+    for disguise in (
+        KEY[::-1],
+        KEY.encode().hex(),
+        KEY.encode().hex().upper(),
+        base64.b64encode(told).decode(),
+    ):
+        text = str(error({"error": {"message": f"odd {disguise} here"}}, status))
+        assert "odd" in text
+        assert KEY[::-1][:16] not in text
+        assert KEY.encode().hex()[4:40].lower() not in text.lower()
+        for offset in range(3):
+            assert base64.b64encode(b"0" * offset + KEY.encode()).decode()[8:24] not in text
+
+
+@pytest.mark.parametrize("body", [{"error": {"message": "the secret is hunter2"}}, b"hunter2", ["hunter2"]])
+@pytest.mark.parametrize("status", [401, 403, 407])
+def test_nothing_of_a_refused_authentication_is_shown(status: int, body: object) -> None:
+    """Not even scrubbed: the sentence is our own."""
+    assert "hunter2" not in str(error(body, status))
