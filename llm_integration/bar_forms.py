@@ -263,6 +263,8 @@ def _table(market: Any, symbol: str) -> _Table:
     if isinstance(market, Iterable) and not isinstance(market, (str, bytes)):
         if isinstance(market, (list, tuple)):
             return _ItemTable(market)
+        if hasattr(market, "iloc"):  # a Series of bars, whose labels are no positions
+            return _ItemTable(market.tolist())
         if hasattr(market, "__len__") and hasattr(market, "__getitem__") and not isinstance(market, deque):
             return _ItemTable(cast("Sequence[object]", market))
         return _ItemTable([*market])
@@ -427,7 +429,7 @@ class _FrameTable:
         levels = [*getattr(frame.index, "names", [None])]
         level = _time_level(frame.index)
         self._level: int | None = None
-        if level is not None and (not found.time or found.day_only):
+        if level is not None and (not found.time or found.apart):
             self._level = level
         elif not found.time:
             self._level = _named_level(frame.index, levels)

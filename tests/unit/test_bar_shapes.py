@@ -157,12 +157,12 @@ HOURLY: dict[str, Callable[[], Any]] = {
     "lists of seconds, newest first": lambda: rows(epochs())[::-1],
     "lists of ISO text, newest first": lambda: rows(hours("%Y-%m-%dT%H:%M:%SZ"))[::-1],
     "mappings, newest first": lambda: mappings(epochs(1_000), "timestamp")[::-1],
-    "bars, newest first": lambda: [Bar(time, *row) for time, row in zip(HOURS, values(), strict=True)][::-1],  # type: ignore[arg-type]
+    "bars, newest first": lambda: [Bar(time, *row) for time, row in zip(HOURS, values(), strict=True)][::-1],
     "frame, newest first": lambda: frame(timestamp=HOURS)[::-1],
     "tuples of microseconds, shuffled": lambda: [tuple(row) for row in rows(epochs(10**6))[::3] + rows(epochs(10**6))[1::3] + rows(epochs(10**6))[2::3]],
     # Names of exchanges and feeds
     "column open_time": lambda: frame(open_time=epochs(1_000)),
-    "column Open time": lambda: frame(**{"Open time": epochs(1_000), "Close time": [time + 3_599_999 for time in epochs(1_000)]}),
+    "column Open time": lambda: frame().assign(**{"Open time": epochs(1_000), "Close time": [time + 3_599_999 for time in epochs(1_000)]}),
     "twelve fields of Binance": lambda: binance(epochs(1_000)),
     "twelve fields of Binance as text": lambda: [[*map(str, row)] for row in binance(epochs(1_000))],
     "t, o, h, l, c, v": lambda: mappings(epochs(1_000), "t", ["o", "h", "l", "c", "v"]),
@@ -171,7 +171,7 @@ HOURLY: dict[str, Callable[[], Any]] = {
     "columns with long names": lambda: {"timestamp": hours("%Y-%m-%d %H:%M"), **{n: [row[at] for row in values()] for at, n in enumerate(NAMES)}},
     "bars by their times": lambda: dict(zip(hours("%Y-%m-%d %H:%M:%S"), mappings(HOURS, "x"), strict=True)),
     "numbered names": lambda: dict(zip(hours("%Y-%m-%d %H:%M:%S"), mappings(HOURS, "x", [f"{n}. {name}" for n, name in enumerate(NAMES, 1)]), strict=True)),
-    "Gmt time": lambda: frame(**{"Gmt time": hours("%d.%m.%Y %H:%M:00.000")}),
+    "Gmt time": lambda: frame().assign(**{"Gmt time": hours("%d.%m.%Y %H:%M:00.000")}),
     "text with UTC": lambda: frame(date=hours("%Y-%m-%d %H:%M:%S UTC")),
     "MetaTrader's dots": lambda: frame(time=hours("%Y.%m.%d %H:%M")),
     "IBKR's blanks": lambda: frame(date=hours("%Y%m%d  %H:%M:%S")),
@@ -186,6 +186,11 @@ HOURLY: dict[str, Callable[[], Any]] = {
     "index of text": lambda: indexed(pd.Index(hours("%Y-%m-%d %H:%M"))),
     "index in New York": lambda: indexed(pd.DatetimeIndex(HOURS).tz_convert("America/New_York")),
     "an index of times beside a column of dates": lambda: frame(date=[hour.date() for hour in HOURS]).set_axis(pd.DatetimeIndex(HOURS)),
+    "an index of times beside a time of day": lambda: frame(time=hours("%H:%M")).set_axis(pd.DatetimeIndex(HOURS)),
+    "an index of times beside date and time": lambda: frame(date=hours("%d/%m/%Y"), time=hours("%H:%M")).set_axis(pd.DatetimeIndex(HOURS)),
+    "a date and a timestamp of hours": lambda: frame(date=hours("%Y-%m-%d"), timestamp=hours("%H:%M:%S")),
+    "an index of symbols": lambda: long().set_index("symbol"),
+    "a Series of bars": lambda: pd.Series(mappings(HOURS, "time"), index=range(7, 47)),
     "array of numbers": lambda: np.array([[time, *row] for time, row in zip(epochs(), values(), strict=True)]),
 }  # fmt: skip
 
@@ -266,7 +271,7 @@ def shown(bars: Any) -> list[Bar]:
 
 
 def closed(times: list[datetime]) -> list[Bar]:
-    bars = [Bar(time, *row) for time, row in zip(times, values(), strict=True)]  # type: ignore[arg-type]  # five
+    bars = [Bar(time, *row) for time, row in zip(times, values(), strict=True)]
     return [bar for bar in bars if bar.timestamp <= SIGNAL]
 
 
