@@ -40,6 +40,8 @@ ATTRIBUTES: Final = (
     "volume", "o", "h", "l", "c", "v", "symbol", "ticker", "instrument",
 )  # fmt: skip
 """What an object that is neither a mapping nor a sequence is asked for."""
+ORDER: Final = ("timestamp", "open", "high", "low", "close", "volume")
+"""What the items of a sequence are, and the columns of a frame without names."""
 NOTHING: Final = (None, None, None, None, None)
 
 Values = Sequence[Any]
@@ -276,7 +278,11 @@ def _table(market: Any, symbol: str) -> _Table:
 
 
 def _of_mapping(market: Mapping[Any, Any], symbol: str) -> _Table:
-    """Columns by their names, or bars by their times."""
+    """Columns by their names, bars by their times, or collections of bars by their symbols."""
+    wanted = "".join(symbol.split()).casefold()
+    mine = next((values for name, values in market.items() if wanted and _same(name, wanted)), None)
+    if mine is not None:
+        return _table(mine, symbol)
     columns = [
         (name, values)
         for name, values in market.items()
@@ -480,6 +486,8 @@ def _pick(rows: Sequence[int]) -> slice | list[int]:
 def _flat(frame: Any, symbol: str) -> tuple[list[object], list[int]]:
     """Names and places of the columns; of several levels, those of one instrument and the common ones."""
     columns = [*frame.columns]
+    if len(columns) >= len(ORDER) - 1 and columns == [*range(len(columns))]:  # made of rows, without names
+        return [*ORDER, *columns[len(ORDER) :]][: len(columns)], columns
     if not any(type(column) is tuple for column in columns):
         return columns, [*range(len(columns))]
     parts = [column if isinstance(column, tuple) else (column,) for column in columns]

@@ -226,6 +226,8 @@ class BarReader:
             self._tell_undecided()
             return
         self._layout = layout
+        if self._live:
+            logger.info("bars: %s", self.described)
         waiting, self._head = self._head, []
         for number, line in waiting:
             self._take_row(number, line, table, layout)
