@@ -109,11 +109,7 @@ def as_mapping(value: object) -> Mapping[Any, Any] | None:
     try:
         given: Any = value
         if is_frame(given):
-            return (
-                dict(zip(given.columns.tolist(), given.iloc[0].tolist(), strict=True))
-                if len(given) == 1
-                else None
-            )
+            given = given.iloc[0] if len(given) == 1 else None
         if hasattr(given, "index") and hasattr(given, "iloc"):
             return dict(zip(given.index.tolist(), given.tolist(), strict=True))
     except Exception:  # whatever a foreign object raises
@@ -262,11 +258,11 @@ def _table(market: Any, symbol: str) -> _Table:
         return _FrameTable(market, symbol) if len(market) else _ItemTable(())
     if isinstance(market, Mapping):
         return _of_mapping(market, symbol)
+    if hasattr(market, "iloc"):  # a Series of bars, whose labels are no positions
+        return _ItemTable(market.tolist())
     if isinstance(market, Iterable) and not isinstance(market, (str, bytes)):
         if isinstance(market, (list, tuple)):
             return _ItemTable(market)
-        if hasattr(market, "iloc"):  # a Series of bars, whose labels are no positions
-            return _ItemTable(market.tolist())
         if hasattr(market, "__len__") and hasattr(market, "__getitem__") and not isinstance(market, deque):
             return _ItemTable(cast("Sequence[object]", market))
         return _ItemTable([*market])
@@ -491,34 +487,39 @@ def _flat(frame: Any, symbol: str) -> tuple[list[object], list[int]]:
     if not any(type(column) is tuple for column in columns):
         return columns, [*range(len(columns))]
     parts = [column if isinstance(column, tuple) else (column,) for column in columns]
-    depth = max(map(len, parts))
-    counts = [
-        len({price_role(part[level]) for part in parts if len(part) > level} - {None})
-        for level in range(depth)
-    ]
-    fields = counts.index(max(counts))
+    fields = _fields_level(parts)
     wanted = "".join(symbol.split()).casefold()
     names: list[object] = []
     places: list[int] = []
     others: dict[str, None] = {}
     for place, part in enumerate(parts):
-        name = (
-            part[fields]
-            if len(part) > fields and not is_missing(part[fields])
-            else next(filter(None, part), "")
-        )
-        rest = [
-            text for at, text in enumerate(part) if at != fields and not is_missing(text) and text != name
-        ]
-        mine = not rest or any(_same(text, wanted) for text in rest)
-        if mine:
+        name, instrument = _split(part, fields)
+        if not instrument or any(_same(text, wanted) for text in instrument):
             names.append(name)
             places.append(place)
         elif price_role(name) is not None and len(others) < MOST_NAMED:
-            others[shown_cell(rest[0])] = None
+            others[shown_cell(instrument[0])] = None
     if others and not any(price_role(name) for name in names):
         raise _no_such(symbol, others)
     return names, places
+
+
+def _fields_level(columns: Sequence[tuple[object, ...]]) -> int:
+    """The level that says open, high, low and close; the others say of what."""
+    counts = [
+        len({price_role(column[level]) for column in columns if len(column) > level} - {None})
+        for level in range(max(map(len, columns)))
+    ]
+    return counts.index(max(counts))
+
+
+def _split(column: tuple[object, ...], fields: int) -> tuple[object, list[object]]:
+    """The field that a column of several levels holds, and what it is of: nothing for one common to all."""
+    name = column[fields] if len(column) > fields else None
+    if is_missing(name):  # an index that was made a column stands in the first level
+        name = next((text for text in column if not is_missing(text)), "")
+    rest = [text for at, text in enumerate(column) if at != fields and not is_missing(text) and text != name]
+    return name, rest
 
 
 def _level_cells(index: Any, level: int) -> list[Any]:
