@@ -319,7 +319,7 @@ class _ItemTable:
     def __init__(self, items: Sequence[object]) -> None:
         self._items = items
         self._roles: dict[tuple[object, ...], Roles] = {}
-        self.label = "the bars' time"
+        self.label = "the first item of each bar"
         self.named = len(items) > 0 and self._raw(items[0]).named
 
     def __len__(self) -> int:
@@ -368,6 +368,8 @@ class _ItemTable:
         found = self._roles.get(key)
         if found is None:
             found = roles(key)
+            if not self._roles:  # those of the first bar stand for the others
+                self.label = _column_label(key, found) if found.time else "the bars' index"
             if len(self._roles) < MOST_SETS_OF_NAMES:
                 self._roles[key] = found
         if found.twice:
@@ -390,7 +392,7 @@ class _ColumnTable:
         self._found = roles(names)
         _check(self._found, names)
         self._length = min(len(column) for column in columns)
-        self.label = " and ".join(f"column {shown_cell(names[place])}" for place in self._found.time)
+        self.label = _column_label(names, self._found)
         self.named = self._found.symbol is not None
 
     def __len__(self) -> int:
@@ -407,6 +409,10 @@ class _ColumnTable:
             Raw(time, _values_of([column[row] for column in self._columns], self._found))
             for time, row in zip(self.times(rows), rows, strict=True)
         ]
+
+
+def _column_label(names: Sequence[object], found: Roles) -> str:
+    return " and ".join(f"column {shown_cell(names[place])}" for place in found.time)
 
 
 def _check(found: Roles, names: Iterable[object], *, timed: bool = False) -> None:
@@ -448,7 +454,7 @@ class _FrameTable:
 
     def _label(self, names: Sequence[object], levels: Sequence[object]) -> str:
         if self._level is None:
-            return " and ".join(f"column {shown_cell(names[place])}" for place in self._found.time)
+            return _column_label(names, self._found)
         name = levels[self._level]
         return "the index" if name is None else f"index {shown_cell(name)}"
 
