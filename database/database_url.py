@@ -51,7 +51,6 @@ IGNORED = frozenset(
         "fallback_application_name",
         "gssencmode",
         "gssdelegation",
-        "gsslib",
         "hostaddr",
         "idle_in_transaction_session_timeout",
         "keepalives",
@@ -114,6 +113,7 @@ class ConnectionSettings:
     direct_tls: bool = False
     passfile: str | None = None
     krbsrvname: str = "postgres"
+    gsslib: str = "gssapi"
     connect_timeout: float | None = None
     session: str = "any"
     server_settings: Mapping[str, str] = field(default_factory=dict)
@@ -170,7 +170,7 @@ class ConnectionSettings:
             "direct_tls": self.direct_tls,
             "target_session_attrs": self.session,
             "krbsrvname": self.krbsrvname,
-            "gsslib": "gssapi",
+            "gsslib": self.gsslib,
         }
         if self.password is not None:
             arguments["password"] = self.password.get_secret_value  # called by the driver when it is asked
@@ -431,6 +431,7 @@ READERS: Mapping[str, Callable[[_Values, str], None]] = {
     "database": _text("database"),
     "passfile": _text("passfile"),
     "krbsrvname": _text("krbsrvname"),
+    "gsslib": lambda values, value: values.choice("gsslib", "gsslib", value, ("gssapi", "sspi")),
     "sslmode": _Values.sslmode,
     "ssl": _Values.ssl,
     "sslrootcert": _text("sslrootcert"),

@@ -40,6 +40,8 @@ ATTRIBUTES: Final = (
     "volume", "o", "h", "l", "c", "v", "symbol", "ticker", "instrument",
 )  # fmt: skip
 """What an object that is neither a mapping nor a sequence is asked for."""
+ORDER: Final = ("timestamp", "open", "high", "low", "close", "volume")
+"""What the items of a sequence are, and the columns of a frame without names."""
 NOTHING: Final = (None, None, None, None, None)
 
 Values = Sequence[Any]
@@ -107,11 +109,7 @@ def as_mapping(value: object) -> Mapping[Any, Any] | None:
     try:
         given: Any = value
         if is_frame(given):
-            return (
-                dict(zip(given.columns.tolist(), given.iloc[0].tolist(), strict=True))
-                if len(given) == 1
-                else None
-            )
+            given = given.iloc[0] if len(given) == 1 else None
         if hasattr(given, "index") and hasattr(given, "iloc"):
             return dict(zip(given.index.tolist(), given.tolist(), strict=True))
     except Exception:  # whatever a foreign object raises
@@ -260,6 +258,8 @@ def _table(market: Any, symbol: str) -> _Table:
         return _FrameTable(market, symbol) if len(market) else _ItemTable(())
     if isinstance(market, Mapping):
         return _of_mapping(market, symbol)
+    if hasattr(market, "iloc"):  # a Series of bars, whose labels are no positions
+        return _ItemTable(market.tolist())
     if isinstance(market, Iterable) and not isinstance(market, (str, bytes)):
         if isinstance(market, (list, tuple)):
             return _ItemTable(market)
@@ -274,7 +274,11 @@ def _table(market: Any, symbol: str) -> _Table:
 
 
 def _of_mapping(market: Mapping[Any, Any], symbol: str) -> _Table:
-    """Columns by their names, or bars by their times."""
+    """Columns by their names, bars by their times, or collections of bars by their symbols."""
+    wanted = "".join(symbol.split()).casefold()
+    mine = next((values for name, values in market.items() if wanted and _same(name, wanted)), None)
+    if mine is not None:
+        return _table(mine, symbol)
     columns = [
         (name, values)
         for name, values in market.items()
@@ -315,7 +319,7 @@ class _ItemTable:
     def __init__(self, items: Sequence[object]) -> None:
         self._items = items
         self._roles: dict[tuple[object, ...], Roles] = {}
-        self.label = "the bars' time"
+        self.label = "the first item of each bar"
         self.named = len(items) > 0 and self._raw(items[0]).named
 
     def __len__(self) -> int:
@@ -364,6 +368,8 @@ class _ItemTable:
         found = self._roles.get(key)
         if found is None:
             found = roles(key)
+            if not self._roles:  # those of the first bar stand for the others
+                self.label = _column_label(key, found) if found.time else "the bars' index"
             if len(self._roles) < MOST_SETS_OF_NAMES:
                 self._roles[key] = found
         if found.twice:
@@ -386,7 +392,7 @@ class _ColumnTable:
         self._found = roles(names)
         _check(self._found, names)
         self._length = min(len(column) for column in columns)
-        self.label = " and ".join(f"column {shown_cell(names[place])}" for place in self._found.time)
+        self.label = _column_label(names, self._found)
         self.named = self._found.symbol is not None
 
     def __len__(self) -> int:
@@ -403,6 +409,10 @@ class _ColumnTable:
             Raw(time, _values_of([column[row] for column in self._columns], self._found))
             for time, row in zip(self.times(rows), rows, strict=True)
         ]
+
+
+def _column_label(names: Sequence[object], found: Roles) -> str:
+    return " and ".join(f"column {shown_cell(names[place])}" for place in found.time)
 
 
 def _check(found: Roles, names: Iterable[object], *, timed: bool = False) -> None:
@@ -427,7 +437,7 @@ class _FrameTable:
         levels = [*getattr(frame.index, "names", [None])]
         level = _time_level(frame.index)
         self._level: int | None = None
-        if level is not None and (not found.time or found.day_only):
+        if level is not None and (not found.time or found.apart):
             self._level = level
         elif not found.time:
             self._level = _named_level(frame.index, levels)
@@ -444,7 +454,7 @@ class _FrameTable:
 
     def _label(self, names: Sequence[object], levels: Sequence[object]) -> str:
         if self._level is None:
-            return " and ".join(f"column {shown_cell(names[place])}" for place in self._found.time)
+            return _column_label(names, self._found)
         name = levels[self._level]
         return "the index" if name is None else f"index {shown_cell(name)}"
 
@@ -478,37 +488,44 @@ def _pick(rows: Sequence[int]) -> slice | list[int]:
 def _flat(frame: Any, symbol: str) -> tuple[list[object], list[int]]:
     """Names and places of the columns; of several levels, those of one instrument and the common ones."""
     columns = [*frame.columns]
+    if len(columns) >= len(ORDER) - 1 and columns == [*range(len(columns))]:  # made of rows, without names
+        return [*ORDER, *columns[len(ORDER) :]][: len(columns)], columns
     if not any(type(column) is tuple for column in columns):
         return columns, [*range(len(columns))]
     parts = [column if isinstance(column, tuple) else (column,) for column in columns]
-    depth = max(map(len, parts))
-    counts = [
-        len({price_role(part[level]) for part in parts if len(part) > level} - {None})
-        for level in range(depth)
-    ]
-    fields = counts.index(max(counts))
+    fields = _fields_level(parts)
     wanted = "".join(symbol.split()).casefold()
     names: list[object] = []
     places: list[int] = []
     others: dict[str, None] = {}
     for place, part in enumerate(parts):
-        name = (
-            part[fields]
-            if len(part) > fields and not is_missing(part[fields])
-            else next(filter(None, part), "")
-        )
-        rest = [
-            text for at, text in enumerate(part) if at != fields and not is_missing(text) and text != name
-        ]
-        mine = not rest or any(_same(text, wanted) for text in rest)
-        if mine:
+        name, instrument = _split(part, fields)
+        if not instrument or any(_same(text, wanted) for text in instrument):
             names.append(name)
             places.append(place)
         elif price_role(name) is not None and len(others) < MOST_NAMED:
-            others[shown_cell(rest[0])] = None
+            others[shown_cell(instrument[0])] = None
     if others and not any(price_role(name) for name in names):
         raise _no_such(symbol, others)
     return names, places
+
+
+def _fields_level(columns: Sequence[tuple[object, ...]]) -> int:
+    """The level that says open, high, low and close; the others say of what."""
+    counts = [
+        len({price_role(column[level]) for column in columns if len(column) > level} - {None})
+        for level in range(max(map(len, columns)))
+    ]
+    return counts.index(max(counts))
+
+
+def _split(column: tuple[object, ...], fields: int) -> tuple[object, list[object]]:
+    """The field that a column of several levels holds, and what it is of: nothing for one common to all."""
+    name = column[fields] if len(column) > fields else None
+    if is_missing(name):  # an index that was made a column stands in the first level
+        name = next((text for text in column if not is_missing(text)), "")
+    rest = [text for at, text in enumerate(column) if at != fields and not is_missing(text) and text != name]
+    return name, rest
 
 
 def _level_cells(index: Any, level: int) -> list[Any]:

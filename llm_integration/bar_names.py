@@ -51,7 +51,8 @@ class Roles:
     volumes: tuple[int, ...]
     symbol: int | None
     twice: tuple[str, ...] = ()
-    day_only: bool = False
+    apart: bool = False
+    """Whether the time is a date, a time of day, or both, that an index of times would know better."""
 
     @property
     def priced(self) -> bool:
@@ -96,7 +97,7 @@ def roles(given: Iterable[object]) -> Roles:
 
 @lru_cache(maxsize=128)
 def _roles(names: tuple[str, ...]) -> Roles:
-    time, day_only = _time(names)
+    time, apart = _time(names)
     places = [_first(names, wanted) for wanted in _PRICE_NAMES]
     volumes = [
         place for wanted in (_VOLUME_NAMES, _TICK_NAMES) if (place := _first(names, wanted)) is not None
@@ -105,20 +106,21 @@ def _roles(names: tuple[str, ...]) -> Roles:
     used = [*time, *(place for place in places if place is not None), *volumes]
     twice = tuple(dict.fromkeys(names[place] for place in used if names.count(names[place]) > 1))
     opened, high, low, close = places
-    return Roles(time, (opened, high, low, close), tuple(volumes), symbol, twice, day_only)
+    return Roles(time, (opened, high, low, close), tuple(volumes), symbol, twice, apart)
 
 
 def _time(names: Sequence[str]) -> tuple[tuple[int, ...], bool]:
-    """Where the time stands: one column, or a date and a time together; and whether it is a date alone.
+    """Where the time stands: one column, or a date and a time together; and whether these are apart.
 
     A date alone, with the time beside it ignored, would let every bar of the day pass for closed.
     """
     whole = _first(names, _WHOLE_TIME_NAMES)
-    if whole is not None:
-        return (whole,), False
-    day, clock = _first(names, _DAY_NAMES), _first(names, (*_CLOCK_NAMES, "t"))
+    day = _first(names, _DAY_NAMES)
+    if whole is not None:  # some exporters write a date and call the time of day beside it a timestamp
+        return ((day, whole) if day is not None and names[whole] == "timestamp" else (whole,)), False
+    clock = _first(names, (*_CLOCK_NAMES, "t"))
     if clock is not None:
-        return ((clock,) if day is None else (day, clock)), False
+        return ((clock,) if day is None else (day, clock)), True
     if day is not None:
         return (day,), True
     index = _first(names, ("index",))

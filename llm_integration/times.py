@@ -522,7 +522,8 @@ def _since_midnight(value: Any) -> tuple[tuple[str, timedelta], ...]:
     if number is None or number != int(number) or not 0 <= number < 240_000:
         return ()
     minutes = _clock_digits(f"{int(number):04}", "HHMM") if number < 2_400 else ()
-    return (*minutes, *_clock_digits(f"{int(number):06}", "HHMMSS"))
+    seconds = (("seconds of the day", timedelta(seconds=int(number))),) if number < 86_400 else ()
+    return (*minutes, *_clock_digits(f"{int(number):06}", "HHMMSS"), *seconds)
 
 
 def _clock_digits(digits: str, form: str) -> tuple[tuple[str, timedelta], ...]:

@@ -29,16 +29,23 @@ class NumberStyle:
             try:
                 return float(cell)
             except ValueError:
-                return float(cell.translate(_NOISE))
+                pass  # perhaps the first one with thousands
         text = cell.translate(_NOISE)
-        if self.grouping:
-            text = text.replace(self.grouping, "")
+        other = "," if self.decimal == "." else "."
+        if self.grouping or -1 < text.rfind(other) < text.find(self.decimal):
+            text = text.replace(other, "")
         return float(text.replace(",", ".") if self.decimal == "," else text)
 
     def volume(self, cell: str) -> float:
         """A volume, which may end in K, M or B; raises ValueError for what is none."""
-        multiple = _MULTIPLES.get(cell.strip()[-1:].casefold())
-        return self.number(cell) if multiple is None else self.number(cell.strip()[:-1]) * multiple
+        text = cell.translate(_NOISE)
+        multiple = _MULTIPLES.get(text[-1:].casefold())
+        if multiple is not None:
+            return self.number(text[:-1]) * multiple
+        groups = _THOUSANDS.fullmatch(text)
+        return (
+            float(text.replace(groups[1], "")) if groups and groups[1] != self.decimal else self.number(text)
+        )
 
 
 def number_style(cells: Iterable[str], delimiter: str) -> NumberStyle:

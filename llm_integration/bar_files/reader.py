@@ -195,7 +195,7 @@ class BarReader:
         if line.casefold().startswith("sep=") and len(line) == 5:  # a word to Excel
             self._delimiter = line[4]
             return
-        if line.startswith("#"):
+        if line.startswith(("#", "http://", "https://")):  # a comment, or where a file was downloaded
             return
         self._columns = columns_of(line, self._rules(), self._delimiter)
         if not self._columns.names:
@@ -226,6 +226,8 @@ class BarReader:
             self._tell_undecided()
             return
         self._layout = layout
+        if self._live:
+            logger.info("bars: %s", self.described)
         waiting, self._head = self._head, []
         for number, line in waiting:
             self._take_row(number, line, table, layout)

@@ -157,12 +157,12 @@ HOURLY: dict[str, Callable[[], Any]] = {
     "lists of seconds, newest first": lambda: rows(epochs())[::-1],
     "lists of ISO text, newest first": lambda: rows(hours("%Y-%m-%dT%H:%M:%SZ"))[::-1],
     "mappings, newest first": lambda: mappings(epochs(1_000), "timestamp")[::-1],
-    "bars, newest first": lambda: [Bar(time, *row) for time, row in zip(HOURS, values(), strict=True)][::-1],  # type: ignore[arg-type]
+    "bars, newest first": lambda: [Bar(time, *row) for time, row in zip(HOURS, values(), strict=True)][::-1],
     "frame, newest first": lambda: frame(timestamp=HOURS)[::-1],
     "tuples of microseconds, shuffled": lambda: [tuple(row) for row in rows(epochs(10**6))[::3] + rows(epochs(10**6))[1::3] + rows(epochs(10**6))[2::3]],
     # Names of exchanges and feeds
     "column open_time": lambda: frame(open_time=epochs(1_000)),
-    "column Open time": lambda: frame(**{"Open time": epochs(1_000), "Close time": [time + 3_599_999 for time in epochs(1_000)]}),
+    "column Open time": lambda: frame().assign(**{"Open time": epochs(1_000), "Close time": [time + 3_599_999 for time in epochs(1_000)]}),
     "twelve fields of Binance": lambda: binance(epochs(1_000)),
     "twelve fields of Binance as text": lambda: [[*map(str, row)] for row in binance(epochs(1_000))],
     "t, o, h, l, c, v": lambda: mappings(epochs(1_000), "t", ["o", "h", "l", "c", "v"]),
@@ -171,7 +171,7 @@ HOURLY: dict[str, Callable[[], Any]] = {
     "columns with long names": lambda: {"timestamp": hours("%Y-%m-%d %H:%M"), **{n: [row[at] for row in values()] for at, n in enumerate(NAMES)}},
     "bars by their times": lambda: dict(zip(hours("%Y-%m-%d %H:%M:%S"), mappings(HOURS, "x"), strict=True)),
     "numbered names": lambda: dict(zip(hours("%Y-%m-%d %H:%M:%S"), mappings(HOURS, "x", [f"{n}. {name}" for n, name in enumerate(NAMES, 1)]), strict=True)),
-    "Gmt time": lambda: frame(**{"Gmt time": hours("%d.%m.%Y %H:%M:00.000")}),
+    "Gmt time": lambda: frame().assign(**{"Gmt time": hours("%d.%m.%Y %H:%M:00.000")}),
     "text with UTC": lambda: frame(date=hours("%Y-%m-%d %H:%M:%S UTC")),
     "MetaTrader's dots": lambda: frame(time=hours("%Y.%m.%d %H:%M")),
     "IBKR's blanks": lambda: frame(date=hours("%Y%m%d  %H:%M:%S")),
@@ -186,6 +186,15 @@ HOURLY: dict[str, Callable[[], Any]] = {
     "index of text": lambda: indexed(pd.Index(hours("%Y-%m-%d %H:%M"))),
     "index in New York": lambda: indexed(pd.DatetimeIndex(HOURS).tz_convert("America/New_York")),
     "an index of times beside a column of dates": lambda: frame(date=[hour.date() for hour in HOURS]).set_axis(pd.DatetimeIndex(HOURS)),
+    "an index of times beside a time of day": lambda: frame(time=hours("%H:%M")).set_axis(pd.DatetimeIndex(HOURS)),
+    "an index of times beside date and time": lambda: frame(date=hours("%d/%m/%Y"), time=hours("%H:%M")).set_axis(pd.DatetimeIndex(HOURS)),
+    "a date and a timestamp of hours": lambda: frame(date=hours("%Y-%m-%d"), timestamp=hours("%H:%M:%S")),
+    "an index of symbols": lambda: long().set_index("symbol"),
+    "a frame without names": lambda: pd.DataFrame(rows(epochs(1_000))),
+    "a frame without names and with more": lambda: pd.DataFrame(binance(epochs(1_000))),
+    "frames by their symbols": lambda: {"NQ": frame(OTHERS, time=epochs()), "es ": frame(time=epochs())},
+    "lists by their symbols": lambda: {"NQ": rows(HOURS)[:3], "ES": rows(HOURS)},
+    "a Series of bars": lambda: pd.Series(mappings(HOURS, "time"), index=range(7, 47)),
     "array of numbers": lambda: np.array([[time, *row] for time, row in zip(epochs(), values(), strict=True)]),
 }  # fmt: skip
 
@@ -215,8 +224,8 @@ UNUSABLE: dict[str, tuple[Callable[[], Any], str]] = {
     "Excel's days in tuples": (lambda: [(day, *row) for day, row in zip(excel(), values(), strict=True)], "days as Excel"),
     "Excel's days in mappings": (lambda: mappings(excel(), "date"), "days as Excel counts them"),
     "day or month": (lambda: frame(when=1, date=hours("%d/%m/%Y %H:%M")), "column 'date' can be read in two ways, such as '04/01/2026 00:00'"),
-    "day or month in lists": (lambda: rows(hours("%m/%d/%Y %H:%M")), "can be read in two ways"),
-    "day or month in mappings": (lambda: mappings(hours("%d-%m-%Y %H:%M"), "time"), "can be read in two ways"),
+    "day or month in lists": (lambda: rows(hours("%m/%d/%Y %H:%M")), "the first item of each bar can be read in two ways, such as '01/04/2026 00:00'"),
+    "day or month in mappings": (lambda: mappings(hours("%d-%m-%Y %H:%M"), "time"), "column 'time' can be read in two ways, such as '04-01-2026 00:00'"),
     "day or month in an index": (lambda: indexed(pd.Index(hours("%d/%m/%Y %H:%M"))), "the index can be read in two ways"),
     "day or month beside a time": (lambda: frame(date=hours("%d/%m/%Y"), time=hours("%H:%M")), "column 'date' and column 'time' can be read in two ways"),
     "hours or minutes": (lambda: frame(date=hours("%Y-%m-%d"), time=[hour.hour * 100 for hour in HOURS]), "can be read in two ways"),
@@ -228,7 +237,7 @@ UNUSABLE: dict[str, tuple[Callable[[], Any], str]] = {
     "times of day alone": (lambda: frame(time=hours("%H:%M")), "column 'time': no time that can be read in one way"),
     "times of day taken for today's": (lambda: frame(date=hours("%Y-%m-%d"), time=pd.to_datetime(hours("2026-05-20 %H:%M"))), "no time that can be read in one way"),
     "days of hourly bars": (lambda: frame(date=hours("%Y-%m-%d")), "column 'date' gives only days, and several bars on one"),
-    "days of hourly bars in lists": (lambda: rows([hour.date() for hour in HOURS]), "the bars' time gives only days"),
+    "days of hourly bars in lists": (lambda: rows([hour.date() for hour in HOURS]), "the first item of each bar gives only days"),
     "days of hourly bars as integers": (lambda: mappings([int(day) for day in hours("%Y%m%d")], "timestamp"), "gives only days"),
     "before 1980": (lambda: rows([f"{1930 + n}-01-05" for n in range(40)]), "before 1980 in 40 of 40"),
     "long frame of others": (lambda: long().replace("ES", "CL"), "none is of the signal's symbol 'ES'; given are 'CL', 'NQ'"),
@@ -239,6 +248,8 @@ UNUSABLE: dict[str, tuple[Callable[[], Any], str]] = {
     "two columns of closes": (lambda: frame(timestamp=HOURS, Close=1.0), "two columns are named close"),
     "prices that are text": (lambda: frame(timestamp=HOURS).astype(str).assign(open="n/a", timestamp=HOURS), "40 of 40 bars are left out: a price is missing or is no number"),
     "no prices": (lambda: pd.DataFrame({"timestamp": HOURS}), "a price is missing or is no number"),
+    "frames by other symbols": (lambda: {"NQ": frame(time=epochs()), "CL": frame(time=epochs())}, "a mapping of bars should hold"),
+    "a frame of numbers without names": (lambda: pd.DataFrame(values()), "column 'timestamp': no time that can be read"),
     "a number": (lambda: 7, "bars should be a DataFrame or a collection of bars, not a int"),
     "a text": (lambda: "2026-01-05,1,1,1,1", "not a str"),
     "a mapping": (lambda: {"open": 1.0}, "a mapping of bars should hold columns or bars by their times"),
@@ -266,7 +277,7 @@ def shown(bars: Any) -> list[Bar]:
 
 
 def closed(times: list[datetime]) -> list[Bar]:
-    bars = [Bar(time, *row) for time, row in zip(times, values(), strict=True)]  # type: ignore[arg-type]  # five
+    bars = [Bar(time, *row) for time, row in zip(times, values(), strict=True)]
     return [bar for bar in bars if bar.timestamp <= SIGNAL]
 
 

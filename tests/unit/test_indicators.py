@@ -296,3 +296,17 @@ def test_history_must_cover_the_periods() -> None:
     with pytest.raises(IndicatorError, match="too short"):
         IndicatorSet(["adx_100"], history=200)
     assert after(list(islice(SAMPLE, 201)), ["adx_100"], history=201)["adx_100"] is not None
+
+
+@pytest.mark.parametrize("known", [range(0), range(50, 100), range(50), range(99), range(1, 100)])
+def test_a_missing_volume_is_missing_in_what_needs_it(known: range) -> None:
+    """Indicators of volume are None while one of their bars has none; the others do not notice."""
+    names = ["obv", "mfi_14", "rsi_14", "atr_14"]
+    with_volume, without = IndicatorSet(names), IndicatorSet(names)
+    for number, bar in enumerate(SAMPLE[:100]):
+        with_volume.update(bar)
+        without.update(bar if number in known else bar._replace(volume=None))
+    expected, found = with_volume.values(), without.values()
+    assert (found["rsi_14"], found["atr_14"]) == (expected["rsi_14"], expected["atr_14"])
+    assert found["mfi_14"] == (pytest.approx(expected["mfi_14"]) if 99 in known else None)
+    assert (found["obv"] is None) is (99 not in known)
