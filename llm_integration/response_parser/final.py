@@ -64,7 +64,7 @@ _NAMES: Final = {
     for word, number in WORDS.items()
 }
 """Any mention of a rating: a sentence that names the one that counts has other numbers for other things."""
-_CONDITION: Final = re.compile(r"\b(?:if|unless|until|scale|means?|examples?|format)\b|=")
+_CONDITION: Final = re.compile(r"\b(?:if|unless|until|scale|means?|examples?|format)\b|[1-5]\s{0,2}=")
 
 
 def ends_reply(behind: str) -> bool:
