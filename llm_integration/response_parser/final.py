@@ -60,10 +60,10 @@ _UNMEANT: Final = re.compile(
 )
 """Words in the clause around a number that make it no verdict of now."""
 _NAMES: Final = {
-    number: re.compile(rf"(?<![\w.,/$€£+–-])(?<!\bof )(?:{number}|{word})(?!\.?\d|\w)")
+    number: re.compile(rf"(?<![\w.,/$€£+–-])(?<!out of )(?<!\d of )(?:{number}|{word})(?!\.?\d|\w)")
     for word, number in WORDS.items()
 }
-"""Any mention of a rating, but not of a scale: a sentence that names the one that counts has other numbers for other things."""
+"""Any mention of a rating: a sentence that names the one that counts has other numbers for other things."""
 _CONDITION: Final = re.compile(r"\b(?:if|unless|until|scale|means?|examples?|format)\b|[1-5]\s{0,2}=")
 
 

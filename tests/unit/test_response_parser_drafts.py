@@ -157,7 +157,7 @@ def revised(draw: st.DrawFn) -> Revised:
 
 
 @given(revised())
-@settings(max_examples=3_000, deadline=None)
+@settings(max_examples=1_000, deadline=None)
 def test_no_reply_with_two_ratings_is_rated_by_the_earlier_one(reply: Revised) -> None:
     """The final reading counts, or none does."""
     response = PARSER.parse(reply.text, "stop")
@@ -166,7 +166,7 @@ def test_no_reply_with_two_ratings_is_rated_by_the_earlier_one(reply: Revised) -
 
 
 @given(revised(), st.data())
-@settings(max_examples=3_000, deadline=None)
+@settings(max_examples=1_000, deadline=None)
 def test_a_cut_reply_is_never_rated_by_its_draft(reply: Revised, data: st.DataObject) -> None:
     """Wherever the end is missing, no draft counts, and an answer only as far as the rule goes."""
     text = reply.text
@@ -188,7 +188,7 @@ def test_a_cut_reply_is_never_rated_by_its_draft(reply: Revised, data: st.DataOb
     st.integers(1, 5),
     st.sampled_from([None, "stop", "length"]),
 )
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_a_thought_before_a_complete_answer_changes_nothing(
     pair: tuple[str, str], thoughts: list[str], shape: str, rating: int, finish: str | None
 ) -> None:
