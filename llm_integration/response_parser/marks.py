@@ -56,7 +56,7 @@ _OF_ANSWERS: Final = re.compile(
 )
 """Stems of names that wrap an answer or a part of it: what stands in them counts as without them."""
 _PLAIN: Final = re.compile(
-    r"a|abbr|article|b|big|blockquote|body|br|center|code|col|dd|del|details|div|dl|dt|em|font"
+    r"a|abbr|article|b|big|blockquote|body|br|center|code|col|dd|del|div|dl|dt|em|font"
     r"|footer|h1|h2|h3|h4|h5|h6|head|header|hr|html|i|img|ins|kbd|li|main|mark|markdown|ol|p|pre|q"
     r"|s|samp|section|small|span|strike|strong|sub|summary|sup|table|tbody|td|tfoot|th|thead|title"
     r"|tr|tt|u|ul|var|xml|yaml|text|integer|int|string|str|number|value|symbol|ticker|timestamp"
