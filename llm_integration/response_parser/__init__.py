@@ -10,8 +10,10 @@ The layers, from most to least trustworthy; ``ParsedResponse.method`` names the 
     keywords        a verdict in the words of the scale ("avoid this trade"), no number needed
     none            nothing that could be read
 
-Drafts inside ``<think>`` and echoes of the prompt's format are not part of the reply. When two readings
-are possible, there is none. ``parse_batch`` reads one reply about several signals, by the first five layers.
+Thoughts, whatever marks they wear, and echoes of the prompt's format are not part of the reply. Of two
+different readings the later one counts only if it is clearly the final answer: an object that ends the reply,
+or the only reading behind a closing mark. Otherwise there is none. Of a reply that was cut only an object
+counts that it begins with. ``parse_batch`` reads one reply about several signals, by the first five layers.
 """
 
 from llm_integration.response_parser.batch import BatchReading, Expected

@@ -9,7 +9,6 @@ enough to be read: they are no rating, but a reason to doubt the one that is.
 from __future__ import annotations
 
 import re
-from itertools import islice
 from typing import Final
 
 from llm_integration.response_parser.fields import WORDS, as_rating
@@ -25,7 +24,9 @@ _NOTHING_MORE: Final = re.compile(
 )
 _HEAD_CHARS: Final = 2_000
 _TAIL_CHARS: Final = 4_000
-_MOST_NUMBERS: Final = 60
+_FIRST_NUMBERS: Final = 6
+_LAST_NUMBERS: Final = 20
+"""Of many numbers those at the two ends are looked at: a last word stands at the end."""
 _BEFORE: Final = 120
 _AFTER: Final = 60
 
@@ -60,11 +61,11 @@ _UNMEANT: Final = re.compile(
 )
 """Words in the clause around a number that make it no verdict of now."""
 _NAMES: Final = {
-    number: re.compile(rf"(?<![\w.,/$€£+–-])(?:{number}|{word})(?!\.?\d|\w)")
+    number: re.compile(rf"(?<![\w.,/$€£+–-])(?<!out of )(?<!\d of )(?:{number}|{word})(?!\.?\d|\w)")
     for word, number in WORDS.items()
 }
 """Any mention of a rating: a sentence that names the one that counts has other numbers for other things."""
-_CONDITION: Final = re.compile(r"\b(?:if|unless|until|scale|means?|examples?|format)\b|=")
+_CONDITION: Final = re.compile(r"\b(?:if|unless|until|scale|means?|examples?|format)\b|[1-5]\s{0,2}=")
 
 
 def ends_reply(behind: str) -> bool:
@@ -80,12 +81,18 @@ def hints_at_another(text: str, rating: int) -> bool:
     if len(text) > _HEAD_CHARS + _TAIL_CHARS:
         text = f"{text[:_HEAD_CHARS]}\n{text[-_TAIL_CHARS:]}"
     text = f"\n{lowered(text)}"
-    if any(int(lone[1]) != rating for lone in islice(_LONE.finditer(text), _MOST_NUMBERS)):
+    if any(int(lone[1]) != rating for lone in _LONE.finditer(text)):
         return True
-    numbers = list(islice(_DIGITS.finditer(text), _MOST_NUMBERS))
+    numbers = _ends_of(list(_DIGITS.finditer(text)))
     if any(hint in text for hint in _WORD_HINTS):
-        numbers += islice(_WORDED.finditer(text), _MOST_NUMBERS)
+        numbers += _ends_of(list(_WORDED.finditer(text)))
     return any(_value(match) != rating and _speaks_of_ratings(text, match, rating) for match in numbers)
+
+
+def _ends_of(numbers: list[re.Match[str]]) -> list[re.Match[str]]:
+    if len(numbers) <= _FIRST_NUMBERS + _LAST_NUMBERS:
+        return numbers
+    return numbers[:_FIRST_NUMBERS] + numbers[-_LAST_NUMBERS:]
 
 
 def _value(match: re.Match[str]) -> int | None:

@@ -10,7 +10,6 @@ ever a reason for doubt, or for taking what stands behind it. Some models lose t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from enum import Enum, auto
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -28,8 +27,8 @@ _OTHER_BRACKETS: Final = "◁＜⟨【«《‹「"
 
 _MARK: Final = (
     r"(?:(?<=&)(?:amp;)?(?:lt|\#60|\#x3c);|(?<=\\)u003c|(?<![&\\]))"
-    r"(?P<bar>\|?)\s?(?P<slash>[/\\]?)\|?\s?(?P<name>[a-z][a-z0-9_:.-]{0,40})"
-    r"(?P<more>(?:\s[^<>\[\]|&\n]{0,120}?)?)\s{0,3}(?P<self>/?)(?P<end_bar>\|?)\s?"
+    r"(?P<bar>\|?)\s?(?P<slash>[/\\]?)\|?\s?(?P<name>[a-z][a-z0-9_:.-]{0,40}+)"
+    r"(?P<more>(?:\s[^<>\[\]|&\\\n◁▷＜＞⟨⟩【】«»《》‹›「」]{0,120}+)?)(?P<self>/?)(?P<end_bar>\|?)\s?"
     r"(?:[>\]▷＞⟩】»》›」]|&(?:amp;)?(?:gt|\#62|\#x3e);|\\u003e)"
 )
 _CHANNEL: Final = re.compile(
@@ -56,7 +55,7 @@ _OF_ANSWERS: Final = re.compile(
 )
 """Stems of names that wrap an answer or a part of it: what stands in them counts as without them."""
 _PLAIN: Final = re.compile(
-    r"a|abbr|article|b|big|blockquote|body|br|center|code|col|dd|del|details|div|dl|dt|em|font"
+    r"a|abbr|article|b|big|blockquote|body|br|center|code|col|dd|del|div|dl|dt|em|font"
     r"|footer|h1|h2|h3|h4|h5|h6|head|header|hr|html|i|img|ins|kbd|li|main|mark|markdown|ol|p|pre|q"
     r"|s|samp|section|small|span|strike|strong|sub|summary|sup|table|tbody|td|tfoot|th|thead|title"
     r"|tr|tt|u|ul|var|xml|yaml|text|integer|int|string|str|number|value|symbol|ticker|timestamp"
@@ -109,7 +108,7 @@ def may_have_marks(text: str) -> bool:
 
 def find_marks(text: str, budget: Budget) -> Steps[list[Mark]]:
     """Every mark in ``text`` that may mean something, in order. Raises OutOfWork in a forest of brackets."""
-    found = list(_phrases(text))
+    found = yield from _phrases(text, budget)
     if brackets := _brackets(text, budget):
         first = min(map(text.find, brackets))
         last = max(map(text.rfind, brackets))
@@ -161,29 +160,35 @@ def _pattern(starts: str) -> re.Pattern[str]:
     return re.compile(f"[{re.escape(starts)}]{_MARK}", re.IGNORECASE)
 
 
-def _phrases(text: str) -> Iterator[Mark]:
+def _phrases(text: str, budget: Budget) -> Steps[list[Mark]]:
+    """The words that models without marks begin and end their thoughts with."""
+    found = []
     if glued := _GLUED.match(text):
-        yield Mark(0, glued.end(), Kind.OPENS_THOUGHT, "analysis", "harmony")
+        found.append(Mark(0, glued.end(), Kind.OPENS_THOUGHT, "analysis", "harmony"))
     if not any(hint in text for hint in _PHRASE_HINTS):
-        return
+        return found
+    head = len(text) - len(text.lstrip(" \n*#"))
     for match in _PHRASES.finditer(text):
+        if budget.spend(_MARK_COST):
+            yield
         family = "harmony" if match["final"] else "phrase"
         if not match["thought"]:
-            yield Mark(match.start(), match.end(), Kind.ANSWER_BEGINS, "answer", family)
-        elif not text[: match.start()].strip(" \n*#"):
-            yield Mark(match.start(), match.end(), Kind.OPENS_THOUGHT, "thought process", family)
+            found.append(Mark(match.start(), match.end(), Kind.ANSWER_BEGINS, "answer", family))
+        elif match.start() <= head:
+            found.append(Mark(match.start(), match.end(), Kind.OPENS_THOUGHT, "thought process", family))
+    return found
 
 
 def _classified(text: str, match: re.Match[str]) -> Mark | None:
     """The mark that ``match`` is; None for one that means nothing here."""
     bar, slash, name, more, alone, end_bar = match.groups()
-    if alone:
+    if alone or more.endswith("/"):
         return None
     if bar and name.lower() == "channel":
         return _channel(text, match)
     square = text[match.start()] == "["
     closes = bool(slash) or (bool(end_bar) and not bar)
-    kind, name = _meaning(name, closes, not more or _ATTRIBUTES.match(more) is not None, square)
+    kind, name = _meaning(name, closes, not more.strip() or _ATTRIBUTES.match(more) is not None, square)
     return None if kind is None else Mark(match.start(), match.end(), kind, name, "tag", square)
 
 

@@ -26,7 +26,7 @@ _AFTER_NOUN: Final = re.compile(
     r"[*_`\"'”]{0,4}\s{0,3}"
     r"(?:[(\[]\s?1\s?(?:-|–|to|/)\s?5\s?[)\]]\s{0,3}|(?:for|of) this (?:signal|trade|setup)\s)?"
     r"[*_`\"'”]{0,4}\s{0,3}"
-    r"(?:(?:[:=|]|->|→|[-–—]\s|is|of|at)\s{0,3}(?:an? )?(?:solid |cautious |weak |strong )?)?"
+    r"(?:(?:[:=|>]|->|→|[-–—]\s|is|of|at)\s{0,3}(?:an? )?(?:solid |cautious |weak |strong )?)?"
     + _OPENING
     + _N,
     re.ASCII,
@@ -79,8 +79,8 @@ _END: Final = re.compile(
     r"|stars?|overall|here|at|which|out)\b)"
 )
 _YES_NO: Final = re.compile(
-    r"[*_`\"'”]{0,4}\??\s{0,2}(?:[:=|]|->|→|[-–—]\s|is\s)?[*_`\"'“\s]{0,5}(yes|no|true|false)"
-    r"(?![*_`\"'”]{0,3}\s?(?:/|\||or\b))"
+    r"[*_`\"'”]{0,4}\??\s{0,2}(?:[:=|>]|->|→|[-–—]\s|is\s)?[*_`\"'“\s]{0,5}(yes|no|true|false)"
+    r"(?![*_`\"'”]{0,3}\s?(?:/|or\b|\|\s?(?:yes|no|true|false)))"
     r"(?=\s{0,2}(?:[.,;!)*_\"'”`|}\n(–—-]|</?[a-z|]|\[/|&lt;|\Z))"
 )
 
@@ -141,8 +141,8 @@ def _statement(
     if match is None or (needs_denominator and not match["out_of"]):
         return
     sentence = before(text, word.start())
-    if not any(pattern.search(sentence) for pattern in own):
-        return
+    if sentence.endswith("/") or not any(pattern.search(sentence) for pattern in own):
+        return  # behind a slash: the end of a tag
     if _DOUBT.search(sentence) or _NEGATED.search(clause(sentence)):
         return
     if match.end() == len(text) and sentence.endswith(("{", ",")):

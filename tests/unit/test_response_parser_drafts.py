@@ -157,7 +157,7 @@ def revised(draw: st.DrawFn) -> Revised:
 
 
 @given(revised())
-@settings(max_examples=3_000, deadline=None)
+@settings(max_examples=1_000, deadline=None)
 def test_no_reply_with_two_ratings_is_rated_by_the_earlier_one(reply: Revised) -> None:
     """The final reading counts, or none does."""
     response = PARSER.parse(reply.text, "stop")
@@ -166,7 +166,7 @@ def test_no_reply_with_two_ratings_is_rated_by_the_earlier_one(reply: Revised) -
 
 
 @given(revised(), st.data())
-@settings(max_examples=3_000, deadline=None)
+@settings(max_examples=1_000, deadline=None)
 def test_a_cut_reply_is_never_rated_by_its_draft(reply: Revised, data: st.DataObject) -> None:
     """Wherever the end is missing, no draft counts, and an answer only as far as the rule goes."""
     text = reply.text
@@ -188,7 +188,7 @@ def test_a_cut_reply_is_never_rated_by_its_draft(reply: Revised, data: st.DataOb
     st.integers(1, 5),
     st.sampled_from([None, "stop", "length"]),
 )
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_a_thought_before_a_complete_answer_changes_nothing(
     pair: tuple[str, str], thoughts: list[str], shape: str, rating: int, finish: str | None
 ) -> None:
@@ -223,3 +223,41 @@ def test_a_thought_that_is_never_closed_is_never_the_answer(
 def test_no_finish_reason_raises(text: str, finish: str) -> None:
     """Any word may come as the finish reason."""
     assert isinstance(PARSER.parse(text, finish).method, ParseMethod)
+
+
+BOTH: Final = (
+    '{"rating": %d, "choppiness": "%c"}',
+    '```json\n{"rating": %d, "choppiness": "%c"}\n```',
+    "{'rating': %d, 'choppiness': '%c'}",
+    "Rating: %d\nChoppiness: %c",
+    "Choppiness: %c. My rating is %d.",
+    "| Rating | %d |\n| Choppiness | %c |",
+    "<rating>%d</rating><choppiness>%c</choppiness>",
+)
+both = st.sampled_from(BOTH)
+
+
+@given(marks(), both, both, st.integers(1, 5), st.integers(1, 5), st.sampled_from(["yes", "no"]))
+@settings(max_examples=1_000, deadline=None)
+def test_choppiness_is_never_that_of_the_draft(
+    pair: tuple[str, str], draft: str, final: str, a: int, b: int, verdict: str
+) -> None:
+    """Rating and choppiness are weighed each on its own: the later one counts, or none does."""
+    other = {"yes": "no", "no": "yes"}[verdict]
+    head = draft.replace("%d", str(a)).replace("%c", other)
+    tail = final.replace("%d", str(b)).replace("%c", verdict)
+    response = PARSER.parse(f"{pair[0]}First a look. {head}\nBut no.{pair[1]}\n{tail}")
+    assert response.choppiness in (verdict, None)
+    assert response.rating in (b, None)
+
+
+@given(st.sampled_from(KNOWN), st.sampled_from(KNOWN), st.integers(1, 5), st.sampled_from([None, "length"]))
+@settings(deadline=None)
+def test_marks_in_the_texts_of_an_answer_are_text(
+    pair: tuple[str, str], lure: tuple[str, str], rating: int, finish: str | None
+) -> None:
+    """A thought before an answer whose own texts speak of marks changes nothing."""
+    answer = json.dumps(
+        {"analysis": f"{lure[0]}Rating: 1{lure[1]} {lure[1]} Rating: 5 {lure[0]}", "rating": rating}
+    )
+    assert PARSER.parse(f"{pair[0]}Well, a {{2}}, so.{pair[1]}\n{answer}", finish).rating == rating
