@@ -52,7 +52,7 @@ async def run(args: argparse.Namespace) -> int:
 
 
 def _settings(settings: Settings) -> list[Item]:
-    given = environment()
+    given = environment(beside=settings.llm.folder)
     prefix = LLMConfig.prefix
     fields = {name: name.removeprefix(prefix).lower() for name in given if name.startswith(prefix)}
     used = sorted(name for name, field in fields.items() if field in LLMConfig.model_fields)

@@ -58,7 +58,7 @@ def load(args: argparse.Namespace) -> Settings:
     llm = LLMConfig.from_file_values(blocks.get("llm", {}), where=where, folder=folder)
     database = dict(blocks.get("database", {}))
     where = "--database-url" if args.database_url else "DATABASE_URL"
-    if url := args.database_url or environment().get("DATABASE_URL"):
+    if url := args.database_url or environment(beside=folder).get("DATABASE_URL"):
         load_settings(DatabaseConfig, {"url": url}, where)  # a fault is blamed on where it stands
         database["url"] = url
     checked = load_settings(DatabaseConfig, database, f"{file or 'command line'}: database")

@@ -32,7 +32,7 @@ class Origin:
 
 def address_origin(config: LLMConfig) -> Origin:
     """Where ``config`` has its address and its key from. Reads the environment and ``.env`` again."""
-    merged, process = environment(), os.environ
+    merged, process = environment(beside=config.folder), os.environ
     variable = _variable(config, merged)
     from_file = variable is not None and variable not in process
     key = config.api_key

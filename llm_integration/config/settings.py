@@ -67,23 +67,29 @@ URL_VARIABLE = "OPENROUTER_BASE_URL"
 ENV_FILE_VARIABLE = "TRADENT_ENV_FILE"
 
 
-def environment(env_file: str | Path | None = None) -> dict[str, str]:
+def environment(env_file: str | Path | None = None, *, beside: str | Path | None = None) -> dict[str, str]:
     """The process environment over the ``.env`` file; neither is changed.
 
     The file is ``env_file``, else what ``TRADENT_ENV_FILE`` names (empty: none), else ``.env`` in the
-    working folder; a missing one is none. UTF-8, UTF-16 with its mark and Latin-1 are read. Raises
-    ConfigError, which names the file, for anything else.
+    working folder, else the one in the folder ``beside``, that of a configuration file: a run that starts
+    elsewhere has the same key. A missing one is none. UTF-8, UTF-16 with its mark and Latin-1 are read.
+    Raises ConfigError, which names the file, for anything else.
     """
-    name = str(env_file) if env_file is not None else os.environ.get(ENV_FILE_VARIABLE, ".env")
-    values = _read_env_file(Path(name)) if name else {}
+    named = os.environ.get(ENV_FILE_VARIABLE) if env_file is None else str(env_file)
+    if named is not None:
+        found = [Path(named)] if named else []
+    else:
+        found = [Path(".env")] if beside is None else [Path(".env"), Path(beside, ".env")]
+    values = next((read for file in found if (read := _read_env_file(file)) is not None), {})
     return {**values, **os.environ}
 
 
-def _read_env_file(file: Path) -> dict[str, str]:
+def _read_env_file(file: Path) -> dict[str, str] | None:
+    """What the file says; None when there is no such file."""
     try:
         text = read_text_file(file, unmarked="latin-1")
     except FileNotFoundError:
-        return {}
+        return None
     except ConfigError as error:
         raise ConfigError(f"{error}; or set {ENV_FILE_VARIABLE} to another file, or to nothing") from None
     found = dotenv_values(stream=io.StringIO(text))
@@ -454,8 +460,10 @@ class LLMConfig(BaseModel):
             )
         load_settings(cls, {}, "environment")  # a fault is blamed on where it stands
         load_settings(cls, block, where)
-        given = _from_environment(environment(), cls)
+        env = environment(beside=folder)
+        given = _from_environment(env, cls)
         config = load_settings(cls, {**block, **given}, "environment")
+        config._api_key = clean_key(env.get(KEY_VARIABLE))
         config._places = Places(folder or Path(), frozenset(given))
         config._read_from = _ReadFrom(where)
         return config

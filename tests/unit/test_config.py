@@ -227,6 +227,27 @@ def _without_end(file: Path) -> None:
     file.write_bytes(b"# MARKER\n" * 2_000_000)
 
 
+def test_the_env_file_beside_the_configuration_is_read_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that goes on elsewhere has the same key; a file in the working folder comes first."""
+    monkeypatch.delenv("TRADENT_ENV_FILE")
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    for folder in (home, elsewhere):
+        folder.mkdir()
+    monkeypatch.chdir(elsewhere)
+    config = written(home, '{"llm": {"max_retries": 1, "poll_interval": 2.0}}', "config.json")
+    written(home, "OPENROUTER_API_KEY=sk-or-v1-home\nLLM_MAX_RETRIES=9\n", ".env")
+    found = LLMConfig.load(config)
+    assert found.api_key is not None
+    assert (found.api_key.get_secret_value(), found.max_retries) == ("sk-or-v1-home", 9)
+    assert LLMConfig().api_key is None, "no file, no folder beside which to look"
+    written(elsewhere, "LLM_MAX_RETRIES=5\n", ".env")
+    assert (LLMConfig.load(config).api_key, LLMConfig.load(config).max_retries) == (None, 5)
+    monkeypatch.setenv("TRADENT_ENV_FILE", "")
+    assert LLMConfig.load(config).max_retries == 1
+
+
 @pytest.mark.parametrize(
     "make", [_a_folder, _a_loop, _nul_bytes, _utf_16_without_its_mark, _half_a_character, _without_end]
 )
