@@ -137,15 +137,17 @@ class Cluster:
                 raise EmbeddedServerError(f"embedded PostgreSQL: {explain_os_error(error)}") from error
 
     def _revive(self) -> bool:
-        data = self.place.data
-        if not (data / "PG_VERSION").exists():
-            raise EmbeddedServerError(
-                f"embedded PostgreSQL: the folder {data} is gone; put it back, or start this program anew for"
-                " an empty one"
-            )
+        if not self.place.folder.exists():
+            raise self._gone()
         with self._starting():
             self._renew_users_lock()
-            return self._ensure_running()
+            return self._ensure_running(may_create=False)
+
+    def _gone(self) -> EmbeddedServerError:
+        return EmbeddedServerError(
+            f"embedded PostgreSQL: the folder {self.place.data} is gone; put it back, or start this program"
+            " anew for an empty one"
+        )
 
     def release(self, bounds: ServerBounds | None = None) -> None:
         """Give the server up; the last user stops it. Repeating it does nothing.
@@ -166,13 +168,13 @@ class Cluster:
         """Kill the server if nobody else uses it, and wait for nothing: the process is about to leave."""
         self._leaving.set()
         users, alone = self._users, False
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, EmbeddedServerError):
             lock = self._open("start.lock")
             if users is not None and _try_lock(lock, fcntl.LOCK_EX):
                 fcntl.flock(users, fcntl.LOCK_UN)
                 alone = _try_lock(users, fcntl.LOCK_EX)
         if alone:
-            kill_all(0 if self._server is None else self._server.pid, self._folder, 0.0)
+            kill_all(self._pid() or 0, self._folder, 0.0)
 
     def _release(self, bounds: ServerBounds) -> None:
         users, self._users = self._users, None
@@ -190,10 +192,8 @@ class Cluster:
                 self._guard = None
 
     def _give_up(self, users: int, bounds: ServerBounds) -> None:
-        if not self.place.folder.exists():  # nobody can come any more
-            self._stop(bounds)
-            return
-        with self._starting(bounds.lock, insist=True):
+        gone = not self.place.folder.exists()  # nobody can come any more
+        with contextlib.nullcontext() if gone else self._starting(bounds.lock, insist=True):
             fcntl.flock(users, fcntl.LOCK_UN)
             if _try_lock(users, fcntl.LOCK_EX):
                 self._stop(bounds)
@@ -248,7 +248,7 @@ class Cluster:
 
     # Starting and stopping, with start.lock held
 
-    def _ensure_running(self) -> bool:
+    def _ensure_running(self, *, may_create: bool = True) -> bool:
         """Have a server that takes connections; True when it had to be started."""
         data = self.place.data
         self._folder = folder_of(data) or self._folder
@@ -257,9 +257,12 @@ class Cluster:
             self._refuse_a_copy(found)
             if self._answers(found):
                 return False
+        is_there = (data / "PG_VERSION").exists()
+        if not is_there and not may_create:
+            raise self._gone()
         self._take_over()
         binaries = find_binaries(self.place)
-        if not (data / "PG_VERSION").exists():
+        if not is_there:
             self._create(binaries)
             self._folder = folder_of(data)
         self._clear_away(found)
@@ -365,8 +368,7 @@ class Cluster:
 
     def _stop(self, bounds: ServerBounds) -> None:
         """End whatever of our server runs."""
-        known = [each.pid for each in (read_postmaster(self.place.data), self._server) if each is not None]
-        pid = next((pid for pid in known if works_in(pid, self._folder)), None)
+        pid = self._pid()
         if pid is None:
             ended = kill_all(0, self._folder, bounds.killed)  # it was killed or stopped; its children go, too
         else:
@@ -376,6 +378,11 @@ class Cluster:
         if self.socket_folder not in (None, self.place.data):
             with contextlib.suppress(OSError):
                 self.socket_folder.rmdir()
+
+    def _pid(self) -> int | None:
+        """Our server's process, if it lives; never one that has got its number since."""
+        known = [each.pid for each in (read_postmaster(self.place.data), self._server) if each is not None]
+        return next((pid for pid in known if works_in(pid, self._folder)), None)
 
     def _run(self, seconds: float, *command: str | Path) -> None:
         said = run(
