@@ -30,7 +30,6 @@ from llm_integration.errors import (
     RateLimitedError,
     RequestRejectedError,
     ServerError,
-    TransportError,
     TruncatedError,
 )
 from llm_integration.llm_processor import LLMProcessor
@@ -561,7 +560,7 @@ async def test_a_refused_connection_is_retried_and_costs_no_permit(unused_tcp_po
         api_key=SecretStr(SIMULATED_KEY),
         sleep=pauses.sleep,
     )
-    with pytest.raises(TransportError) as failure:
+    with pytest.raises(CircuitOpenError, match="Cannot connect") as failure:
         await processor.complete("x")
     assert failure.value.attempts == 3
     assert processor.statistics()["limiter"]["requests"] == 0
