@@ -53,6 +53,8 @@ class Layout:
     times: TimeColumn
     form: str
     naive: bool = False
+    plain: bool = False
+    """Whether numbers are written as Python writes them."""
 
     def described(self, zone: object) -> str:
         """How the file is read, in one line."""
@@ -192,7 +194,7 @@ def judge(columns: Columns, rows: Sequence[Sequence[str]], rules: TimeRules, *, 
             named = " and ".join(columns.name(place) for place in columns.time)
             raise ValueError(f"{named} {problem}; write years first")
         return None
-    return Layout(columns, numbers, _chosen(form, rules), form, times.naive)
+    return Layout(columns, numbers, _chosen(form, rules), form, times.naive, numbers == NumberStyle())
 
 
 def _chosen(form: str, rules: TimeRules) -> TimeColumn:

@@ -26,8 +26,8 @@ __all__ = ["LIVE_BYTES", "LOAD_BYTES", "BarFile", "BarReader", "open_bars", "rea
 logger = logging.getLogger(__name__)
 
 LOAD_BYTES = 1 << 20
-LIVE_BYTES = 1 << 14
-"""Read at once while trading: about 250 bars, a millisecond of the interpreter's lock."""
+LIVE_BYTES = 1 << 13
+"""Read at once while trading: about 125 bars, a millisecond of the interpreter's lock."""
 MAX_LINE_BYTES = 1 << 16
 TAIL_BYTES = 256
 SAMPLED_LINES = 500
