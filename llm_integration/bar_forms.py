@@ -327,12 +327,19 @@ class _ItemTable:
         self.label = "the first item of each bar"
         self.utc = False
         self.named = len(items) > 0 and self._raw(items[0]).named
+        first = items[0] if self.named else None
+        self._symbol_key = next(filter(is_symbol_name, first), None) if type(first) is dict else None
 
     def __len__(self) -> int:
         return len(self._items)
 
     def symbols(self, start: int, stop: int) -> Sequence[object]:
-        return [self._raw(item).symbol for item in self._items[start:stop]]
+        return [
+            item[self._symbol_key]
+            if type(item) is dict and self._symbol_key in item
+            else self._raw(item).symbol
+            for item in self._items[start:stop]
+        ]
 
     def times(self, rows: Sequence[int]) -> Sequence[Sequence[object]]:
         return [self._raw(self._items[row]).time for row in rows]
