@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, tzinfo
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, tzinfo
 from itertools import pairwise
 from operator import itemgetter
 from typing import Any, Final, Protocol, cast
@@ -85,10 +85,13 @@ class _UnusableError(Exception):
 
 
 class _Table(Protocol):
-    """Rows by position. ``label`` names what gives the time; ``named`` says that rows name instruments."""
+    """Rows by position. ``label`` names what gives the time, and ``utc`` whether by that name it is in UTC;
+    ``named`` says that rows name instruments."""
 
     @property
     def label(self) -> str: ...
+    @property
+    def utc(self) -> bool: ...
     @property
     def named(self) -> bool: ...
     def __len__(self) -> int: ...
@@ -129,6 +132,8 @@ def read_bars(market: object, *, symbol: str, until: datetime | None, rules: Tim
         rows = (yield from _of_symbol(table, symbol)) if table.named else range(len(table))
         if not rows:
             return BarsRead()
+        if table.utc:
+            rules = replace(rules, zone=UTC)
         if len(rows) > MAX_BARS:
             rows = yield from _window(table, rows, until, rules)
         raws: list[Raw] = []
@@ -172,7 +177,7 @@ def _judged(table: _Table, raws: list[Raw], column: TimeColumn) -> Steps[BarsRea
                 f"{lost}: {table.label}{_colon(times.kind)} {times.problem}",
             ),
         )
-    return BarsRead(found, remarks, times.naive)
+    return BarsRead(found, remarks, times.naive and not table.utc)
 
 
 def _several_a_day(rows: Sequence[tuple[datetime, Values]], zone: tzinfo) -> bool:
@@ -320,13 +325,21 @@ class _ItemTable:
         self._items = items
         self._roles: dict[tuple[object, ...], Roles] = {}
         self.label = "the first item of each bar"
+        self.utc = False
         self.named = len(items) > 0 and self._raw(items[0]).named
+        first = items[0] if self.named else None
+        self._symbol_key = next(filter(is_symbol_name, first), None) if type(first) is dict else None
 
     def __len__(self) -> int:
         return len(self._items)
 
     def symbols(self, start: int, stop: int) -> Sequence[object]:
-        return [self._raw(item).symbol for item in self._items[start:stop]]
+        return [
+            item[self._symbol_key]
+            if type(item) is dict and self._symbol_key in item
+            else self._raw(item).symbol
+            for item in self._items[start:stop]
+        ]
 
     def times(self, rows: Sequence[int]) -> Sequence[Sequence[object]]:
         return [self._raw(self._items[row]).time for row in rows]
@@ -370,6 +383,7 @@ class _ItemTable:
             found = roles(key)
             if not self._roles:  # those of the first bar stand for the others
                 self.label = _column_label(key, found) if found.time else "the bars' index"
+                self.utc = found.utc
             if len(self._roles) < MOST_SETS_OF_NAMES:
                 self._roles[key] = found
         if found.twice:
@@ -393,6 +407,7 @@ class _ColumnTable:
         _check(self._found, names)
         self._length = min(len(column) for column in columns)
         self.label = _column_label(names, self._found)
+        self.utc = self._found.utc
         self.named = self._found.symbol is not None
 
     def __len__(self) -> int:
@@ -444,6 +459,7 @@ class _FrameTable:
         _check(found, names, timed=self._level is not None)
         self._found = found
         self.label = self._label(names, levels)
+        self.utc = found.utc if self._level is None else roles([levels[self._level]]).utc
         self._symbol_level = (
             None if found.symbol is not None else _symbol_level(frame.index, levels, self._level)
         )

@@ -29,7 +29,8 @@ _TICK_NAMES: Final = ("tick volume", "tickvolume", "tickvol", "tick vol")
 """Counts of ticks, used where the volume itself is 0 or not there."""
 _WHOLE_TIME_NAMES: Final = (
     "timestamp", "datetime", "date time", "time stamp", "open time", "opentime", "bar time", "start time",
-    "ts event", "gmt time", "utc time", "time utc", "timestamp utc", "datetime utc", "local time",
+    "ts event", "gmt time", "utc time", "time utc", "timestamp utc", "datetime utc", "date utc", "utc",
+    "local time",
     "zeitstempel", "datum zeit", "date heure", "fecha hora", "unix", "unix time", "unix timestamp",
     "timestamp ms", "epoch", "ts",
 )  # fmt: skip
@@ -53,6 +54,8 @@ class Roles:
     twice: tuple[str, ...] = ()
     apart: bool = False
     """Whether the time is a date, a time of day, or both, that an index of times would know better."""
+    utc: bool = False
+    """Whether the time's name says that it is UTC, whatever zone other times are in."""
 
     @property
     def priced(self) -> bool:
@@ -106,7 +109,13 @@ def _roles(names: tuple[str, ...]) -> Roles:
     used = [*time, *(place for place in places if place is not None), *volumes]
     twice = tuple(dict.fromkeys(names[place] for place in used if names.count(names[place]) > 1))
     opened, high, low, close = places
-    return Roles(time, (opened, high, low, close), tuple(volumes), symbol, twice, apart)
+    return Roles(
+        time, (opened, high, low, close), tuple(volumes), symbol, twice, apart, _says_utc(names, time)
+    )
+
+
+def _says_utc(names: Sequence[str], places: Sequence[int]) -> bool:
+    return any({"utc", "gmt"} & set(names[place].split()) for place in places)
 
 
 def _time(names: Sequence[str]) -> tuple[tuple[int, ...], bool]:

@@ -43,6 +43,7 @@ CELLS_AT_ONCE: Final = 50
 DAYS_APART: Final = timedelta(days=4)
 """A session's date and its bars' times differ by less, over a weekend too."""
 
+YEAR_FIRST: Final = "YYYY-MM-DD"
 TYPED: Final = "dates and times"
 MISSING: Final = "missing"
 DAY_FIRST: Final = "day first"
@@ -70,7 +71,7 @@ _PATTERNS: Final = tuple(
     (form, re.compile(pattern, re.ASCII))
     for form, pattern in (
         (
-            "YYYY-MM-DD",
+            YEAR_FIRST,
             rf"(?P<year>\d{{4}})(?P<mark>[-./])(?P<month>\d{{1,2}})(?P=mark)(?P<day>\d{{1,2}}){_BEHIND}",
         ),
         ("YYYYMMDD HH:MM", rf"(?P<year>\d{{4}})(?P<month>\d\d)(?P<day>\d\d)[T ;_-]\s*{_CLOCK}{_ZONE}"),
@@ -156,6 +157,11 @@ def parse_time(value: object) -> datetime | None:
     """
     if type(value) is datetime and value.tzinfo is UTC:
         return value
+    if type(value) is str and value[4:5] == "-" and value[5:6].isdigit():  # as everything of ours writes it
+        try:
+            return _in_utc(datetime.fromisoformat(value), UTC)
+        except ValueError:
+            pass  # perhaps one of the spellings that ISO 8601 does not know
     found = {_in_utc(moment, UTC) for _, moment in _candidates(value, None)}
     return found.pop() if len(found) == 1 else None
 
@@ -267,6 +273,13 @@ class TimeColumn:
 
     def moment(self, cell: Sequence[object]) -> datetime | None:
         """What one cell says in the form that was chosen."""
+        if self._chosen == YEAR_FIRST and len(cell) == 1:  # the most usual, and the quickest
+            text = cell[0]
+            if type(text) is str and text[4:5] == "-" and text[5:6].isdigit():
+                try:
+                    return self._believed(datetime.fromisoformat(text))
+                except ValueError:
+                    pass  # perhaps one of the spellings that ISO 8601 does not know
         given = next((moment for form, moment in self._read(cell) if form in (self._chosen, TYPED)), None)
         return None if given is None else self._believed(given)
 
@@ -427,7 +440,7 @@ def _written(text: str, latest: datetime | None) -> tuple[Candidate, ...]:
         return ()
     if text[4] == "-" and text[:4].isdigit() and text[5].isdigit():
         try:
-            return (("YYYY-MM-DD", datetime.fromisoformat(text)),)
+            return ((YEAR_FIRST, datetime.fromisoformat(text)),)
         except ValueError:
             pass  # perhaps one of the spellings that ISO 8601 does not know
     number = _NUMBER.fullmatch(text)

@@ -34,6 +34,8 @@ class Columns:
     symbol: int | None = None
     names: tuple[str, ...] = ()
     more_headers: bool = False
+    utc: bool = False
+    """Whether the time's name says that it is UTC."""
 
     def name(self, place: int) -> str:
         """What a message calls a column."""
@@ -53,13 +55,20 @@ class Layout:
     times: TimeColumn
     form: str
     naive: bool = False
+    plain: bool = False
+    """Whether numbers are written as Python writes them."""
+
+    def _zone(self, zone: object) -> str:
+        if not self.naive:
+            return "with its zone"
+        return "UTC by its name" if self.columns.utc else f"zone {zone}"
 
     def described(self, zone: object) -> str:
         """How the file is read, in one line."""
         columns = self.columns
         parts = [f"separator {SPOKEN[columns.delimiter]}", "header" if columns.names else "no header"]
         named = " and ".join(shown_cell(columns.name(place)) for place in columns.time)
-        parts.append(f"time {named} as {self.form}, {f'zone {zone}' if self.naive else 'with its zone'}")
+        parts.append(f"time {named} as {self.form}, {self._zone(zone)}")
         parts += [
             f"{price} {shown_cell(columns.name(place))}"
             for price, place in zip(PRICES, columns.prices, strict=True)
@@ -113,7 +122,7 @@ def _columns(
     opened, high, low, close = (place or 0 for place in found.prices)
     return Columns(
         delimiter, len(cells), time, (opened, high, low, close), found.volumes, found.symbol,
-        tuple(cells), more,
+        tuple(cells), more, found.utc,
     )  # fmt: skip
 
 
@@ -192,7 +201,7 @@ def judge(columns: Columns, rows: Sequence[Sequence[str]], rules: TimeRules, *, 
             named = " and ".join(columns.name(place) for place in columns.time)
             raise ValueError(f"{named} {problem}; write years first")
         return None
-    return Layout(columns, numbers, _chosen(form, rules), form, times.naive)
+    return Layout(columns, numbers, _chosen(form, rules), form, times.naive, numbers == NumberStyle())
 
 
 def _chosen(form: str, rules: TimeRules) -> TimeColumn:

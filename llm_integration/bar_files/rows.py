@@ -35,9 +35,8 @@ def parse_row(line: str, layout: Layout) -> Row | None:
     moment = layout.times.moment(columns.times(cells))
     if moment is None:
         raise ValueError(_no_time(layout, columns.times(cells)))
-    number = layout.numbers.number
     try:
-        opened, high, low, close = [number(cells[place]) for place in columns.prices]
+        opened, high, low, close = _prices(layout, cells)
         volume = _volume(layout, cells)
     except ValueError:
         if all(cells[place].strip().casefold() in NOTHING for place in columns.prices):
@@ -54,6 +53,15 @@ def parse_row(line: str, layout: Layout) -> Row | None:
     if volume is not None and (not 0 <= volume < math.inf or "_" in line):
         _check_volume(volume, cells, layout)
     return (moment - EPOCH) // MICROSECOND, (opened, high, low, close, volume)
+
+
+def _prices(layout: Layout, cells: Sequence[str]) -> list[float]:
+    if layout.plain:
+        try:
+            return [float(cells[place]) for place in layout.columns.prices]
+        except ValueError:
+            pass  # perhaps with the sign of a currency, or the first one with thousands
+    return [layout.numbers.number(cells[place]) for place in layout.columns.prices]
 
 
 def _only_empty(rest: Sequence[str], cells: Sequence[str], count: int) -> bool:
@@ -77,6 +85,8 @@ def _volume(layout: Layout, cells: Sequence[str]) -> float | None:
     found: float | None = None
     for place in layout.columns.volumes:
         cell = cells[place]
+        if layout.plain and cell.isdigit() and (value := float(cell)):
+            return value
         if cell.strip().casefold() in NOTHING:
             continue
         value = layout.numbers.volume(cell)

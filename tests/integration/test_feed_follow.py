@@ -189,6 +189,17 @@ async def test_an_added_byte_that_is_no_text_costs_one_bar(follow: Follow, path:
     assert await feed.poll() == [1, 2, 4]
 
 
+async def test_an_endless_line_costs_no_running_host(follow: Follow, path: Path) -> None:
+    """What a platform wrote by mistake is left out, and not kept without bound."""
+    feed = follow(path)
+    await feed.settled()
+    for _ in range(3):
+        append(path, "x" * 40_000)
+        await feed.poll()
+    append(path, "\n" + line(9))
+    assert await feed.poll() == [1, 2, 9]
+
+
 async def test_a_feed_goes_on_for_days(follow: Follow, tmp_path: Path) -> None:
     """How far ahead a bar may lie is judged by the clock of the moment, not by that of the start."""
     path = tmp_path / "live.csv"

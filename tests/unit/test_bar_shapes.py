@@ -382,6 +382,22 @@ def test_times_without_a_zone_are_those_of_the_setting(caplog: pytest.LogCapture
         ]
 
 
+@pytest.mark.parametrize("name", ["Gmt time", "time (UTC)", "timestamp_utc", "Date UTC"])
+def test_a_name_that_says_utc_is_believed(name: str) -> None:
+    """Such a column is UTC, whatever zone other times are in; and nothing is said about its zone."""
+    text = [{**bar, name: at} for bar, at in zip(mappings(HOURS, "x"), hours("%Y-%m-%d %H:%M"), strict=True)]
+    rules = TimeRules.at(NOW, zone_named("America/New_York"))
+    for bars in (
+        text,
+        pd.DataFrame(text),
+        pd.DataFrame(text).set_index(name),
+        pd.DataFrame(text).to_dict("list"),
+    ):
+        read = at_once(signal_in_pieces("s", {"timestamp": SIGNAL, "symbol": "ES", "bars": bars}, rules))
+        assert [bar.timestamp for bar in read.signal.bars] == HOURS
+        assert not read.naive
+
+
 def test_hours_of_a_clock_change_are_left_out_with_a_word() -> None:
     """The bar of the repeated hour is not guessed; its neighbours are read."""
     times = ["2025-10-26 01:30", "2025-10-26 02:30", "2025-10-26 03:30"]

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -78,7 +79,7 @@ def test_an_entry_of_an_older_version_is_read() -> None:
 def test_an_entry_comes_back_exactly_as_it_went_in(text: str) -> None:
     """No digit, time or character is lost on the way through the file, unstorable ones included."""
     for entry in (
-        KeptSignal(a_signal(notes=text or None), text or None),
+        KeptSignal(replace(a_signal(notes=text or None), warnings=(text, "2 left out")), text or None),
         KeptOutcome(a_signal(), an_answer(text=text), Claim(7, "s1", "c-1", 2, 0.5)),
         KeptOutcome(a_signal(), LLMAnalysis("s1", TaskStatus.EXPIRED, error=text)),
     ):

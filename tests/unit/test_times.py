@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llm_integration import ConfigError, LLMConfig
 from llm_integration.times import EARLIEST, TimeColumn, TimeRules, TimesRead, parse_time, zone_named
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -86,6 +87,13 @@ def test_an_unknown_zone_is_named() -> None:
     for name in ("Mars/Olympus", "", "../etc", "CEST"):
         with pytest.raises(ValueError, match="is no time zone; name one such as Europe/Berlin"):
             zone_named(name)
+
+
+def test_the_setting_takes_a_zone_that_there_is() -> None:
+    """Its name is checked where it is set, with one line that shows a right one."""
+    assert LLMConfig(bars_timezone=" Europe/Berlin ").bars_timezone == "Europe/Berlin"
+    with pytest.raises(ConfigError, match="bars_timezone: 'Berlin' is no time zone; name one such as"):
+        LLMConfig.from_file_values({"bars_timezone": "Berlin"}, where="config.json")
 
 
 WRITTEN: dict[str, Callable[[datetime], Any]] = {

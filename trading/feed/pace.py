@@ -54,6 +54,8 @@ async def bars(
     stop: asyncio.Event | None = None,
     start: int = 0,
     poll_seconds: float = 0.25,
+    zone: str = "UTC",
+    symbol: str | None = None,
     clock: Callable[[], float] = time.monotonic,
     pause: Pause | None = None,
     in_thread: InThread = asyncio.to_thread,
@@ -64,11 +66,12 @@ async def bars(
     feed then waits for lines to be added, looking every ``poll_seconds``; without it the feed ends. Every
     bar gives the event loop a turn, also when nothing is waited for. Raises BarDataError before the first
     bar for what the file holds; of what is added later a line that is not a bar is left out with a warning,
-    and only a file that is gone, replaced or rewritten is an error. Also raises what ``in_thread`` raises,
-    which a host replaces that goes on where no thread can be started.
+    and only a file that is gone, replaced or rewritten is an error. ``zone`` and ``symbol`` are for a path,
+    as in ``open_bars``. Also raises what ``in_thread`` raises, which a host replaces that goes on where no
+    thread can be started.
     """
     pacer, stop, pause = Pacer(speed, clock), stop or asyncio.Event(), pause or _pause
-    opened = await _opened(source, follow, stop, in_thread)
+    opened = await _opened(source, follow, stop, zone, symbol, in_thread)
     async for bar in _paced(opened.bars[start:] if start else opened.bars, pacer, stop, pause):
         yield bar
     while follow and not stop.is_set():
@@ -81,13 +84,18 @@ async def bars(
 
 
 async def _opened(
-    source: str | os.PathLike[str] | BarFile, follow: bool, stop: asyncio.Event, in_thread: InThread
+    source: str | os.PathLike[str] | BarFile,
+    follow: bool,
+    stop: asyncio.Event,
+    zone: str,
+    symbol: str | None,
+    in_thread: InThread,
 ) -> BarFile:
     if isinstance(source, BarFile):
         if source.reader.growing != follow:
             raise ValueError("open_bars() and bars() must be told the same about follow")
         return source
-    opened = BarFile(BarTable(), BarReader(source, growing=follow))
+    opened = BarFile(BarTable(), BarReader(source, growing=follow, zone=zone, symbol=symbol))
     while await in_thread(opened.reader.read_into, opened.bars):
         if stop.is_set():
             return opened
