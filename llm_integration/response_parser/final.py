@@ -49,7 +49,7 @@ _LONE: Final = re.compile(
 _ITEM: Final = re.compile(r"\A\s{0,8}(?:[*#>-]\s{0,3})?\d{1,2}[.)]\s{1,4}")
 _SENTENCE: Final = re.compile(r"[.!?;](?=\s|[a-z])|\n")
 _RATING: Final = re.compile(
-    r"\b(?:rating|rate[sd]?|score[sd]?|grade[sd]?|verdict|answer|final(?:ly)?|conclu\w{1,6}|assess\w{0,6}|stars?"
+    r"rating|\b(?:rate[sd]?|score[sd]?|grade[sd]?|verdict|answer|final(?:ly)?|conclu\w{1,6}|assess\w{0,6}|stars?"
     r"|settle\w{0,3}|overall|quality|call it|give|deserves|choose|go(?:ing)? with)\b"
 )
 _CHANGE: Final = re.compile(
