@@ -71,7 +71,7 @@ async def bars(
     thread can be started.
     """
     pacer, stop, pause = Pacer(speed, clock), stop or asyncio.Event(), pause or _pause
-    opened = await _opened(source, follow, stop, zone, symbol, in_thread)
+    opened = await _opened(source, stop, in_thread, follow=follow, zone=zone, symbol=symbol)
     async for bar in _paced(opened.bars[start:] if start else opened.bars, pacer, stop, pause):
         yield bar
     while follow and not stop.is_set():
@@ -85,11 +85,12 @@ async def bars(
 
 async def _opened(
     source: str | os.PathLike[str] | BarFile,
-    follow: bool,
     stop: asyncio.Event,
+    in_thread: InThread,
+    *,
+    follow: bool,
     zone: str,
     symbol: str | None,
-    in_thread: InThread,
 ) -> BarFile:
     if isinstance(source, BarFile):
         if source.reader.growing != follow:
