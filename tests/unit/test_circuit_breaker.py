@@ -310,3 +310,25 @@ def test_whatever_happens_an_open_line_has_at_most_one_call_and_tells_changes_in
     clock.now += line.ready_in()
     line.succeeded(enter(line))
     assert line.state == "closed"
+
+
+def test_rounds_of_failures_open_it_after_any_number_of_answers(clock: FakeClock) -> None:
+    """What was under way together is one round; the share of failures in the window plays no part."""
+    line = CircuitBreaker(rounds=3, clock=clock)
+    for _ in range(500):
+        line.succeeded(enter(line))
+    for _ in range(2):
+        for entry in [enter(line) for _ in range(8)]:
+            assert line.failed(entry, "connection refused") is None
+    change = line.failed(enter(line), "connection refused")
+    assert change == Change(True, "nobody was answered in 3 rounds of calls, last: connection refused", 10.0)
+
+
+def test_an_answer_between_two_rounds_begins_the_count_anew(clock: FakeClock) -> None:
+    """Somebody was answered: the server is there."""
+    line = CircuitBreaker(rounds=3, clock=clock)
+    for _ in range(20):
+        assert fail(line, 2) is None
+        for _ in range(5):
+            assert line.succeeded(enter(line)) is None
+    assert line.state == "closed"
