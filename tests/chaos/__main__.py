@@ -1,8 +1,9 @@
 """The long chaos run: ``python -m tests.chaos --kills 200 --seed 1``; prints a report, exit status 1 if bad.
 
-Kills at seeded random moments, every outage of PostgreSQL, the take-over of a killed program's tasks with the
-default lease, and an embedded server that is killed. The server of the rest is that of the tests
-(``TEST_DATABASE_URL``, or an embedded one).
+Kills at seeded random moments, every outage of PostgreSQL, each of which heals without help, the take-over of
+a killed program's tasks with the default lease, an embedded server that is killed, hosts that end in mid-work,
+and a program that can start no thread. The server of the rest is that of the tests (``TEST_DATABASE_URL``, or
+an embedded one).
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from llm_integration import LLMConfig
 from tests.chaos.kill_rounds import Databases, plan_rounds, run_rounds
 from tests.chaos.report import Report
 from tests.chaos.test_embedded_kills import killed_often
+from tests.chaos.test_endings import TASK_GROUP, ended_badly
+from tests.chaos.test_no_threads import test_the_program_trades_and_stores_without_threads
 from tests.chaos.test_postgres_outages import OUTAGES, go_through
 from tests.chaos.test_two_processes import TAKE_OVER_SECONDS, take_over
 from tests.conftest import PostgresForTests
@@ -30,6 +33,8 @@ OUTAGE_SECONDS = (0.5, 8.0)
 PROGRESS_SECONDS = 15.0
 MOST_ATTEMPTS = 5
 SERVER_KILLS = 5
+ENDINGS = 10
+"""Hosts whose trading fails, or that are interrupted, at a random moment."""
 
 
 def say(text: str) -> None:
@@ -85,6 +90,33 @@ async def kill_the_server(folder: Path, report: Report) -> None:
     report.problems += [f"killed server: {text}" for text in found]
 
 
+async def end_in_mid_work(folder: Path, report: Report) -> None:
+    """Task groups whose trading raises, and Ctrl-C, at random moments: every reply that was read arrives."""
+    chance = random.Random(report.seed)
+    for number in range(ENDINGS):
+        interrupt = chance.random() < 0.5
+        seconds = 9.0 if interrupt else chance.uniform(0.4, 2.0)
+        script = TASK_GROUP.replace("asyncio.sleep(0.7)", f"asyncio.sleep({seconds:.3f})")
+        place = folder / str(number)
+        place.mkdir(parents=True)
+        report.endings += 1
+        try:
+            found = await ended_badly(script, place, interrupt=interrupt)
+        except (AssertionError, TimeoutError) as error:
+            found = [f"{type(error).__name__}: {error}"]
+        report.problems += [f"ending {number} after {seconds:.3f} s: {text}" for text in found]
+
+
+async def without_threads(folder: Path, databases: Databases, report: Report) -> None:
+    """A program that can start no thread trades and stores to its end."""
+    report.rounds += 1
+    try:
+        url = await asyncio.to_thread(databases)
+        await test_the_program_trades_and_stores_without_threads(False, url, folder)
+    except (AssertionError, TimeoutError) as error:
+        report.problems.append(f"without threads: {type(error).__name__}: {error}")
+
+
 async def run(kills: int, folder: Path, databases: Databases, report: Report) -> None:
     """Everything, one after the other."""
     said = time.monotonic()
@@ -102,6 +134,8 @@ async def run(kills: int, folder: Path, databases: Databases, report: Report) ->
     await every_outage(folder, databases, report, times=2)
     await take_over_by_default(folder / "take-over", databases, report)
     await kill_the_server(folder / "killed-server", report)
+    await end_in_mid_work(folder / "endings", report)
+    await without_threads(folder / "without-threads", databases, report)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -18,6 +18,7 @@ class Report:
     rounds: int = 0
     outages: int = 0
     server_kills: int = 0
+    endings: int = 0
     signals_in: int = 0
     signals_accounted: int = 0
     duplicates: int = 0
@@ -61,6 +62,7 @@ class Report:
             "kills (SIGKILL on a living process)": self.kills,
             "outages of PostgreSQL": self.outages,
             "kills of the embedded server": self.server_kills,
+            "hosts that ended in mid-work": self.endings,
             "signals in": self.signals_in,
             "signals accounted for": self.signals_accounted,
             "duplicates": self.duplicates,
