@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import asyncpg
+import orjson
 from pydantic import SecretStr
 
 from database.connector import Connector
@@ -27,6 +28,7 @@ from database.errors import (
 from database.migrations import migrate
 from database.rights import advice
 from database.session import Session, quoted
+from database.storable import json_text
 
 if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
@@ -373,6 +375,7 @@ class Connections:
             max_size=self._sizes[1],
             timeout=self._connect_timeout,
             command_timeout=self._session.bound,
+            init=_teach_json,
             reset=_leave_as_is,
             server_settings=self._session.at_start,
             **({"statement_cache_size": 0} if self._session.pooled else {}),
@@ -463,6 +466,10 @@ def _cut(link: Link) -> None:
     """End a connection at once; the pool may have noticed its loss before us and taken it back."""
     with contextlib.suppress(asyncpg.InterfaceError):
         link.terminate()
+
+
+async def _teach_json(link: asyncpg.Connection[asyncpg.Record]) -> None:
+    await link.set_type_codec("jsonb", encoder=json_text, decoder=orjson.loads, schema="pg_catalog")
 
 
 async def _leave_as_is(_link: asyncpg.Connection[asyncpg.Record]) -> None:
