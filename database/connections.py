@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import asyncpg
+import orjson
 from pydantic import SecretStr
 
 from database.connector import Connector
@@ -27,6 +28,7 @@ from database.errors import (
 from database.migrations import migrate
 from database.rights import advice
 from database.session import Session, quoted
+from database.storable import json_text
 
 if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
@@ -240,7 +242,7 @@ class Connections:
             without_frames(error)
             if self._finds_pooler(error):
                 self._replace(pool)
-            raise DatabaseUnavailableError(f"{doing}: no connection: {self._explain(error)}") from error
+            raise DatabaseUnavailableError(f"{doing}: no connection: {self._explain_login(error)}") from error
         finally:
             self._awaited -= 1
 
@@ -373,6 +375,7 @@ class Connections:
             max_size=self._sizes[1],
             timeout=self._connect_timeout,
             command_timeout=self._session.bound,
+            init=_teach_json,
             reset=_leave_as_is,
             server_settings=self._session.at_start,
             **({"statement_cache_size": 0} if self._session.pooled else {}),
@@ -418,19 +421,22 @@ class Connections:
         if state in ("42501", "3F000"):
             said = await advice(links[0] if links else None, error, self._schema)
             return DatabaseRefusedError(f"{doing}: {self._explain(error)}{said}")
-        if state == "3D000":
-            return DatabaseRefusedError(f"{doing}: there is no such database; create it, or name another one")
-        refused = state[:2] in ("28", "42") or isinstance(
+        refused = state[:2] in ("28", "3D", "42") or isinstance(
             error, (asyncpg.ClientConfigurationError, ValueError, TypeError)
         )
         kind = DatabaseRefusedError if refused and not from_pooler(error) else DatabaseUnavailableError
-        return kind(f"{doing}: {self._explain(error)}")
+        return kind(f"{doing}: {self._explain_login(error)}")
 
     def _translated(self, error: BaseException, doing: str) -> DatabaseError:
         return translate(error, doing=doing, secrets=self._secrets)
 
     def _explain(self, error: BaseException) -> str:
         return explain(error, self._secrets)
+
+    def _explain_login(self, error: BaseException) -> str:
+        """Before somebody is let in, the name of the user may be a misplaced password."""
+        user = self._settings.user if self._settings else None
+        return explain(error, (*self._secrets, user) if user else self._secrets)
 
     def __repr__(self) -> str:
         return f"Connections({self.address}, {'open' if self.open else 'closed'})"
@@ -463,6 +469,10 @@ def _cut(link: Link) -> None:
     """End a connection at once; the pool may have noticed its loss before us and taken it back."""
     with contextlib.suppress(asyncpg.InterfaceError):
         link.terminate()
+
+
+async def _teach_json(link: asyncpg.Connection[asyncpg.Record]) -> None:
+    await link.set_type_codec("jsonb", encoder=json_text, decoder=orjson.loads, schema="pg_catalog")
 
 
 async def _leave_as_is(_link: asyncpg.Connection[asyncpg.Record]) -> None:

@@ -8,11 +8,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
-import orjson
 
 from database.database_url import ConnectionSettings
 from database.errors import without_frames
-from database.storable import json_text
 from database.tls import Tls, tls_attempts
 from llm_integration.threads import in_thread
 
@@ -45,34 +43,24 @@ class Connector:
 
     async def _first_accepted(self, arguments: dict[str, Any]) -> AnyConnection:
         if self._settings is None:
-            return await _connected({**arguments, **self._more})
+            return await asyncpg.connect(**{**arguments, **self._more})
         given = {**arguments, **self._settings.arguments(), **self._more}
         if "ssl" in given:
-            return await _connected(given)
+            return await asyncpg.connect(**given)
         if self._attempts is None:
             self._attempts = await in_thread(tls_attempts, self._settings)
         first, *second = self._attempts
         try:
-            return await _connected({**given, "ssl": first})
+            return await asyncpg.connect(**{**given, "ssl": first})
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             if not second or not _about_tls(error):
                 raise
-        link = await _connected({**given, "ssl": second[0]})
+        link: AnyConnection = await asyncpg.connect(**{**given, "ssl": second[0]})
         self._attempts = (second[0], first)  # the next one begins with what the server takes
         return link
 
     def __repr__(self) -> str:
         return f"Connector({self._settings.address if self._settings else 'PG*'})"
-
-
-async def _connected(arguments: dict[str, Any]) -> AnyConnection:
-    link: AnyConnection = await asyncpg.connect(**arguments)
-    try:
-        await link.set_type_codec("jsonb", encoder=json_text, decoder=orjson.loads, schema="pg_catalog")
-    except BaseException:
-        link.terminate()
-        raise
-    return link
 
 
 def _about_tls(error: Exception) -> bool:

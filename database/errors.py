@@ -181,6 +181,8 @@ def _in_our_words(error: asyncpg.PostgresError) -> str | None:
         return "the server lets this user in with TLS only; add ?sslmode=require to the URL"
     if state[:2] == "28":
         return "the server does not let this user in: no such role, or pg_hba.conf forbids it"
+    if state == "3D000":
+        return "there is no such database; create it, or name another one"
     if state == "42P01" and (found := MISSING_TABLE.search(str(error))):
         return (
             f"table {found[1]} is missing: it was dropped or renamed while this program ran;"

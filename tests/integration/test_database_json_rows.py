@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from asyncpg import Record
 
+from database.__main__ import _query
 from database.errors import BadRowError
 from database.queries import rows_of
 from database.storable import clean_text, json_rows, one_array
@@ -68,3 +69,8 @@ def test_what_has_no_column_is_refused_and_not_turned_into_something_else(value:
     """A wrong value is better refused than stored as its name."""
     with pytest.raises(BadRowError):
         json_rows([{"a": value}])
+
+
+async def test_the_query_of_a_shell_shows_json_as_it_is_stored(database_url: str) -> None:
+    """``python -m database`` prints what psql would."""
+    assert '{"a": null}' in await _query(database_url, """SELECT '{"a": null}'::jsonb AS found""")

@@ -17,7 +17,7 @@ import pytest
 
 from database.database_url import read_url
 from database.db_manager import DatabaseManager
-from database.errors import BadRowError, DatabaseUnavailableError
+from database.errors import BadRowError, DatabaseError, DatabaseUnavailableError
 from database.ledger import PostgresLedger
 from database.rehearsal import rehearse
 from llm_integration.budget import Budget
@@ -169,6 +169,14 @@ async def test_a_pooler_that_is_denied_fails_in_one_line(pooled_url: str) -> Non
     """``pooler: false`` is believed; the message says what the server does not take."""
     with pytest.raises(DatabaseUnavailableError, match="statement_timeout"):
         await DatabaseManager(pooled_url, pooler=False).connect()
+
+
+async def test_what_a_pooler_says_of_a_login_does_not_repeat_it(pooler: PgBouncer) -> None:
+    """A password in the place of the user, or of the database, is not echoed."""
+    for login, name in (("MARKER", ""), ("u", "/a%20MARKER")):
+        with pytest.raises(DatabaseError) as caught:
+            await DatabaseManager(f"postgresql://{login}@127.0.0.1:{pooler.port}{name}").connect()
+        assert "MARKER" not in str(caught.value)
 
 
 async def test_a_pooler_that_appears_in_mid_run_is_reckoned_with(
