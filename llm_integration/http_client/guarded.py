@@ -9,7 +9,6 @@ event loop of its own; what goes beyond the limits ends the connection.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import re
 from collections import deque
@@ -49,8 +48,9 @@ class Limits(NamedTuple):
 class _Guarded(ResponseHandler):
     """aiohttp's protocol behind a counter.
 
-    While input waits for its turn the transport is paused, so that no more than one read waits. The end of
-    the connection is passed on only after the input before it.
+    Input that waits for its turn is kept here, within the limits; the transport is not paused, since one
+    that is encrypted loses what it holds when its peer closes meanwhile. The end of the connection is passed
+    on only after the input before it.
     """
 
     def __init__(self, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
@@ -63,11 +63,16 @@ class _Guarded(ResponseHandler):
         self._start_counting()
 
     def _start_counting(self) -> None:
-        self._bytes = self._lines = self._reads = self._interim = 0
+        self._came = self._bytes = self._lines = self._reads = self._interim = 0
         self._in_head = True
         self._head = self._carried = b""
 
     # What aiohttp calls
+
+    @property
+    def should_close(self) -> bool:
+        """Whether the connection is of no further use: what waits here would answer the next request."""
+        return bool(self._waiting) or self._lost is not None or super().should_close
 
     def set_response_params(self, **params: Any) -> None:
         """A request is about to be sent: its response is counted from zero."""
@@ -82,7 +87,10 @@ class _Guarded(ResponseHandler):
         if self._excess is not None:
             return
         self._reads += 1
-        if self._waiting:
+        self._came += len(data)
+        if self._came > self._limits.raw_bytes:
+            self._refuse(ExcessError(f"the response is longer than {self._limits.raw_bytes} bytes"))
+        elif self._waiting:
             self._waiting.append(data)
         elif len(data) > BYTES_AT_ONCE or data.count(b"\n") > LINES_AT_ONCE:
             self._waiting.append(data)
@@ -90,12 +98,6 @@ class _Guarded(ResponseHandler):
             self._go_on_later()
         else:
             self._feed(data, data.count(b"\n"))
-
-    def resume_reading(self, *args: Any, **options: Any) -> None:
-        """aiohttp's reader has room again; what waits here goes before what the transport has."""
-        super().resume_reading(*args, **options)
-        if self._waiting:
-            self._go_on_later()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The transport is closed; if input still waits, aiohttp hears of it afterwards."""
@@ -119,28 +121,19 @@ class _Guarded(ResponseHandler):
     # Turns
 
     def _go_on_later(self) -> None:
-        """Another piece in the next turn of the loop; the transport is paused until then."""
-        if self._waiting and self.transport is not None:
-            # A transport that is closing refuses; what comes in the meantime waits here too.
-            with contextlib.suppress(RuntimeError, NotImplementedError, AttributeError):
-                self.transport.pause_reading()
+        """Another piece in the next turn of the loop."""
         if not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._go_on)
 
     def _go_on(self) -> None:
         self._scheduled = False
-        if self._waiting and self._reading_paused and self._lost is None:
-            return  # aiohttp's reader is full; ``resume_reading`` goes on
         if self._waiting:
             self._feed_next()
         if self._waiting:
             self._go_on_later()
         elif self._lost is not None:
             self._end(self._lost[0])
-        elif self.transport is not None and not self._reading_paused:
-            with contextlib.suppress(RuntimeError, NotImplementedError, AttributeError):
-                self.transport.resume_reading()
 
     def _feed_next(self) -> None:
         """As much of what waits as the parser may get in one turn."""
@@ -199,8 +192,6 @@ class _Guarded(ResponseHandler):
             if self._bytes > MOST_HEAD_BYTES or self._lines > MOST_HEAD_LINES:
                 return f"the head of the response is over {MOST_HEAD_BYTES} bytes or {MOST_HEAD_LINES} lines"
         most = self._limits
-        if self._bytes > most.raw_bytes:
-            return f"the response is longer than {most.raw_bytes} bytes"
         if self._lines > most.lines:
             return f"the response comes in more than {most.lines} lines or frames"
         if self._reads > most.reads:
@@ -231,9 +222,11 @@ class _Guarded(ResponseHandler):
         self.set_exception(error)
 
     def _drop_waiting(self) -> None:
+        """Forget what waits. An end that waited for it comes in a turn of its own: the parser, in whose
+        middle a finished response closes its connection, must not hear of it now."""
         self._waiting.clear()
         if self._lost is not None:
-            self._end(self._lost[0])
+            self._go_on_later()
 
 
 class GuardedConnector(aiohttp.TCPConnector):
@@ -253,5 +246,6 @@ def open_session(
         connector=GuardedConnector(limits, limit=connections, ttl_dns_cache=300),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=headers,
+        read_bufsize=limits.raw_bytes,  # what the limits let through is never held back, see _Guarded
         trust_env=False,  # it would read .netrc for a password; proxies.py does what else it does
     )
