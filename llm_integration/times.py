@@ -14,7 +14,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
-from functools import lru_cache
 from itertools import product
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -38,6 +37,8 @@ AHEAD: Final = timedelta(days=1)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
 MOST_CHARS: Final = 64
+MOST_ZONES: Final = 64
+"""Zones named in texts that are looked for, which reads the disk: no market has more."""
 MOST_SHOWN: Final = 40
 CELLS_AT_ONCE: Final = 50
 DAYS_APART: Final = timedelta(days=4)
@@ -492,7 +493,23 @@ def _clock_of(parts: dict[str, Any]) -> timedelta | None:
     return timedelta(hours=hour, minutes=minute, seconds=second, microseconds=int(fraction))
 
 
-@lru_cache(maxsize=64)
+_zones: dict[str, tzinfo | None] = {}
+"""Zones that texts have named, None for names of nothing: each is looked for on the disk once."""
+
+
+def _named_in_text(name: str) -> tzinfo:
+    """The zone of an IANA name in a cell; raises ValueError for no such zone, and for one too many."""
+    if name not in _zones and len(_zones) < MOST_ZONES:
+        try:
+            _zones[name] = zone_named(name)
+        except ValueError:
+            _zones[name] = None
+    zone = _zones.get(name)
+    if zone is None:
+        raise ValueError(f"{shown_cell(name)} is no time zone")
+    return zone
+
+
 def _zone_of(name: str | None) -> tzinfo | None:
     """The zone a text ends with; raises ValueError for one that nobody knows."""
     if not name:
@@ -501,7 +518,7 @@ def _zone_of(name: str | None) -> tzinfo | None:
     if not rest:
         return UTC
     if "/" in name:
-        return zone_named(name)
+        return _named_in_text(name)
     digits = rest[1:].replace(":", "")
     offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:] or 0))
     return timezone(-offset if rest[0] == "-" else offset)

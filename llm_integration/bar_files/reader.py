@@ -93,6 +93,8 @@ class BarReader:
         if self._layout is None:
             return f"{name}: no bar yet that shows how it is written"
         skipped = f"; {self._empty} lines without prices left out" if self._empty else ""
+        if self._others:
+            skipped += f"; bars of {', '.join(self._others)} left out"
         return f"{name}: {self._decoder.encoding}; {self._layout.described(self._zone_name)}{skipped}"
 
     def read_into(self, table: BarTable, limit: int = LOAD_BYTES) -> bool:

@@ -23,8 +23,9 @@ from llm_integration import (
     SignalFormatter,
     SignalMemoryStore,
 )
-from llm_integration.domain import Bar, signal_in_pieces
+from llm_integration.domain import Bar, Remark, signal_in_pieces
 from llm_integration.pieces import at_once
+from llm_integration.remarks import MOST_KINDS, Remarks
 from llm_integration.times import TimeRules, zone_named
 from tests.unit.worker_parts import MemoryDatabase, ScriptedProcessor, Sink, signal_mapping
 
@@ -482,6 +483,14 @@ def test_what_is_no_signal_is_one_clear_error(bad: Any) -> None:
     with pytest.raises(InvalidSignalError) as caught:
         SignalMemoryStore().add_signal(bad)
     assert "\n" not in str(caught.value)
+
+
+def test_what_was_said_is_remembered_within_bounds(caplog: pytest.LogCaptureFixture) -> None:
+    """A host that brings ever new shapes fills neither the log nor the memory."""
+    remarks = Remarks(logging.getLogger("tradent"), "UTC")
+    for number in range(2_000):
+        remarks.tell([Remark(f"kind {number}", "text"), Remark("kind 0", "text")])
+    assert len(caplog.records) == MOST_KINDS
 
 
 async def test_the_warning_stands_in_the_result_and_once_in_the_log(caplog: pytest.LogCaptureFixture) -> None:

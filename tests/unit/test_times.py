@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_integration import ConfigError, LLMConfig
+from llm_integration import ConfigError, LLMConfig, times
 from llm_integration.times import EARLIEST, TimeColumn, TimeRules, TimesRead, parse_time, zone_named
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -87,6 +87,26 @@ def test_an_unknown_zone_is_named() -> None:
     for name in ("Mars/Olympus", "", "../etc", "CEST"):
         with pytest.raises(ValueError, match="is no time zone; name one such as Europe/Berlin"):
             zone_named(name)
+
+
+def test_names_of_zones_in_texts_are_looked_for_a_bounded_number_of_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever writes ever new ones makes nobody read the disk for each."""
+    monkeypatch.setattr(times, "_zones", {})
+    looked: list[str] = []
+
+    def look(name: str) -> tzinfo:
+        looked.append(name)
+        return zone_named(name)
+
+    monkeypatch.setattr(times, "zone_named", look)
+    assert read(["2026-01-05 18:00 Asia/Tokyo"]).moments == [T0]
+    for number in range(500):
+        for _ in range(2):
+            assert read([f"2026-01-05 18:00 Asia/X{number}"]).moments == [None]
+    assert len(looked) == times.MOST_ZONES
+    assert read(["2026-01-05 18:00 Asia/Tokyo"]).moments == [T0]
 
 
 def test_the_setting_takes_a_zone_that_there_is() -> None:
