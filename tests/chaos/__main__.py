@@ -1,7 +1,7 @@
 """The long chaos run: ``python -m tests.chaos --kills 200 --seed 1``; prints a report, exit status 1 if bad.
 
 Kills at seeded moments, every outage of PostgreSQL, each of which heals without help, the take-over of a
-killed program's tasks with the default lease, an embedded server that is killed, hosts that end in mid-work, a
+killed program's tasks with the default lease, a killed embedded server, hosts that end in mid-work, and a
 program that can start no thread. The server of the rest is that of the tests (``TEST_DATABASE_URL``, or an
 embedded one).
 """
