@@ -155,11 +155,6 @@ class Attempt:
     dialect: Dialect = PLAIN
     body: bytes = b""
 
-    @property
-    def format(self) -> str:
-        """The name of the response format."""
-        return self.form.name
-
     def on_send(self) -> None:
         """The request leaves now, which is when its permit starts to count."""
         self.sent = True

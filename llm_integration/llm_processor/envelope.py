@@ -45,7 +45,7 @@ class Envelope:
 
     ``text`` is one plain line for people, ``message`` what the server said in its own words, both without
     the key. ``words`` are its codes, types and reasons in lower case, ``params`` the fields it names.
-    ``page``: no JSON came but a page of HTML.
+    ``page``: no JSON came but a page of HTML. ``guessed``: an error inside a 200 that names no status.
     """
 
     status: int
@@ -58,6 +58,7 @@ class Envelope:
     error: Mapping[str, Any]
     headers: Mapping[str, str]
     page: bool = False
+    guessed: bool = False
 
 
 def open_envelope(response: RawReply, body: object, scrub: Scrubber) -> Envelope:
@@ -72,15 +73,17 @@ def open_envelope(response: RawReply, body: object, scrub: Scrubber) -> Envelope
     kinds = (metadata.get("error_type"), error.get("error_type"))
     kind = next((value for value in kinds if isinstance(value, str) and value), "")
     words = frozenset(_words(error, metadata, availability))
-    status = _status(response.status, error, kind, availability, words)
+    named = _status(response.status, error, kind, availability, words)
+    status = 500 if named is None else named
     message = scrub(_message(error, metadata), MOST_MESSAGE_CHARS)
     shown = scrub(message, 220) or "no explanation"
     seen = f"HTTP {status}" if status == response.status else f"code {status} inside HTTP {response.status}"
     text = f"{shown} ({seen}{f', {scrub(kind, 40)}' if kind else ''})"
     params = tuple(dict.fromkeys(_params(error)))
     return Envelope(
-        status, text, message, words, params, metadata, availability, error, response.headers, page
-    )
+        status, text, message, words, params, metadata, availability, error, response.headers, page,
+        named is None,
+    )  # fmt: skip
 
 
 def error_in(body: object, depth: int = 0) -> Mapping[str, Any]:
@@ -176,8 +179,8 @@ def _status(
     kind: str,
     availability: Mapping[str, Any],
     words: frozenset[str],
-) -> int:
-    """The HTTP status, or inside a 200 the one the error names; 500 if it names none."""
+) -> int | None:
+    """The HTTP status, or inside a 200 the one the error names; None if it names none."""
     if not 200 <= http_status < 300:
         return http_status
     named = (error.get("code"), error.get("http_status"), error.get("status"), error.get("status_code"))
@@ -192,7 +195,7 @@ def _status(
             code = value if isinstance(value, int) and not isinstance(value, bool) else None
         if code is not None and 300 <= code < 600:
             return code
-    return 500
+    return None
 
 
 def _message(error: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:

@@ -42,6 +42,8 @@ PROVIDER_WORDS = frozenset(
     }
 )
 PROVIDER_STATUSES = frozenset({408, 502, 503, 504, 529})
+ANY_STATUS = (400, 404, 429, 500)
+"""What an error inside a 200 that names no status may be."""
 OWN_ACCOUNT = frozenset({Meaning.KEY, Meaning.CREDIT, Meaning.DAY_QUOTA})
 """What a provider behind OpenRouter says of these is said of OpenRouter's account, not of the user's."""
 CHECK_ADDRESS = f"check base_url ({URL_VARIABLE})"
@@ -99,7 +101,8 @@ def _meaning(envelope: Envelope) -> Meaning | None:
         return Meaning.FILTERED
     if envelope.page and envelope.status < 500 and envelope.status != 429:
         return None
-    meaning = meaning_of(envelope.status, envelope.words, envelope.message)
+    statuses = ANY_STATUS if envelope.guessed else (envelope.status,)
+    meaning = meaning_of(statuses, envelope.words, envelope.message)
     if meaning in OWN_ACCOUNT and metadata.get("provider_name"):
         return None
     return meaning

@@ -8,6 +8,7 @@ server's wording changes, a line here and a file in ``tests/data/server_replies`
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from enum import Enum
 from typing import NamedTuple
 
@@ -49,9 +50,9 @@ class Rule(NamedTuple):
     unless: re.Pattern[str] | None = None
     beside: re.Pattern[str] | None = None
 
-    def fits(self, status: int, words: frozenset[str], text: str) -> bool:
-        """Whether an error of this status, with these words and this text, is one of this rule."""
-        if self.statuses is not None and status not in self.statuses:
+    def fits(self, statuses: Collection[int], words: frozenset[str], text: str) -> bool:
+        """Whether an error of one of these statuses, with these words and this text, is one of this rule."""
+        if self.statuses is not None and self.statuses.isdisjoint(statuses):
             return False
         if self.words.isdisjoint(words) and not self._is_said(text):
             return False
@@ -122,7 +123,8 @@ MEANINGS: tuple[Rule, ...] = (
             "model_not_found", "no_endpoints", "model_deprecated", "model_decommissioned",
             "model_unavailable_upstream", "free_variant_ended", "region_restricted", "invalid_model",
             "invalid_model_id", "unknown_model", "unavailable_model", "unsupported_model", "model_retired",
-            "deploymentnotfound", "model_permission_blocked_project", "model_permission_blocked_org",
+            "deploymentnotfound", "modelnotfound", "modelnotopen", "invalidmodel", "model_not_found_error",
+            "model_permission_blocked_project", "model_permission_blocked_org",
             "model_not_available", "model_not_exist", "model_archived",
         ),
         statuses=NOT_OURS,
@@ -136,6 +138,7 @@ MEANINGS: tuple[Rule, ...] = (
             r"^model: ", r"unable to access model", r"model identifier is invalid", r"failed to load model",
             r"no available (?:channel|provider)s? for model", r"requested (?:model|entity) was not found",
             r"could not find (?:real )?model", r"no models? loaded", r"have access to (?:the |this )?model",
+            r"\bmodel [^ ]{1,100} (?:is )?not supported\b", r"not a chat model", r"not support chat",
         ),
         statuses=NOT_OURS,
         unless=_PASSING,
@@ -251,10 +254,10 @@ MEANINGS: tuple[Rule, ...] = (
 )  # fmt: skip
 
 
-def meaning_of(status: int, words: frozenset[str], text: str) -> Meaning | None:
-    """What an error of ``status`` means, by its ``words`` (lower case) and ``text``; None if unknown."""
+def meaning_of(statuses: Collection[int], words: frozenset[str], text: str) -> Meaning | None:
+    """What an error of one of ``statuses`` means, by its ``words`` and ``text``; None if unknown."""
     said = " ".join((text, *sorted(words))).lower()
-    meaning = next((rule.meaning for rule in MEANINGS if rule.fits(status, words, said)), None)
+    meaning = next((rule.meaning for rule in MEANINGS if rule.fits(statuses, words, said)), None)
     if meaning in (Meaning.MODEL_GONE, Meaning.LOADING, Meaning.KEY) and not FIELD_WORDS.isdisjoint(words):
         return None
     return meaning
