@@ -389,15 +389,16 @@ class TradingSystem:
         self._ledger = self._open_ledger(config, key, catalogue)
         self.exporter = LLMCSVExporter(config, statistics=self._summary)
         self.exporter.start()
+        processor = LLMProcessor(
+            config, api_key=key, guard=self._ledger, catalogue=catalogue, dialect_folder=models
+        )
         self.worker = LLMWorker(
             config,
             self.memory_store,
             self.database,
             self.exporter,
             outbox=self.outbox,
-            processor=LLMProcessor(
-                config, api_key=key, guard=self._ledger, catalogue=catalogue, dialect_folder=models
-            ),
+            processor=processor,
             worker_id=self._worker_id,
             stores_signals=False,
             session=self.session_id,
@@ -414,6 +415,7 @@ class TradingSystem:
             if isinstance(self._ledger, PostgresLedger):
                 self._start("ledger", self._ledger.run)
             logger.info("LLM on: %s at %s", config.model, config.base_url)
+            processor.say_where()
 
     def _setup_recorder(self) -> None:
         if self.database is not None:

@@ -99,7 +99,9 @@ async def _worker(
     ) if (folder := settings.database.outbox_folder) is not None else None  # fmt: skip
     worker = LLMWorker(
         config, None, database, outbox=outbox, catalogue=catalogue, worker_id=worker_id,
-        processor=LLMProcessor(config, guard=ledger, catalogue=catalogue),
+        processor=LLMProcessor(
+            config, guard=ledger, catalogue=catalogue, dialect_folder=default_base() / "models"
+        ),
         session=args.session, adopt=args.session is None, any_endpoint=args.adopt,
     )  # fmt: skip
     if reason := worker.off_reason():

@@ -113,7 +113,7 @@ class LLMProcessor:
         self._dialects = DialectBook(self.config.base_url, folder=dialect_folder, wall_clock=wall_clock)
         self._beginning: asyncio.Task[None] | None = None
         self._keeping: asyncio.Task[None] | None = None
-        self._begun = False
+        self._begun = self._said_where = False
         self._judge = Judge(
             self._line,
             self._board,
@@ -158,10 +158,16 @@ class LLMProcessor:
             self._books.failed += 1
             raise
 
+    def say_where(self) -> None:
+        """Say once, in a line of the log, where requests go and on whose word; the first request does it."""
+        if not self._said_where:
+            self._said_where = True
+            announce(self.config.base_url, self._origin, proxy=self._transport.proxy, with_key=self._with_key)
+
     async def _begin(self) -> None:
         """Before the first request, once: say where requests go, and read what was learnt of the server."""
         if self._beginning is None:
-            announce(self.config.base_url, self._origin, proxy=self._transport.proxy, with_key=self._with_key)
+            self.say_where()
             self._beginning = asyncio.create_task(self._dialects.load(), name="dialects")
         await asyncio.wait({self._beginning})
         self._begun = True
