@@ -218,13 +218,13 @@ class TradingSystem:
             zone=self.settings.llm.bars_timezone,
             symbol=self.settings.symbol,
         )
-        logger.info("bars: %s", self._feed.reader.described)
         self.progress.total_bars = None if self.settings.follow else len(self._feed.bars)
         await self._setup_database()
         await self._setup_outbox()
         await self._setup_session()
         await self._setup_sidecar()
         self._setup_recorder()
+        logger.info("bars: %s", self._feed.reader.described)
 
     async def _setup_database(self) -> None:
         settings = self.settings.database
@@ -674,7 +674,7 @@ class TradingSystem:
 
     def _ends_of_records(self) -> Iterator[Awaitable[None]]:
         seconds, bound = self._bounds.session, _bound_of_session
-        if self.database is not None and self.database.connected:
+        if self.database is not None and self._entered:
             yield self._step("the session", self._end_session(self.database, seconds - 0.1), bound)
         if self.outbox is not None:
             yield self._step("the outbox", in_thread(self.outbox.close, seconds - 0.1), bound)

@@ -83,6 +83,7 @@ class Connections:
         self._schema = schema or told.schema
         self._pooler: Pooler = pooler if pooler != "auto" or told.pooler is None else told.pooler
         more = connect_options.pop("server_settings", {})
+        self._setup = connect_options.pop("setup", None)
         self._names = {"application_name": "tradent", **told.server_settings, **more}
         self._secrets = _secrets(told, dsn, connect_options.get("password"))
         if isinstance(connect_options.get("password"), str):  # the driver asks for it, and does not hold it
@@ -376,6 +377,7 @@ class Connections:
             timeout=self._connect_timeout,
             command_timeout=self._session.bound,
             init=_teach_json,
+            setup=self._setup,
             reset=_leave_as_is,
             server_settings=self._session.at_start,
             **({"statement_cache_size": 0} if self._session.pooled else {}),

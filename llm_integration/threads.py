@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import contextvars
+import functools
 import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 __all__ = ["BackgroundThread", "in_thread", "in_thread_later"]
 
@@ -116,32 +119,33 @@ async def in_thread_later(work: Callable[P, T], /, *args: P.args, **kwargs: P.kw
 
 
 async def _tried(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> tuple[bool, T | None]:
-    """Whether a thread could be had, and what it brought; what the work raises is raised."""
-    once = _Once(lambda: work(*args, **kwargs))
-    try:
-        return True, await asyncio.to_thread(once)
-    except RuntimeError:
-        if not once.take():  # it was begun: the error is its own
-            raise
-    return False, None
+    """Whether a thread could be had, and what it brought; what the work raises is raised.
 
-
-class _Once:
-    """Work that is done by whoever takes it first.
-
-    An executor that could not start a thread has the work in its queue all the same.
+    It is a thread of its own, not one of the loop's executor: where none can be had, ``asyncio.run`` cannot
+    end a loop that had made one. A thread that hangs keeps no process from ending.
     """
+    loop, context = asyncio.get_running_loop(), contextvars.copy_context()
+    done: asyncio.Future[T] = loop.create_future()
 
-    def __init__(self, work: Callable[[], Any]) -> None:
-        self._work = work
-        self._lock = threading.Lock()
-        self._taken = False
+    def run() -> None:
+        try:
+            told = functools.partial(_settle, done, context.run(work, *args, **kwargs), None)
+        except BaseException as error:  # it belongs to whoever waits
+            told = functools.partial(_settle, done, None, error)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(told)
 
-    def take(self) -> bool:
-        """True for the first who asks."""
-        with self._lock:
-            taken, self._taken = self._taken, True
-            return not taken
+    try:
+        threading.Thread(target=run, name=getattr(work, "__name__", "work"), daemon=True).start()
+    except (RuntimeError, MemoryError):
+        return False, None
+    return True, await done
 
-    def __call__(self) -> Any:
-        return self._work() if self.take() else None
+
+def _settle(done: asyncio.Future[T], result: T | None, error: BaseException | None) -> None:
+    if done.cancelled():
+        return
+    if error is None:
+        done.set_result(result)  # type: ignore[arg-type]  # a T, where there is no error
+    else:
+        done.set_exception(error)

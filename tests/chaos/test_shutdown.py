@@ -181,7 +181,7 @@ async def test_sigterm_ends_a_stuck_program_within_its_bounds(database_url: str,
     """It says what waits, leaves with status 0, and its signals are in the outbox for the next run."""
     async with stuck_program(database_url, tmp_path) as program:
         assert await stop_and_measure(program) == 0
-        assert "go on with --resume" in program.stdout
+        assert "go on with: " in program.stdout
         assert "the next run stores them" in program.log
         async with connected(database_url) as link:
             assert await link.fetchval("SELECT status FROM trading_sessions") == "running"

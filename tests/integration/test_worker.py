@@ -45,8 +45,9 @@ def build(simulator: OpenRouterSimulator, db: DatabaseManager | None, **values: 
 async def ended_or_waits(worker: LLMWorker) -> None:
     """Return once the signal has its end, or waits to be asked about again."""
     async with asyncio.timeout(15):
-        while not worker.get_statistics()["waiting_for_budget"]:
-            if await worker.drain(0.05):
+        while not (await worker.drain(0.05)):
+            statistics = worker.get_statistics()
+            if statistics["waiting_for_budget"] or statistics["state"] == "waiting":
                 return
 
 
