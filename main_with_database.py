@@ -38,17 +38,6 @@ from database import (
     Outbox,
     SessionRecorder,
 )
-from database.continuing import (
-    Continued,
-    SessionError,
-    folders_of_run,
-    session_to_continue,
-    take_up_outbox,
-)
-from database.embedded import default_base
-from database.ledger import PostgresLedger
-from database.postmaster import ServerBounds
-from database.session_store import SessionStatus
 from llm_integration import LLMConfig, LLMCSVExporter, LLMProcessor, LLMWorker, SignalMemoryStore
 from llm_integration.budget import BudgetState, MemoryLedger, key_fingerprint
 from llm_integration.config import environment, load_settings, read_json, suggestion
@@ -56,6 +45,17 @@ from llm_integration.domain import Bar, LLMAnalysis, Signal, TaskStatus
 from llm_integration.errors import ConfigError, KeyRefusedError
 from llm_integration.model_catalogue import ModelCatalogue, ModelWatch
 from llm_integration.prompts import PromptLibrary
+from llm_integration.record.continuing import (
+    Continued,
+    SessionError,
+    folders_of_run,
+    session_to_continue,
+    take_up_outbox,
+)
+from llm_integration.record.embedded import default_base
+from llm_integration.record.ledger import PostgresLedger
+from llm_integration.record.postmaster import ServerBounds
+from llm_integration.record.session_store import SessionStatus
 from llm_integration.routing import router_for
 from llm_integration.simulator import SIMULATED_KEY, OpenRouterSimulator
 from llm_integration.threads import in_thread

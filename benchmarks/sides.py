@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import version_of
-from database.embedded import EmbeddedPostgres, default_base
+from llm_integration.record.embedded import EmbeddedPostgres, default_base
 
 __all__ = [
     "NEEDS",

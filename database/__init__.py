@@ -1,11 +1,14 @@
-"""PostgreSQL: the record of sessions, bars, signals, tasks and results."""
+"""The host's door to ``llm_integration.record``, under the names that users know."""
 
-from database.config import DatabaseConfig
-from database.db_manager import DatabaseManager
-from database.embedded import EmbeddedPostgres
-from database.errors import DatabaseError
-from database.outbox import Leftovers, Outbox
-from database.recorder import SessionRecorder
+from llm_integration.record import (
+    DatabaseConfig,
+    DatabaseError,
+    DatabaseManager,
+    EmbeddedPostgres,
+    Leftovers,
+    Outbox,
+    SessionRecorder,
+)
 
 __all__ = [
     "DatabaseConfig",

@@ -13,10 +13,10 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from database.connector import open_connection
-from database.database_url import read_url
-from database.embedded import EmbeddedPostgres
-from database.errors import DatabaseError, explain
+from llm_integration.record.connector import open_connection
+from llm_integration.record.database_url import read_url
+from llm_integration.record.embedded import EmbeddedPostgres
+from llm_integration.record.errors import DatabaseError, explain
 
 
 async def _query(dsn: str, sql: str) -> str:

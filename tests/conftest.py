@@ -21,8 +21,8 @@ import asyncpg
 import pytest
 
 from database.db_manager import DatabaseManager
-from database.embedded import EmbeddedPostgres, default_base
-from database.errors import EmbeddedServerError
+from llm_integration.record.embedded import EmbeddedPostgres, default_base
+from llm_integration.record.errors import EmbeddedServerError
 
 T = TypeVar("T")
 

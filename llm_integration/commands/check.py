@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from database.embedded import default_base
 from llm_integration.commands import check_database, check_folders, check_server
 from llm_integration.commands.check_item import Item, Status, failed, fine, warned
 from llm_integration.commands.settings import Settings, add_common_arguments, load
 from llm_integration.commands.terminal import json_line, say, show_table
 from llm_integration.config import URL_VARIABLE, LLMConfig, environment, suggestion
 from llm_integration.errors import ConfigError
+from llm_integration.record.embedded import default_base
 
 __all__ = ["DESCRIPTION", "add_arguments", "run"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from database import DatabaseError, DatabaseManager
-from database.migrations import NEWEST
-from database.rehearsal import Found, rehearse
 from llm_integration.commands.check_item import Item, failed, fine, warned
 from llm_integration.commands.settings import Settings, postgres_url
+from llm_integration.record import DatabaseError, DatabaseManager
+from llm_integration.record.migrations import NEWEST
+from llm_integration.record.rehearsal import Found, rehearse
 
 __all__ = ["MOST_SKEW_SECONDS", "check", "skew"]
 

@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
-from database.command_reports import RequestGroup, SpendingRow
-from database.command_signals import PromptSample
-from database.command_store import CommandDatabase
 from llm_integration.commands.arguments import since
 from llm_integration.commands.settings import add_common_arguments, load, open_database
 from llm_integration.commands.terminal import digits, json_line, say, show_table
 from llm_integration.prompts import prompt_parts
+from llm_integration.record.command_reports import RequestGroup, SpendingRow
+from llm_integration.record.command_signals import PromptSample
+from llm_integration.record.command_store import CommandDatabase
 
 __all__ = ["DESCRIPTION", "add_arguments", "per_rated", "requests_per_rated", "run"]
 

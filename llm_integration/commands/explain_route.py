@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from database.command_signals import StoredSignal
 from llm_integration.commands.arguments import count, since
 from llm_integration.commands.errors import UsageError
 from llm_integration.commands.prompt_source import (
@@ -29,6 +28,7 @@ from llm_integration.commands.terminal import json_line, say, show_table
 from llm_integration.config import LLMConfig
 from llm_integration.domain import Signal
 from llm_integration.prompts import PromptTemplate
+from llm_integration.record.command_signals import StoredSignal
 from llm_integration.routing import RouteChoice, RuleReport, router_for
 
 __all__ = ["DESCRIPTION", "add_arguments", "run"]

@@ -12,13 +12,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from database.command_reports import SessionInfo
-from database.command_store import CommandDatabase
 from llm_integration.commands.errors import CommandError, UsageError
 from llm_integration.commands.settings import add_common_arguments, load, open_database
 from llm_integration.commands.terminal import json_line, say, show_table
 from llm_integration.csv_exporter import BarRow, Rebuild, Rebuilt
 from llm_integration.domain import LLMAnalysis, Signal
+from llm_integration.record.command_reports import SessionInfo
+from llm_integration.record.command_store import CommandDatabase
 
 __all__ = ["DESCRIPTION", "add_arguments", "run"]
 

@@ -9,12 +9,12 @@ from contextlib import aclosing
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 
-from database.command_store import CommandDatabase
 from llm_integration.commands.arguments import count, since
 from llm_integration.commands.errors import UsageError
 from llm_integration.commands.settings import add_common_arguments, load, open_database
 from llm_integration.commands.terminal import json_line, say, show_table
 from llm_integration.rating_health import Alarm, RatingHealth, VersionHealth, version_names
+from llm_integration.record.command_store import CommandDatabase
 
 __all__ = ["DESCRIPTION", "add_arguments", "run"]
 

@@ -127,8 +127,8 @@ def _explain(given: list[str]) -> NoReturn:
 
 
 def _run(name: str, command: Command, args: argparse.Namespace) -> int:
-    from database import DatabaseError  # noqa: PLC0415  asyncpg is not needed for --help
-    from database.errors import DatabaseRefusedError  # noqa: PLC0415  the same
+    from llm_integration.record import DatabaseError  # noqa: PLC0415  asyncpg is not needed for --help
+    from llm_integration.record.errors import DatabaseRefusedError  # noqa: PLC0415  the same
 
     try:
         status = asyncio.run(_until_told(command, args))

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from database.command_signals import StoredSignal
 from llm_integration.commands.errors import CommandError, UsageError
 from llm_integration.commands.prompt_show import show_text
 from llm_integration.commands.prompt_source import (
@@ -30,6 +29,7 @@ from llm_integration.llm_processor.formats import response_format
 from llm_integration.llm_processor.wire import prompt_tokens, request_body
 from llm_integration.prompts import PromptParts, PromptTemplate, PromptText, prompt_parts
 from llm_integration.prompts.compare import render_stored
+from llm_integration.record.command_signals import StoredSignal
 from llm_integration.routing import RouteChoice
 
 __all__ = ["DESCRIPTION", "add_arguments", "run"]

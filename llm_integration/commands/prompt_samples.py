@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from database import DatabaseError
 from llm_integration.commands.settings import Settings, open_database
 from llm_integration.config import LLMConfig
 from llm_integration.domain import Bar, Signal
+from llm_integration.record import DatabaseError
 
 __all__ = ["Tried", "built_in", "signals_to_try"]
 

@@ -8,8 +8,6 @@ from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from database.command_signals import StoredSignal
-from database.embedded import default_base
 from llm_integration.budget.prices import Price, highest_cost
 from llm_integration.commands.errors import UsageError
 from llm_integration.commands.settings import Settings, open_database
@@ -19,6 +17,8 @@ from llm_integration.llm_processor.formats import choose_format
 from llm_integration.llm_processor.guard import SpendRequest
 from llm_integration.model_catalogue import ModelCatalogue
 from llm_integration.prompts import PromptLibrary, PromptTemplate
+from llm_integration.record.command_signals import StoredSignal
+from llm_integration.record.embedded import default_base
 from llm_integration.routing import CallPlan, RouteChoice, router_for
 
 __all__ = [

@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from database.retry import Retryable, RetryChoice
 from llm_integration.commands.arguments import count, since
 from llm_integration.commands.errors import UsageError
 from llm_integration.commands.settings import Settings, add_common_arguments, load, open_database
 from llm_integration.commands.terminal import clean, json_line, say, show_table
 from llm_integration.config import normalise_model_id
+from llm_integration.record.retry import Retryable, RetryChoice
 
 __all__ = ["DESCRIPTION", "add_arguments", "run"]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from database import DatabaseConfig, EmbeddedPostgres
-from database.command_store import CommandDatabase
 from llm_integration.config import LLMConfig, environment, load_settings, read_json, suggestion
 from llm_integration.errors import ConfigError
+from llm_integration.record import DatabaseConfig, EmbeddedPostgres
+from llm_integration.record.command_store import CommandDatabase
 
 __all__ = ["Settings", "add_common_arguments", "load", "open_database", "postgres_url"]
 

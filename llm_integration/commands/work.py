@@ -14,11 +14,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from database import Outbox
-from database.command_store import CommandDatabase
-from database.embedded import default_base
-from database.errors import DatabaseError
-from database.ledger import PostgresLedger
 from llm_integration import LLMProcessor, LLMWorker
 from llm_integration.budget import key_fingerprint
 from llm_integration.commands.errors import CommandError, UsageError
@@ -26,6 +21,11 @@ from llm_integration.commands.settings import Settings, add_common_arguments, lo
 from llm_integration.commands.terminal import digits, json_line, say
 from llm_integration.errors import KeyRefusedError
 from llm_integration.model_catalogue import ModelCatalogue
+from llm_integration.record import Outbox
+from llm_integration.record.command_store import CommandDatabase
+from llm_integration.record.embedded import default_base
+from llm_integration.record.errors import DatabaseError
+from llm_integration.record.ledger import PostgresLedger
 from llm_integration.worker.ownership import endpoint_of
 
 __all__ = ["DESCRIPTION", "add_arguments", "run"]

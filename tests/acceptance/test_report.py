@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from database.ledger import PostgresLedger
 from llm_integration.budget import MemoryLedger
 from llm_integration.config import DEFAULT_MODEL, LLMConfig
 from llm_integration.model_catalogue import ModelCatalogue
+from llm_integration.record.ledger import PostgresLedger
 from llm_integration.simulator import SIMULATED_KEY, OpenRouterSimulator
 from main_with_database import TradingSystem, load
 from tests.acceptance.test_program import PROGRAM, ROOT, bars_file, environment, fetch, rows

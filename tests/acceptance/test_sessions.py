@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from database import DatabaseManager, Outbox
-from database.outbox.thread import folder_for
 from llm_integration.csv_exporter import RESULT_FILE, SIGNAL_FILE
 from llm_integration.domain import Signal
+from llm_integration.record.outbox.thread import folder_for
 from tests.acceptance.test_commands import simulated
 from tests.acceptance.test_commands_export import command
 from tests.acceptance.test_program import PROGRAM, bars_file, environment, fetch, rows, run

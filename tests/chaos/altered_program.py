@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import main_with_database
-from database import embedded
 from llm_integration.domain import LLMAnalysis
+from llm_integration.record import embedded
 from tests.chaos.program import Program
 
 __all__ = ["AlteredProgram"]

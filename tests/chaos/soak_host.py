@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from database import DatabaseManager, Outbox
-from database.ledger import PostgresLedger
 from llm_integration import LLMConfig, LLMCSVExporter, LLMProcessor, LLMWorker, SignalMemoryStore
 from llm_integration.budget import key_fingerprint
 from llm_integration.domain import LLMAnalysis
 from llm_integration.model_catalogue import ModelCatalogue
+from llm_integration.record.ledger import PostgresLedger
 from tests.unit.worker_parts import signal_mapping
 
 WARM_UP = 0.2

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import pytest
 
 from database import DatabaseManager
-from database.rehearsal import rehearse
+from llm_integration.record.rehearsal import rehearse
 from tests.chaos.proxy import FaultProxy, postgres_target
 from tests.chaos.test_secrets import RefusingPostgres, refusing_postgres
 

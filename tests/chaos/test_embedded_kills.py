@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from database.embedded import EmbeddedPostgres
-from database.placement import choose_place
-from database.postmaster import folder_of, processes_in, read_postmaster
+from llm_integration.record.embedded import EmbeddedPostgres
+from llm_integration.record.placement import choose_place
+from llm_integration.record.postmaster import folder_of, processes_in, read_postmaster
 from llm_integration.simulator import OpenRouterSimulator
 from tests.chaos.altered_program import AlteredProgram
 from tests.chaos.kill_rounds import LATENCY_SECONDS

@@ -16,10 +16,10 @@ import pytest
 from pydantic import SecretStr
 
 from database.db_manager import DatabaseManager
-from database.outbox.thread import Outbox
 from llm_integration import LLMConfig, LLMCSVExporter, LLMProcessor, LLMWorker, SignalMemoryStore
 from llm_integration.csv_exporter import SIGNAL_FILE
 from llm_integration.domain import LLMAnalysis
+from llm_integration.record.outbox.thread import Outbox
 from llm_integration.simulator import SIMULATED_KEY, OpenRouterSimulator
 from tests.chaos.program import connected, outbox_entries, rows, soon
 from tests.chaos.proxy import FaultProxy, postgres_target

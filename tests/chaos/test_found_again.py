@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from database.errors import DatabaseUnavailableError
 from llm_integration import LLMConfig, LLMWorker, SignalMemoryStore
 from llm_integration.domain import Claim, Signal
+from llm_integration.record.errors import DatabaseUnavailableError
 from tests.chaos.program import soon
 from tests.unit.worker_parts import MemoryDatabase, ScriptedProcessor, signal_mapping
 

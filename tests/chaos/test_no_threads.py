@@ -26,7 +26,7 @@ import asyncio, json, logging, sys, time
 from collections import Counter
 from pathlib import Path
 from database.db_manager import DatabaseManager
-from database.outbox.thread import Outbox
+from llm_integration.record.outbox.thread import Outbox
 from llm_integration import LLMConfig, LLMCSVExporter, LLMWorker, SignalMemoryStore
 from tests.chaos import no_threads
 from tests.unit.worker_parts import ScriptedProcessor, signal_mapping

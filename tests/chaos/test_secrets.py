@@ -19,11 +19,11 @@ import pytest
 from aiohttp import web
 
 from database import DatabaseManager
-from database.config import DatabaseConfig
 from llm_integration import LLMConfig, LLMCSVExporter, LLMProcessor
 from llm_integration.config import clean_key
 from llm_integration.domain import TaskStatus
 from llm_integration.errors import ConfigError
+from llm_integration.record.config import DatabaseConfig
 from llm_integration.response_parser import LLMResponseParser, ParsedResponse
 from llm_integration.simulator import FAULTS
 from tests.chaos.llm_parts import Rig, completion_body, rig, serving, wait_until

@@ -19,10 +19,10 @@ import pytest
 from pydantic import SecretStr
 
 from database.db_manager import DatabaseManager
-from database.placement import choose_place
-from database.postmaster import folder_of, processes_in, read_postmaster
 from llm_integration import LLMConfig, LLMCSVExporter, LLMProcessor, LLMWorker, SignalMemoryStore
 from llm_integration.csv_exporter import RESULT_FILE, SIGNAL_FILE
+from llm_integration.record.placement import choose_place
+from llm_integration.record.postmaster import folder_of, processes_in, read_postmaster
 from llm_integration.simulator import SIMULATED_KEY, OpenRouterSimulator
 from tests.chaos.altered_program import AlteredProgram
 from tests.chaos.program import Program, connected, soon

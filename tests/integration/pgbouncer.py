@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from database.database_url import read_url
+from llm_integration.record.database_url import read_url
 
 PROGRAM = shutil.which("pgbouncer", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
 SERVERS = 3

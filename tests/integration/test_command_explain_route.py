@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from database.command_store import CommandDatabase
-from database.retry import RetryChoice
 from llm_integration.commands import explain_route
 from llm_integration.commands.errors import UsageError
 from llm_integration.commands.line import load_command
+from llm_integration.record.command_store import CommandDatabase
+from llm_integration.record.retry import RetryChoice
 from tests.integration.database_helpers import LEASE, answer, bars, failure, signal
 
 ROUTES = [

@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 
-from database.command_store import CommandDatabase
 from llm_integration.commands import export
 from llm_integration.commands.errors import CommandError, UsageError
 from llm_integration.commands.line import load_command
 from llm_integration.csv_exporter import RESULT_FILE, SIGNAL_FILE, LLMCSVExporter, Rebuild
 from llm_integration.domain import Bar, LLMAnalysis, Signal
+from llm_integration.record.command_store import CommandDatabase
 from tests.integration.database_helpers import LEASE, answer, failure, signal
 
 
@@ -193,7 +193,7 @@ async def test_after_a_retry_the_new_answer_takes_the_old_ones_place(
     db: CommandDatabase, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A running exporter keeps the first row of a signal; an export tells the present truth."""
-    from database.retry import RetryChoice  # noqa: PLC0415  of this test alone
+    from llm_integration.record.retry import RetryChoice  # noqa: PLC0415  of this test alone
 
     signals = await store(db, "s", {2: answer("s-2", rating=None)}, status="completed")
     await run(database_url, capsys)

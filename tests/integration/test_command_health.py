@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from database.command_reports import SpendingRow
-from database.command_store import CommandDatabase
-from database.retry import RetryChoice
 from llm_integration.commands import costs, health
 from llm_integration.commands.errors import UsageError
 from llm_integration.commands.line import load_command
 from llm_integration.domain import LLMAnalysis
+from llm_integration.record.command_reports import SpendingRow
+from llm_integration.record.command_store import CommandDatabase
+from llm_integration.record.retry import RetryChoice
 from tests.integration.database_helpers import LEASE, T0, answer, failure, signal
 
 TYPICAL = (0.05, 0.2, 0.4, 0.3, 0.05)

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from database.command_store import CommandDatabase
-from database.ledger_reports import CostGroup
 from llm_integration import LLMConfig, LLMProcessor, LLMWorker, SignalMemoryStore
 from llm_integration.commands import costs, prompt, prompt_source
 from llm_integration.commands.errors import CommandError
 from llm_integration.commands.line import load_command
 from llm_integration.prompts import builtin_prompt, prompt_parts
+from llm_integration.record.command_store import CommandDatabase
+from llm_integration.record.ledger_reports import CostGroup
 from llm_integration.simulator import SIMULATED_KEY, OpenRouterSimulator
 from tests.integration.database_helpers import LEASE, answer, signal
 from tests.integration.test_ledger_reports import bill, spend

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from database.command_store import CommandDatabase
-from database.retry import RetryChoice
 from llm_integration.commands import main
 from llm_integration.domain import Claim, TaskStatus
+from llm_integration.record.command_store import CommandDatabase
+from llm_integration.record.retry import RetryChoice
 from tests.integration.database_helpers import LEASE, answer, failure, plain, signal
 
 EVERYTHING = RetryChoice(failed=True, expired=True, unrated=True)

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from database.db_manager import DatabaseManager
-from database.task_store import PAGE
 from llm_integration.domain import Claim
+from llm_integration.record.task_store import PAGE
 from tests.integration.database_helpers import LEASE, age_reservations, answer, failure, lapse, plain, signal
 
 

@@ -13,9 +13,9 @@ import asyncpg
 import pytest
 
 from database.db_manager import DatabaseManager
-from database.errors import DatabaseError, DatabaseUnavailableError
-from database.ledger import PostgresLedger
-from database.outbox import Leftovers
+from llm_integration.record.errors import DatabaseError, DatabaseUnavailableError
+from llm_integration.record.ledger import PostgresLedger
+from llm_integration.record.outbox import Leftovers
 from tests.chaos.llm_parts import wait_until
 from tests.integration.database_helpers import LEASE, plain, signal
 from tests.integration.pgbouncer import pgbouncer
@@ -145,8 +145,8 @@ async def test_a_role_that_may_not_log_in_for_a_while_heals(database_url: str) -
 
 async def test_old_connections_are_replaced(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The name of the host may lead to another server by now; no connection is kept for ever."""
-    monkeypatch.setattr("database.connections.KEEP_SECONDS", 0.01)
-    monkeypatch.setattr("database.connections.MOST_AGE_SECONDS", 0.0)
+    monkeypatch.setattr("llm_integration.record.connections.KEEP_SECONDS", 0.01)
+    monkeypatch.setattr("llm_integration.record.connections.MOST_AGE_SECONDS", 0.0)
     async with DatabaseManager(database_url) as db:
         seen = set()
         for _ in range(3):
@@ -237,7 +237,7 @@ async def test_a_crash_does_not_end_the_ledger(
     db: DatabaseManager, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Also where no supervisor stands behind it, as in an embedding host: logged, counted, and gone on."""
-    monkeypatch.setattr("database.ledger.AWAY_SECONDS", 0.01)
+    monkeypatch.setattr("llm_integration.record.ledger.AWAY_SECONDS", 0.01)
     guard = PostgresLedger(db.connections, (), Prices(), key_fingerprint="k", worker_id="w")
     writes, crashed = guard._queue._write, False
 
@@ -272,7 +272,7 @@ async def test_a_crash_does_not_end_the_look_for_leftovers(
     def broken(_folder: Path) -> list[Path]:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("database.outbox.leftovers.find_files", broken)
+    monkeypatch.setattr("llm_integration.record.outbox.leftovers.find_files", broken)
     leftovers = Leftovers(tmp_path, db, worker_id="outbox:1", sleep=sleep)
     task = asyncio.create_task(leftovers.run())
     await wait_until(lambda: len(looks) >= 3)

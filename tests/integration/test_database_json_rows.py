@@ -12,9 +12,9 @@ import pytest
 from asyncpg import Record
 
 from database.__main__ import _query
-from database.errors import BadRowError
-from database.queries import rows_of
-from database.storable import clean_text, json_rows, one_array
+from llm_integration.record.errors import BadRowError
+from llm_integration.record.queries import rows_of
+from llm_integration.record.storable import clean_text, json_rows, one_array
 from tests.integration.database_helpers import plain
 
 COLUMNS = {

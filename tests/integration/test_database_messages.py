@@ -10,9 +10,9 @@ import asyncpg
 import orjson
 import pytest
 
-from database import queries
 from database.db_manager import DatabaseManager
 from llm_integration.domain import Claim, LLMAnalysis, Opinion, ParseMethod
+from llm_integration.record import queries
 from tests.integration.database_helpers import LEASE, answer, failure, plain, signal
 
 OPINION = Opinion(

@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 
 from database import DatabaseManager
-from database.errors import UnknownSignalError
 from llm_integration.domain import Opinion
+from llm_integration.record.errors import UnknownSignalError
 from tests.integration.database_helpers import LEASE, answer, signal
 
 pytestmark = pytest.mark.postgres

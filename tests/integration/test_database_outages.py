@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from database.db_manager import DatabaseManager
-from database.errors import BadRowError, DatabaseRefusedError, DatabaseUnavailableError
+from llm_integration.record.errors import BadRowError, DatabaseRefusedError, DatabaseUnavailableError
 from tests.integration.database_helpers import LEASE, answer, plain, signal
 
 
@@ -187,7 +187,7 @@ async def test_connections_at_hand_go_back_to_the_pool(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The pool closes idle connections and replaces old ones; it can do so with those that it has."""
-    monkeypatch.setattr("database.connections.KEEP_SECONDS", 0.01)
+    monkeypatch.setattr("llm_integration.record.connections.KEEP_SECONDS", 0.01)
     async with impatient(database_url, statement_timeout=5) as db:
         for _ in range(2):
             await asyncio.gather(*(db.heartbeat("w", lease_seconds=LEASE) for _ in range(2)))

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from database.config import DatabaseConfig
 from database.db_manager import DatabaseManager
-from database.errors import DatabaseError, DatabaseRefusedError
-from database.migrations import NEWEST
-from database.rehearsal import rehearse
+from llm_integration.record.config import DatabaseConfig
+from llm_integration.record.errors import DatabaseError, DatabaseRefusedError
+from llm_integration.record.migrations import NEWEST
+from llm_integration.record.rehearsal import rehearse
 from tests.conftest import PostgresForTests
 from tests.integration.database_helpers import LEASE, answer, plain, signal
 

@@ -9,8 +9,8 @@ from datetime import timedelta
 import pytest
 
 from database.db_manager import DatabaseManager
-from database.errors import BadRowError
 from llm_integration.domain import Bar
+from llm_integration.record.errors import BadRowError
 from tests.integration.database_helpers import LEASE, T0, answer, bars, plain, signal
 
 

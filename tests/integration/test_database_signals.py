@@ -12,8 +12,8 @@ import orjson
 import pytest
 
 from database.db_manager import DatabaseManager
-from database.errors import BadRowError, UnknownSignalError, UnknownTaskError
 from llm_integration.domain import Signal, TaskStatus
+from llm_integration.record.errors import BadRowError, UnknownSignalError, UnknownTaskError
 from llm_integration.signal_formatter import SignalFormatter
 from tests.integration.database_helpers import LEASE, answer, bars, lapse, plain, signal
 from tests.unit.test_long_bars import MOST_CALLS_IN_A_CALLBACK, CallsPerCallback

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from database.db_manager import DatabaseManager
-from database.errors import DatabaseError
+from llm_integration.record.errors import DatabaseError
 from tests.integration.database_helpers import signal
 from tests.integration.pgbouncer import pgbouncer
 

@@ -18,16 +18,16 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from database import cluster, placement
-from database.embedded import EmbeddedPostgres, default_base
-from database.errors import EmbeddedServerError
-from database.placement import choose_place, walkable
+from llm_integration.record import cluster, placement
+from llm_integration.record.embedded import EmbeddedPostgres, default_base
+from llm_integration.record.errors import EmbeddedServerError
+from llm_integration.record.placement import choose_place, walkable
 
 FAST = {"fsync": "off", "shared_buffers": "16MB"}
 
 USER = """
 import asyncio, sys
-from database.embedded import EmbeddedPostgres
+from llm_integration.record.embedded import EmbeddedPostgres
 
 async def main():
     async with EmbeddedPostgres(sys.argv[1], settings={"fsync": "off", "shared_buffers": "16MB"}) as server:

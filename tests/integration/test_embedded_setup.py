@@ -17,13 +17,20 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from database import DatabaseManager, placement
-from database.cluster import Cluster
-from database.embedded import EmbeddedPostgres
-from database.errors import EmbeddedServerError
-from database.placement import choose_place
-from database.postmaster import ServerBounds, end_server, folder_of, processes_in, read_postmaster
-from database.programs import run
+from database import DatabaseManager
+from llm_integration.record import placement
+from llm_integration.record.cluster import Cluster
+from llm_integration.record.embedded import EmbeddedPostgres
+from llm_integration.record.errors import EmbeddedServerError
+from llm_integration.record.placement import choose_place
+from llm_integration.record.postmaster import (
+    ServerBounds,
+    end_server,
+    folder_of,
+    processes_in,
+    read_postmaster,
+)
+from llm_integration.record.programs import run
 from tests.acceptance.test_program import ROOT, environment
 from tests.chaos.program import soon
 from tests.integration.test_embedded import FAST, answers, folder_for_a_cluster
@@ -302,7 +309,7 @@ def test_whatever_initdb_says_is_one_line_and_leaves_nothing(
         program.write_text(FAILING_INITDB.format(command=command))
         program.chmod(0o755)
         with monkeypatch.context() as patch:
-            patch.setattr("database.cluster.find_binaries", lambda place: folder)
+            patch.setattr("llm_integration.record.cluster.find_binaries", lambda place: folder)
             said = failure(fresh)
         assert expected in said
         assert str(choose_place(fresh).folder) in said

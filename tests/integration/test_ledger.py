@@ -16,11 +16,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from database import ledger_queries
 from database.db_manager import DatabaseManager
-from database.ledger import PostgresLedger
-from database.ledger_queue import Change
 from llm_integration.budget import Budget, BudgetExceededError, Grant, SpendRequest
+from llm_integration.record import ledger_queries
+from llm_integration.record.ledger import PostgresLedger
+from llm_integration.record.ledger_queue import Change
 from tests.integration.database_helpers import plain
 from tests.unit.budget_parts import BILLS, BUDGETS, REQUESTS, ZERO, Oracle, Prices, check, request
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from database.db_manager import DatabaseManager
-from database.errors import DatabaseUnavailableError
-from database.ledger import AWAY_SECONDS, PostgresLedger
 from llm_integration.budget import BudgetExceededError
+from llm_integration.record.errors import DatabaseUnavailableError
+from llm_integration.record.ledger import AWAY_SECONDS, PostgresLedger
 from tests.integration.database_helpers import plain
 from tests.integration.test_database_outages import Proxy, impatient
 from tests.integration.test_ledger import CENT4, DAILY, KEY, ledger, refused, rows, running, sums

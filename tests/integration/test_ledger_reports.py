@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from database.db_manager import DatabaseManager
-from database.errors import BadRowError
-from database.ledger_reports import CostGroup
 from llm_integration.domain import TaskStatus
+from llm_integration.record.errors import BadRowError
+from llm_integration.record.ledger_reports import CostGroup
 from tests.integration.database_helpers import LEASE, answer, failure, plain, signal
 from tests.integration.test_ledger import CENT4, ledger
 from tests.unit.budget_parts import ZERO, request

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from database import DatabaseManager
-from database.outbox import Leftovers, Outbox
-from database.outbox.file import find_files
 from llm_integration.domain import Signal
+from llm_integration.record.outbox import Leftovers, Outbox
+from llm_integration.record.outbox.file import find_files
 from tests.integration.database_helpers import LEASE, answer, failure, lapse, plain, signal
 
 pytestmark = pytest.mark.postgres

@@ -15,12 +15,12 @@ from typing import Any
 import asyncpg
 import pytest
 
-from database.database_url import read_url
 from database.db_manager import DatabaseManager
-from database.errors import BadRowError, DatabaseError, DatabaseUnavailableError
-from database.ledger import PostgresLedger
-from database.rehearsal import rehearse
 from llm_integration.budget import Budget
+from llm_integration.record.database_url import read_url
+from llm_integration.record.errors import BadRowError, DatabaseError, DatabaseUnavailableError
+from llm_integration.record.ledger import PostgresLedger
+from llm_integration.record.rehearsal import rehearse
 from llm_integration.simulator import OpenRouterSimulator
 from tests.chaos.kill_rounds import LATENCY_SECONDS
 from tests.chaos.program import Program

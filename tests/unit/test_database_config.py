@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from database.config import DatabaseConfig
 from database.db_manager import DatabaseManager
+from llm_integration.record.config import DatabaseConfig
 
 
 def test_the_defaults_mean_the_embedded_server() -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from database.connections import Connections
 from database.db_manager import DatabaseManager
-from database.errors import (
+from llm_integration.record.connections import Connections
+from llm_integration.record.errors import (
     BadRowError,
     DatabaseError,
     DatabaseFaultError,

@@ -13,12 +13,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from database.bar_texts import BarTexts
-from database.outcome_rows import OUTCOME_COLUMNS, analysis_from_mapping, analysis_from_row, outcome_row
-from database.reading_values import cost_of
-from database.rows import SIGNAL_COLUMNS, bar_columns, signal_from_row, signal_row
-from database.storable import json_bytes, json_rows
 from llm_integration.domain import Bar, Claim, LLMAnalysis, ParseMethod, Signal, TaskStatus
+from llm_integration.record.bar_texts import BarTexts
+from llm_integration.record.outcome_rows import (
+    OUTCOME_COLUMNS,
+    analysis_from_mapping,
+    analysis_from_row,
+    outcome_row,
+)
+from llm_integration.record.reading_values import cost_of
+from llm_integration.record.rows import SIGNAL_COLUMNS, bar_columns, signal_from_row, signal_row
+from llm_integration.record.storable import json_bytes, json_rows
 
 T0 = datetime(2024, 3, 1, 12, tzinfo=UTC)
 FINITE = st.floats(allow_nan=False, allow_infinity=False)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from database.storable import LONGEST_KEY, clean_key, clean_text, json_text
+from llm_integration.record.storable import LONGEST_KEY, clean_key, clean_text, json_text
 
 # Any code point, lone surrogates and NUL among them, which st.text() leaves out by default.
 HOSTILE = st.text(st.characters(codec=None, exclude_categories=()), max_size=60)

@@ -13,9 +13,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
-from database.config import DatabaseConfig
-from database.database_url import ConnectionSettings, DatabaseURLError, read_url
 from database.db_manager import DatabaseManager
+from llm_integration.record.config import DatabaseConfig
+from llm_integration.record.database_url import ConnectionSettings, DatabaseURLError, read_url
 
 CASES = [
     json.loads(line)

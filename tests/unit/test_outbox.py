@@ -18,10 +18,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from database.outbox.entries import KeptOutcome, KeptSignal, decode, encode
-from database.outbox.file import OutboxFile, find_files
-from database.outbox.thread import Outbox
 from llm_integration.domain import Bar, Claim, LLMAnalysis, Opinion, ParseMethod, Signal, TaskStatus
+from llm_integration.record.outbox.entries import KeptOutcome, KeptSignal, decode, encode
+from llm_integration.record.outbox.file import OutboxFile, find_files
+from llm_integration.record.outbox.thread import Outbox
 from tests.unit.worker_parts import signal_mapping
 
 T0 = datetime(2026, 1, 5, 10, tzinfo=UTC)
@@ -253,7 +253,7 @@ def test_a_killed_owner_leaves_its_entries_to_others(tmp_path: Path) -> None:
     """SIGKILL frees the lock; what was committed is there."""
     code = (
         "import os, signal, sys\n"
-        "from database.outbox.thread import Outbox\n"
+        "from llm_integration.record.outbox.thread import Outbox\n"
         "from tests.unit.test_outbox import a_signal\n"
         "box = Outbox(sys.argv[1])\n"
         "box.keep_signal(a_signal('kept'))\n"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from database.programs import (
+from llm_integration.record.programs import (
     Account,
     ProgramError,
     advice_for,

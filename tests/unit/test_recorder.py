@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from database.recorder import SessionRecorder
 from llm_integration.domain import Bar, Signal
+from llm_integration.record.recorder import SessionRecorder
 from tests.unit.worker_parts import signal_mapping
 
 T0 = datetime(2026, 1, 5, tzinfo=UTC)

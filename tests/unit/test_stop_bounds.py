@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 import main_with_database
-from database.config import DatabaseConfig
 from llm_integration import LLMConfig
+from llm_integration.record.config import DatabaseConfig
 from trading.config import TradingConfig
 from trading.stop_bounds import LAST_RESORT_SECONDS, PROMISED_SECONDS, STOP, StopBounds
 

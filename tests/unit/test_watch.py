@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from database.errors import EmbeddedServerError
-from database.watch import Watch
+from llm_integration.record.errors import EmbeddedServerError
+from llm_integration.record.watch import Watch
 
 LOOK_SECONDS = 0.001
 
