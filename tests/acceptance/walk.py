@@ -1,24 +1,29 @@
 """Which files one signal passes on its way through the library, found by watching it go.
 
-python -m tests.acceptance.walk DATABASE_URL prints them in the order of their first call.
+python -m tests.acceptance.walk writes the list into ARCHITECTURE.md.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 import tempfile
 import threading
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from pydantic import SecretStr
 
-from database import DatabaseManager, Outbox
-from llm_integration import LLMConfig, LLMCSVExporter, LLMProcessor, LLMWorker, SignalMemoryStore
+from database import DatabaseManager, EmbeddedPostgres, Outbox
+from llm_integration import LLMConfig, LLMCSVExporter, LLMProcessor, LLMWorker, Signal, SignalMemoryStore
+from llm_integration.domain import Claim
 from llm_integration.simulator import SIMULATED_KEY, OpenRouterSimulator
 
 ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "ARCHITECTURE.md"
+MARKED = re.compile(r"(<!-- walk: [\w. -]+ -->\n).*?(<!-- end of walk -->)", re.S)
 OURS = ("llm_integration/", "database/")
 NOT_THE_WALK = "llm_integration/simulator/"
 QUIET_SECONDS = 3600.0
@@ -59,11 +64,25 @@ def signal(name: str) -> dict[str, object]:
     }  # fmt: skip
 
 
+class FirstLook(DatabaseManager):
+    """Tells when the worker has looked for waiting tasks, which it does once at its start."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.looked = asyncio.Event()
+
+    async def claim_waiting(self, **how: Any) -> list[tuple[Claim, Signal]]:
+        """See TaskStore."""
+        found = await super().claim_waiting(**how)
+        self.looked.set()
+        return found
+
+
 async def walk(url: str, folder: Path) -> Watch:
     """Rate one signal to warm up and watch the second, from ``add_signal`` until all have its analysis."""
     watch = Watch()
     threading.setprofile(watch)
-    async with OpenRouterSimulator(seed=1) as simulator, DatabaseManager(url) as manager:
+    async with OpenRouterSimulator(seed=1) as simulator, FirstLook(url) as manager:
         config = LLMConfig(
             base_url=simulator.base_url, csv_output_directory=str(folder),
             poll_interval=QUIET_SECONDS, lease_seconds=QUIET_SECONDS,
@@ -74,6 +93,8 @@ async def walk(url: str, folder: Path) -> Watch:
         worker = LLMWorker(config, store, manager, exporter, outbox=outbox, processor=client)
         worker.subscribe(lambda _analysis: None)
         running = asyncio.create_task(worker.run())
+        async with asyncio.timeout(30):
+            await manager.looked.wait()
         store.add_signal(signal("first"))
         assert await worker.drain(30)
         sys.setprofile(watch)
@@ -91,8 +112,32 @@ async def walk(url: str, folder: Path) -> Watch:
     return watch
 
 
-if __name__ == "__main__":
+def block(files: list[str]) -> str:
+    """The files by folder, as ARCHITECTURE.md has them."""
+    folders: dict[str, list[str]] = {}
+    for file in sorted(files):
+        folder, _, name = file.rpartition("/")
+        folders.setdefault(folder, []).append(name)
+    rows = [
+        f"| `{folder}/` | {len(names)} | {', '.join(f'`{name}`' for name in names)} |"
+        for folder, names in folders.items()
+    ]
+    head = f"{len(files)} files, from `add_signal` to the rows in PostgreSQL and CSV and to the callback."
+    return "\n".join([head, "", "| folder | files | |", "|---|---|---|", *rows])
+
+
+def filled(page: str, files: list[str]) -> str:
+    """``page`` with the list between its markers."""
+    return MARKED.sub(lambda at: f"{at[1]}\n{block(files)}\n\n{at[2]}", page)
+
+
+async def watched() -> list[str]:
+    """The files, seen with a PostgreSQL of its own."""
     with tempfile.TemporaryDirectory() as made:
-        seen = asyncio.run(walk(sys.argv[1], Path(made)))
-    for file in seen.files:
-        sys.stdout.write(file + "\n")
+        async with EmbeddedPostgres() as server:
+            return (await walk(server.dsn, Path(made))).files
+
+
+if __name__ == "__main__":
+    seen = asyncio.run(watched())
+    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), seen), encoding="utf-8")
