@@ -95,11 +95,11 @@ async def walk(url: str, folder: Path) -> Watch:
         running = asyncio.create_task(worker.run())
         async with asyncio.timeout(30):
             await manager.looked.wait()
-        store.add_signal(signal("first"))
+        store.add_signal(signal(f"first {folder.name}"))
         assert await worker.drain(30)
         sys.setprofile(watch)
         watch.on = True
-        store.add_signal(signal("watched"))
+        store.add_signal(signal(f"watched {folder.name}"))
         assert await worker.drain(30)
         await asyncio.to_thread(exporter.flush, 10.0)
         watch.on = False
