@@ -33,7 +33,7 @@ docs: $(INSTALLED)
 	$(BIN)/python -m docs.generate
 	[ -x .venv-docs/bin/python ] || $(PYTHON) -m venv .venv-docs
 	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check -r docs/requirements.txt
-	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
 	@echo "site/index.html"
 
 # The peers live in a folder of their own; without them (no network) their columns are left out
