@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check lint matrix bench chaos clean
+.PHONY: demo test check lint matrix bench chaos docs clean
 
 demo: $(INSTALLED)
 	$(BIN)/python main_with_database.py --demo
@@ -28,6 +28,14 @@ matrix: $(INSTALLED)-dev
 chaos: $(INSTALLED)-dev
 	$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
 
+# The site, in site/; its tools live in a folder of their own. NO_MKDOCS_2_WARNING: docs/decisions/0033-documentation-tools.md
+docs: $(INSTALLED)
+	$(BIN)/python -m docs.generate
+	[ -x .venv-docs/bin/python ] || $(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check -r docs/requirements.txt
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
+	@echo "site/index.html"
+
 # The peers live in a folder of their own; without them (no network) their columns are left out
 bench: $(INSTALLED)
 	[ -x .venv-bench/bin/python ] || $(PYTHON) -m venv .venv-bench
@@ -48,4 +56,4 @@ $(INSTALLED)-dev: requirements-dev.txt $(INSTALLED)
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .venv-* .nox .mypy_cache .ruff_cache .pytest_cache .hypothesis build ./*.egg-info
+	rm -rf $(VENV) .venv-* .nox site .mypy_cache .ruff_cache .pytest_cache .hypothesis build ./*.egg-info

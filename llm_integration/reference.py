@@ -1,4 +1,4 @@
-"""The configuration reference of the README, generated from LLMConfig.
+"""Tables of settings for the reference (``docs/reference/settings.md``), made from their models.
 
 python -m llm_integration.reference
 """

@@ -1,0 +1,1 @@
+"""The documentation: pages in Markdown, and the two scripts that make a site of them."""
