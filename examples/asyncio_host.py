@@ -6,7 +6,7 @@ OPENROUTER_API_KEY=sk-or-v1-... python examples/asyncio_host.py
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-from llm_integration import Bar, LLMAnalysis, LLMConfig, LLMCSVExporter, LLMWorker, SignalMemoryStore
+from llm_integration import Bar, LLMAnalysis, LLMConfig, Sidecar
 
 START = datetime(2026, 1, 5, 10, tzinfo=UTC)
 ratings: dict[str, int | None] = {}
@@ -17,33 +17,27 @@ async def rated(analysis: LLMAnalysis) -> None:  # of every signal; one without 
     print(analysis.signal_id, analysis.rating or analysis.error, analysis.recommendations, flush=True)
 
 
-async def trade(store: SignalMemoryStore) -> None:
+async def trade(sidecar: Sidecar) -> None:
     """Stands for your loop: a bar now and then, and a signal on every fifth of them."""
     bars: list[Bar] = []
     for number in range(20):
         close = 6900.0 + number
         bars.append(Bar(START + timedelta(minutes=number), close, close + 2, close - 2, close, 1000.0))
         if number % 5 == 4:
-            store.add_signal({"signal_id": f"ES-{number}", "signal_data": {
+            sidecar.add_signal({"signal_id": f"ES-{number}", "signal_data": {
                 "timestamp": bars[-1].timestamp, "symbol": "ES", "signal_type": "BUY", "entry_price": close,
                 "stop_loss": close - 20, "target_price": close + 40, "bars": tuple(bars),
             }})  # fmt: skip
+        sidecar.add_bar(bars[-1], symbol="ES")  # for the file of all bars; behind its signals
         await asyncio.sleep(0.01)  # the next bar
 
 
 async def main() -> None:
-    config = LLMConfig()  # environment and .env; or LLMConfig.load("config.json")
-    store, exporter = SignalMemoryStore(), LLMCSVExporter(config)
-    worker = LLMWorker(config, store, csv_exporter=exporter)
-    worker.subscribe(rated)
-    running = asyncio.create_task(worker.run())
-    try:
-        await trade(store)
-        await worker.drain(config.drain_timeout_seconds)
-    finally:
-        await worker.stop(10)
-        await running
-        await asyncio.to_thread(exporter.close)
+    config = LLMConfig()  # environment and .env; or Sidecar.from_config("config.json")
+    async with Sidecar(config) as sidecar:
+        sidecar.subscribe(rated)
+        await trade(sidecar)
+        await sidecar.drain(config.drain_timeout_seconds)
     print(f"{len(ratings)} signals, {sum(rating is not None for rating in ratings.values())} rated")
 
 

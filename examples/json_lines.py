@@ -6,7 +6,7 @@ import threading
 from dataclasses import asdict
 from pathlib import Path
 
-from llm_integration import LLMAnalysis, Signal
+from llm_integration import Bar, LLMAnalysis, Signal
 
 
 class JsonLinesSink:
@@ -21,9 +21,12 @@ class JsonLinesSink:
     def write_analysis(self, signal: Signal, analysis: LLMAnalysis) -> None:
         self._waiting.put_nowait((signal, analysis))  # on the event loop: never wait here
 
-    def close(self) -> None:
-        self._waiting.put(None, timeout=5)
-        self._thread.join(5)
+    def record_bar(self, session_id: str | None, symbol: str, bar: Bar, signal: Signal | None = None) -> None:
+        """Bars are not kept here."""
+
+    def close(self, timeout: float = 10.0) -> None:
+        self._waiting.put(None, timeout=timeout)
+        self._thread.join(timeout)
 
     def _write(self, path: Path) -> None:
         with path.open("a", encoding="utf-8", buffering=1) as file:

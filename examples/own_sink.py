@@ -8,23 +8,17 @@ from pathlib import Path
 
 from json_lines import JsonLinesSink
 
-from llm_integration import LLMConfig, LLMWorker, SignalMemoryStore
+from llm_integration import LLMConfig, Sidecar
 
 
 async def main() -> None:
-    config, store, sink = LLMConfig(), SignalMemoryStore(), JsonLinesSink(Path("ratings.jsonl"))
-    worker = LLMWorker(config, store, csv_exporter=sink)
-    running = asyncio.create_task(worker.run())
-    try:
-        store.add_signal({"signal_id": "ES-1", "signal_data": {
+    config = LLMConfig()
+    async with Sidecar(config, sinks=[JsonLinesSink(Path("ratings.jsonl"))]) as sidecar:
+        sidecar.add_signal({"signal_id": "ES-1", "signal_data": {
             "timestamp": "2026-01-05T10:00:00Z", "symbol": "ES", "signal_type": "BUY",
             "entry_price": 6900.0, "stop_loss": 6880.0, "target_price": 6940.0,
         }})  # fmt: skip
-        await worker.drain(config.drain_timeout_seconds)  # your trading loop goes here
-    finally:
-        await worker.stop(10)
-        await running
-        await asyncio.to_thread(sink.close)
+        await sidecar.drain(config.drain_timeout_seconds)  # your trading loop goes here
 
 
 asyncio.run(main())

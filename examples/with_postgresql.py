@@ -6,36 +6,21 @@ DATABASE_URL=postgresql://localhost/trading OPENROUTER_API_KEY=sk-or-v1-... pyth
 import asyncio
 import os
 
-from database import DatabaseManager, Leftovers, Outbox
-from llm_integration import LLMConfig, LLMCSVExporter, LLMWorker, SignalMemoryStore
-
-OUTBOX = ".tradent/outbox"
+from database import DatabaseManager
+from llm_integration import LLMConfig, Sidecar
 
 
 async def main() -> None:
-    config, store = LLMConfig(), SignalMemoryStore()
-    database = DatabaseManager(os.environ["DATABASE_URL"])  # may be away: every call tries again
-    outbox = Outbox(OUTBOX, target=database.address)
-    leftovers = Leftovers(OUTBOX, database, target=database.address, worker_id=f"outbox {os.getpid()}")
-    exporter = LLMCSVExporter(config)
-    worker = LLMWorker(config, store, database, exporter, outbox=outbox)
-    running = asyncio.create_task(worker.run())
-    bringing_in = asyncio.create_task(leftovers.run())
-    try:
-        store.add_signal({"signal_id": "ES-1", "signal_data": {
+    config, url = LLMConfig(), os.environ["DATABASE_URL"]
+    # The name of the session is yours: the next run of that name answers what this one leaves.
+    async with Sidecar(config, database_url=url, session="example") as sidecar:
+        sidecar.add_signal({"signal_id": "ES-1", "signal_data": {
             "timestamp": "2026-01-05T10:00:00Z", "symbol": "ES", "signal_type": "BUY",
             "entry_price": 6900.0, "stop_loss": 6880.0, "target_price": 6940.0,
         }})  # fmt: skip
-        await worker.drain(config.drain_timeout_seconds)  # your trading loop goes here
-        if not worker.unwritten:
-            print(await database.get_enhanced_signal_data("ES-1"))
-    finally:
-        await worker.stop(10)
-        bringing_in.cancel()
-        await asyncio.wait([running, bringing_in], timeout=5)
-        await asyncio.to_thread(exporter.close)
-        await asyncio.to_thread(outbox.close)
-        await database.close()
+        await sidecar.drain(config.drain_timeout_seconds)  # your trading loop goes here
+    async with DatabaseManager(url) as database:
+        print(await database.get_enhanced_signal_data("ES-1"))
 
 
 asyncio.run(main())

@@ -471,9 +471,7 @@ class LLMWorker:
     def _hand_on(self, signal: Signal, analysis: LLMAnalysis) -> None:
         """Another worker's answer to a signal of this host."""
         self._recent.append(analysis)
-        if self._sink is not None:
-            self._sink.write_analysis(signal, analysis)
-        self._subscribers.deliver(analysis)
+        self._writer.hand_to_host(signal, analysis)
 
     def _forget(self, job: Job, status: TaskStatus) -> None:
         self._intake.unfinished.pop(job.signal_id, None)

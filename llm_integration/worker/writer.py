@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from itertools import islice
 
-from llm_integration.domain import LLMAnalysis
+from llm_integration.domain import LLMAnalysis, Signal
 from llm_integration.worker.delivery import Delivery, Outcome, Verdict
 from llm_integration.worker.jobs import Job, log_line, one_line
 from llm_integration.worker.ports import AnalysisSink, TaskDatabase, WorkerOutbox
@@ -341,14 +341,17 @@ class ResultWriter:
     def _hand_on(self, outcome: Outcome) -> None:
         if logger.isEnabledFor(logging.INFO):
             logger.info("%s", log_line(outcome.analysis))
-        if outcome.job.adopted:
-            return
+        if not outcome.job.adopted:
+            self.hand_to_host(outcome.job.signal, outcome.analysis)
+
+    def hand_to_host(self, signal: Signal, analysis: LLMAnalysis) -> None:
+        """To its files and its callbacks; the fault of one costs the other nothing."""
         if self._sink is not None:
             try:
-                self._sink.write_analysis(outcome.job.signal, outcome.analysis)
+                self._sink.write_analysis(signal, analysis)
             except Exception as error:
                 self._sink_failed(error)
-        self._deliver_to_callbacks(outcome.analysis)
+        self._deliver_to_callbacks(analysis)
 
     def _sink_failed(self, error: Exception) -> None:
         """A fault of the files costs their row and nothing else: no callback waits for it."""

@@ -141,8 +141,9 @@ async def test_a_guard_of_ones_own_keeps_requests_back() -> None:
 
 def test_a_command_is_one_module_and_one_line(tmp_path: Path) -> None:
     """With the module of "Add a command" and its line there is a command with help, JSON and errors."""
-    for package in ("llm_integration", "database"):
-        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "llm_integration", tmp_path / "llm_integration", ignore=shutil.ignore_patterns("__pycache__")
+    )
     module = code_of("add-a-command.md", "file: llm_integration/commands/limits.py")
     (tmp_path / "llm_integration/commands/limits.py").write_text(module, encoding="utf-8")
     line = tmp_path / "llm_integration/commands/line.py"

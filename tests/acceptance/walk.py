@@ -24,7 +24,7 @@ from llm_integration.simulator import SIMULATED_KEY, OpenRouterSimulator
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "ARCHITECTURE.md"
 MARKED = re.compile(r"(<!-- walk: [\w. -]+ -->\n).*?(<!-- end of walk -->)", re.S)
-OURS = ("llm_integration/", "database/")
+OURS = ("llm_integration/",)
 NOT_THE_WALK = "llm_integration/simulator/"
 QUIET_SECONDS = 3600.0
 """Nothing periodic happens in between: no look for waiting tasks, no heartbeat."""

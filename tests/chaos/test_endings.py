@@ -245,7 +245,29 @@ async def test_every_answer_reaches_the_host_in_a_second_while_postgresql_is_awa
 # Real processes
 
 
-MANY_SIGNALS = 'store.add_signal({"signal_id": "ES-1"'
+PARTS = """
+import asyncio
+from llm_integration import LLMConfig, LLMCSVExporter, LLMWorker, SignalMemoryStore
+
+async def main():
+    config = LLMConfig()                      # environment and .env; or LLMConfig.load("config.json")
+    store, exporter = SignalMemoryStore(), LLMCSVExporter(config)
+    worker = LLMWorker(config, store, csv_exporter=exporter)
+    worker.subscribe(lambda analysis: print(analysis.signal_id, analysis.rating, flush=True))
+    running = asyncio.create_task(worker.run())
+    try:
+        for number in range(500):
+            store.add_signal({"signal_id": f"ES-{number}", "signal_data": {
+                "timestamp": "2026-01-05T10:00:00Z", "symbol": "ES", "signal_type": "BUY",
+                "entry_price": 6900.0, "stop_loss": 6880.0, "target_price": 6940.0}})
+        await worker.drain(60)                # your trading loop goes here
+    finally:
+        await worker.stop(10), await running, await asyncio.to_thread(exporter.close)
+
+asyncio.run(main())
+"""
+"""The parts one by one, by a host that ends them itself."""
+MANY_SIGNALS = 'sidecar.add_signal({"signal_id": "ES-1"'
 TASK_GROUP = """
 import asyncio
 from llm_integration import LLMConfig, LLMCSVExporter, LLMWorker, SignalMemoryStore
@@ -292,7 +314,7 @@ def without_finally(script: str) -> str:
 def with_many_signals(script: str) -> str:
     """The README's example with five hundred signals in place of one."""
     assert MANY_SIGNALS in script
-    many = script.replace(MANY_SIGNALS, '[store.add_signal({"signal_id": f"ES-{number}"')
+    many = script.replace(MANY_SIGNALS, '[sidecar.add_signal({"signal_id": f"ES-{number}"')
     many = many.replace('"target_price": 6940.0}})', '"target_price": 6940.0}}) for number in range(500)]')
     return many.replace("analysis.recommendations))", "flush=True))")
 
@@ -324,7 +346,7 @@ async def run_script(script: str, folder: Path, *, interrupt: bool) -> tuple[int
     ("script", "interrupt"),
     [
         (with_many_signals(embedding_example()), True),
-        (without_finally(with_many_signals(embedding_example())), True),
+        (without_finally(PARTS), True),
         (TASK_GROUP, False),
         (RETURNS, False),
         (RETURNS.replace("0.7", "7"), True),
