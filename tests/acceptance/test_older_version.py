@@ -27,6 +27,7 @@ pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 OLDER = Path(__file__).resolve().parents[1] / "data" / "older"
 BARS = 240
+FILES = ("llm_signals.csv", "llm_strategy_results.csv")
 LEFT_SIGNALS, LEFT_ANSWERS = 2, 3
 """What waits in the outbox: signals that PostgreSQL never saw, and answers of tasks that it has."""
 
@@ -50,7 +51,7 @@ class Left:
         self.outbox = folder_for(folder / "outbox", DatabaseManager(url).address) / "left.outbox"
 
     async def lay_out(self) -> None:
-        """Tables, outbox, settings and bars."""
+        """Tables, outbox, files, settings and bars."""
         connection = await asyncpg.connect(self.url)
         try:
             await connection.execute((OLDER / "database_v2.sql").read_text(encoding="utf-8"))
@@ -60,6 +61,9 @@ class Left:
         with closing(sqlite3.connect(self.outbox)) as file:
             file.executescript((OLDER / "outbox_v2.sql").read_text(encoding="utf-8"))
         shutil.copy(OLDER / "config.json", self.folder)
+        self.out.mkdir()
+        for name in FILES:
+            shutil.copy(OLDER / name, self.out)
         bars_file(self.folder, BARS)
 
     def waiting(self, kind: str) -> dict[str, Any]:
@@ -102,7 +106,7 @@ def by_id(found: list[Mapping[str, Any]], name: str) -> dict[Any, Mapping[str, A
 
 
 async def test_resume_goes_on_with_a_session_of_the_version_before(left: Left) -> None:
-    """Tables migrate, the outbox comes in, open tasks are answered once, and stored answers stay."""
+    """Tables migrate, the outbox comes in, open tasks are answered once, and what is there stays."""
     before = await left.tasks()
     assert before["EURUSD", "pending"] == 4  # else this test would show nothing
     assert before["EURUSD", "processing"] == LEFT_ANSWERS
@@ -145,8 +149,14 @@ async def test_resume_goes_on_with_a_session_of_the_version_before(left: Left) -
 
     of_symbol = "SELECT count(*) AS n FROM market_data WHERE symbol = 'EURUSD'"
     assert (await fetch(left.url, of_symbol))[0]["n"] == BARS
-    assert len(rows(left.out / "llm_strategy_results.csv")) == BARS
-    assert len(rows(left.out / "llm_signals.csv")) == after["EURUSD", "completed"]
+    for name, key, expected in (
+        ("llm_signals.csv", "signal_id", after["EURUSD", "completed"]),
+        ("llm_strategy_results.csv", "timestamp", BARS),
+    ):
+        was, now = rows(OLDER / name), rows(left.out / name)
+        assert now[: len(was)] == was
+        ours = [row[key] for row in now if row["symbol"] == "EURUSD"]
+        assert len(ours) == len(set(ours)) == expected
 
 
 async def test_the_commands_read_what_the_version_before_stored(left: Left) -> None:

