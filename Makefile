@@ -1,10 +1,20 @@
 # Everything below sets itself up in .venv, inside this checkout.
 PYTHON ?= python3
+# LOCKED=1: exactly the files whose hashes are in the lock, in a folder of its own; docs/decisions/0038-locked-with-hashes.md
+ifeq ($(LOCKED),1)
+VENV := .venv-locked
+WANTED := requirements.lock
+WANTED_DEV := requirements-dev.lock
+HASHES := --require-hashes
+else
 VENV := .venv
+WANTED := requirements.txt
+WANTED_DEV := requirements-dev.txt
+endif
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check lint matrix bench chaos docs clean
+.PHONY: demo test check lint matrix bench chaos docs lock clean
 
 demo: $(INSTALLED)
 	$(BIN)/python main_with_database.py --demo
@@ -36,6 +46,16 @@ docs: $(INSTALLED)
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
 	@echo "site/index.html"
 
+# Both lock files anew with the newest releases in range; LOCK_ARGS="--upgrade-package aiohttp" for one of them alone
+LOCK_ARGS ?= --upgrade
+LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --only-binary :all: \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(LOCK_ARGS)
+lock:
+	[ -x .venv-lock/bin/python ] || $(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
+	$(LOCK) --emit-build-options -o requirements.lock requirements.txt
+	$(LOCK) --no-binary forbiddenfruit -o requirements-dev.lock -c requirements.lock requirements.txt requirements-dev.txt
+
 # The peers live in a folder of their own; without them (no network) their columns are left out
 bench: $(INSTALLED)
 	[ -x .venv-bench/bin/python ] || $(PYTHON) -m venv .venv-bench
@@ -47,12 +67,12 @@ $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing; on Debian and Ubuntu: apt-get install python3-venv" >&2; rm -rf $(VENV); exit 1; }
 
-$(INSTALLED): requirements.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+$(INSTALLED): $(WANTED) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(HASHES) -r $(WANTED)
 	@touch $@
 
-$(INSTALLED)-dev: requirements-dev.txt $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+$(INSTALLED)-dev: $(WANTED_DEV) $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(HASHES) -r $(WANTED_DEV)
 	@touch $@
 
 clean:

@@ -1,7 +1,7 @@
-"""``python -m llm_integration COMMAND``: a program that stands beside the library and uses it.
+"""``tradent COMMAND`` or ``python -m llm_integration COMMAND``: a program that stands beside the library.
 
-Like the host's main program it is a composition root: of the whole library only this package knows
-``database``, and nothing but ``llm_integration.__main__`` may import it (decision 0009).
+Like the host's main program it is a composition root, and nothing but ``llm_integration.__main__`` may import
+it (decision 0009).
 
 ``line``      which commands there are, and the command line
 ``settings``  configuration and connection that the commands share

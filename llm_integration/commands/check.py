@@ -29,7 +29,7 @@ themselves cannot be read."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """See Command."""
-    add_common_arguments(parser)
+    add_common_arguments(parser, tables=True)
 
 
 async def run(args: argparse.Namespace) -> int:

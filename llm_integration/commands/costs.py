@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--session", metavar="ID", help="only this session")
     add("--since", type=since, metavar="WHEN", help="only answers since then: 2026-01-31, 24h, 7d")
     add("--simulated", action="store_true", help="what the simulator's answers pretended to cost, instead")
-    add_common_arguments(parser)
+    add_common_arguments(parser, tables=True)
 
 
 async def run(args: argparse.Namespace) -> int:

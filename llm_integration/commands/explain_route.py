@@ -74,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--time", type=since, metavar="WHEN", help="its time, such as 2026-01-31T14:00 (default: now)")
     add("--backlog", type=count, metavar="N", default=1, help="signals waiting, this one too (default 1)")
-    add_common_arguments(parser)
+    add_common_arguments(parser, tables=True)
 
 
 async def run(args: argparse.Namespace) -> int:

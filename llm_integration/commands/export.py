@@ -81,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--output", type=Path, metavar="DIR", help="folder (default: llm.csv_output_directory)")
     add("--drop-others", action="store_true", help="leave out rows that are not part of this export")
     add("--include-unanswered", action="store_true", help="write bars of unanswered signals as pending")
-    add_common_arguments(parser)
+    add_common_arguments(parser, tables=True)
 
 
 async def run(args: argparse.Namespace) -> int:

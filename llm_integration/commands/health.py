@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--prompt-version", metavar="P", help="show only this prompt: its version, or name and version")
     add("--session", metavar="ID", help="only this session's answers")
     add("--since", type=since, metavar="WHEN", help="only answers since then: 2026-01-31, 24h, 7d")
-    add_common_arguments(parser)
+    add_common_arguments(parser, tables=True)
 
 
 async def run(args: argparse.Namespace) -> int:

@@ -15,13 +15,12 @@ from collections.abc import Iterator, Sequence
 from typing import NoReturn, Protocol, cast
 
 from llm_integration.commands.errors import CommandError
-from llm_integration.commands.terminal import clean
+from llm_integration.commands.program import program_name
+from llm_integration.commands.terminal import clean, require_tables
 from llm_integration.config import suggestion
 from llm_integration.errors import ConfigError
 
 __all__ = ["COMMANDS", "Command", "OneLineParser", "load_command", "main"]
-
-PROGRAM = "python -m llm_integration"
 
 COMMANDS: dict[str, str] = {
     "check": "is everything ready? settings, key, models, database, folders; costs nothing",
@@ -93,7 +92,7 @@ def load_command(name: str) -> tuple[Command, argparse.ArgumentParser]:
     command = cast("Command", importlib.import_module(f"{__package__}.{name.replace('-', '_')}"))
     parent = getattr(command, "PARENT", None)
     parser = OneLineParser(
-        prog=f"{PROGRAM} {name}",
+        prog=f"{program_name()} {name}",
         description=command.DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         parents=[] if parent is None else [parent],
@@ -114,10 +113,10 @@ def _explain(given: list[str]) -> NoReturn:
     width = max(map(len, COMMANDS))
     listed = "\n".join(f"  {name:<{width}}  {told}" for name, told in COMMANDS.items())
     parser = OneLineParser(
-        prog=PROGRAM,
-        usage=f"{PROGRAM} COMMAND [options]",
+        prog=program_name(),
+        usage=f"{program_name()} COMMAND [options]",
         description=f"Tools of the LLM sidecar.\n\ncommands:\n{listed}",
-        epilog=EPILOG.format(program=PROGRAM),
+        epilog=EPILOG.format(program=program_name()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     if given and not given[0].startswith("-"):
@@ -131,6 +130,8 @@ def _run(name: str, command: Command, args: argparse.Namespace) -> int:
     from llm_integration.record.errors import DatabaseRefusedError  # noqa: PLC0415  the same
 
     try:
+        if getattr(args, "tables", False) and not args.json:
+            require_tables()  # now, and not when everything is done but the telling
         status = asyncio.run(_until_told(command, args))
         sys.stdout.flush()
     except (CommandError, ConfigError, DatabaseError) as error:

@@ -39,7 +39,7 @@ class Listed:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """See Command."""
-    add_common_arguments(parser)
+    add_common_arguments(parser, tables=True)
 
 
 async def run(args: argparse.Namespace) -> int:

@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--prompt", metavar="NAME|FILE", help="this prompt instead of the one that the signal's route takes")
     add("--system", action="store_true", help="only the system message; needs no signal and no database")
     add("--stored", action="store_true", help="what was really sent about the signal, and the reply")
-    add_common_arguments(parser)
+    add_common_arguments(parser, tables=True)
 
 
 async def run(args: argparse.Namespace) -> int:

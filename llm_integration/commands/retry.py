@@ -9,6 +9,7 @@ from dataclasses import asdict
 
 from llm_integration.commands.arguments import count, since
 from llm_integration.commands.errors import UsageError
+from llm_integration.commands.program import program_name
 from llm_integration.commands.settings import Settings, add_common_arguments, load, open_database
 from llm_integration.commands.terminal import clean, json_line, say, show_table
 from llm_integration.config import normalise_model_id
@@ -39,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--limit", type=count, metavar="N", help="at most so many, the oldest first")
     add("--model", metavar="M", help="ask this model instead of the configured one")
     add("--dry-run", action="store_true", help="show which they are and change nothing")
-    add_common_arguments(parser)
+    add_common_arguments(parser, tables=True)
 
 
 async def run(args: argparse.Namespace) -> int:
@@ -105,7 +106,7 @@ def _report(
         asked = f" of {model}" if model else ""
         say(
             f"{told}: pending again, to be asked{asked}. A program that runs their session takes them within"
-            f' {settings.llm.poll_interval:g} s, else "python -m llm_integration work --until-empty" does;'
+            f' {settings.llm.poll_interval:g} s, else "{program_name()} work --until-empty" does;'
             f" they expire after {settings.llm.signal_max_age_seconds:g} s (signal_max_age_seconds)"
         )
     else:

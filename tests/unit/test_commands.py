@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import builtins
 import json
 import logging
 import subprocess
@@ -19,7 +18,6 @@ import pytest
 
 from llm_integration.commands import main
 from llm_integration.commands.arguments import count, since
-from llm_integration.commands.errors import UsageError
 from llm_integration.commands.export import _Thread
 from llm_integration.commands.line import COMMANDS, load_command
 from llm_integration.commands.settings import load
@@ -201,19 +199,58 @@ def test_json_is_exact_and_safe(capsys: pytest.CaptureFixture[str]) -> None:
         json_line(float("nan"))
 
 
-def test_without_rich_a_table_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line; --json does not need it."""
-    real = builtins.__import__
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["check"],
+        ["costs"],
+        ["explain-route", "--symbol", "ES", "--type", "BUY"],
+        ["export"],
+        ["health"],
+        ["prompt", "list"],
+        ["prompt", "render", "--last"],
+        ["retry", "--failed"],
+    ],
+)
+def test_without_rich_a_command_says_what_to_install_before_it_does_anything(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line, exit status 2, although no database can be reached."""
+    monkeypatch.setitem(sys.modules, "rich", None)
+    assert leave([*arguments, "--database-url", "postgresql://127.0.0.1:9/none"]) == 2
+    shown = capsys.readouterr()
+    told = 'tables need rich: pip install "tradent-llm-sidecar[cli]", or use --json'
+    assert (shown.out, shown.err) == ("", f"{arguments[0]}: {told}\n")
 
-    def without_rich(name: str, *arguments: Any, **more: Any) -> Any:
-        if name.startswith("rich"):
-            raise ImportError(name)
-        return real(name, *arguments, **more)
 
-    monkeypatch.setattr(builtins, "__import__", without_rich)
-    with pytest.raises(UsageError, match="pip install rich, or use --json"):
-        show_table("t", ("a",), [])
-    json_line([])
+def test_without_rich_json_does_as_before(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Scripts need no table."""
+    monkeypatch.setitem(sys.modules, "rich", None)
+    assert leave(["prompt", "list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["prompts"]
+
+
+@pytest.mark.parametrize(
+    ("started", "told"),
+    [
+        ("/usr/local/bin/tradent", "tradent"),
+        ("tradent", "tradent"),
+        ("/venv/lib/llm_integration/__main__.py", "python -m llm_integration"),
+        ("/home/tradent/run.py", "python -m llm_integration"),
+        ("-c", "python -m llm_integration"),
+        ("", "python -m llm_integration"),
+    ],
+)
+def test_help_names_the_program_as_it_was_started(
+    started: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What stands there can be typed again, for the overview and for each command."""
+    monkeypatch.setattr(sys, "argv", [started])
+    for arguments in ([], ["costs"], ["prompt", "list"], ["simulate"]):
+        assert leave([*arguments, "--help"]) == 0
+        assert capsys.readouterr().out.startswith(f"usage: {' '.join([told, *arguments])} ")
 
 
 async def test_work_in_a_thread_ends_when_its_command_is_interrupted() -> None:

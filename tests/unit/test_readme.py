@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from pathlib import Path
 
 from database import DatabaseConfig
@@ -76,14 +75,6 @@ def test_the_embedding_example_fits_into_fifteen_lines() -> None:
     """It stays short enough to be copied."""
     lines = [line for line in embedding_example().splitlines() if line.strip()]
     assert len(lines) <= 15
-
-
-def test_requirements_and_package_metadata_name_the_same_ranges() -> None:
-    """requirements.txt is the library's dependencies plus the host's."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lines = (ROOT / "requirements.txt").read_text().splitlines()
-    required = sorted(line for line in lines if line and not line.startswith("#"))
-    assert required == sorted(project["dependencies"] + project["optional-dependencies"]["host"])
 
 
 def test_every_dependency_has_its_reason() -> None:
