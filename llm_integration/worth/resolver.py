@@ -27,19 +27,19 @@ def resolve(trade: Trade, bars: BarColumns, rules: ResolverRules) -> Outcome:
         return Outcome(trade.signal_id, Exit.UNRESOLVABLE, entered)
     if entered is None:  # the bar that it would enter with is still to come
         return Outcome(trade.signal_id, Exit.OPEN)
-    entry, entry_at, first = entered
+    entry = entered[0]
     if trade.side * (entry - _known(trade.stop)) <= 0:
         return Outcome(trade.signal_id, Exit.UNRESOLVABLE, Reason.ENTRY_AT_STOP)
     if trade.target is not None and trade.side * (trade.target - entry) <= 0:
         return Outcome(trade.signal_id, Exit.UNRESOLVABLE, Reason.ENTRY_AT_TARGET)
-    return _walk(trade, bars, rules, entry, entry_at, first)
+    return _walk(trade, bars, rules, entered)
 
 
 def _known(price: float | None) -> float:
     return math.nan if price is None else price
 
 
-def _fault(trade: Trade, rules: ResolverRules) -> Reason | None:
+def _fault(trade: Trade, rules: ResolverRules) -> Reason | None:  # noqa: PLR0911  a list of faults
     """What is wrong with the signal whatever the bars say."""
     if trade.side == 0:
         return Reason.NO_SIDE
@@ -79,9 +79,8 @@ def _entered(trade: Trade, bars: BarColumns, rules: ResolverRules) -> tuple[floa
     return float(bars.opens[following]), int(times[following]), following
 
 
-def _walk(
-    trade: Trade, bars: BarColumns, rules: ResolverRules, entry: float, entry_at: int, first: int
-) -> Outcome:
+def _walk(trade: Trade, bars: BarColumns, rules: ResolverRules, entered: tuple[float, int, int]) -> Outcome:
+    entry, entry_at, first = entered
     side, stop, target = trade.side, _known(trade.stop), trade.target
     risk = abs(entry - stop)
     best = worst = 0.0

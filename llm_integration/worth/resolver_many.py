@@ -21,7 +21,6 @@ from llm_integration.worth.trades import (
     NO_TIME,
     REASONS,
     BarColumns,
-    Exit,
     Floats,
     Ints,
     Outcome,
@@ -233,7 +232,14 @@ class _Walk:
         self._best[live[with_it]] = np.maximum(self._best[live[with_it]], best[with_it])
 
     def _close(
-        self, live: Ints, at: Ints, which: Flags, how: int, prices: Floats, ambiguous: Flags | None = None
+        self,
+        live: Ints,
+        at: Ints,
+        which: Flags,
+        how: int,
+        prices: Floats,
+        *,
+        ambiguous: Flags | None = None,
     ) -> None:
         """Write the end of those of ``live`` that ``which`` marks."""
         if not which.any():

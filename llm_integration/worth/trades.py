@@ -78,7 +78,7 @@ def side_of(signal_type: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """A signal as the resolver sees it. ``entry_price`` is the signal's own, ``fill_*`` what a host reports."""
+    """A signal as the resolver sees it; ``entry_price`` is its own, ``fill_*`` are what a host reports."""
 
     signal_id: str
     side: int
