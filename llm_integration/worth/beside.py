@@ -25,7 +25,7 @@ from llm_integration.worth.sections import (
     Reading,
 )
 from llm_integration.worth.sessions import DAY, EPOCH
-from llm_integration.worth.trades import Floats, Ints
+from llm_integration.worth.trades import Flags, Floats, Ints
 
 __all__ = ["calendar", "choppiness", "increment", "money", "periods", "rater", "regimes"]
 
@@ -177,13 +177,20 @@ def money(
     low, high = low * len(found), high * len(found)
     paid = usd if usd else None
     return Money(
-        usd, unknown, keep_from, gained, low, high,
-        *(None if paid is None else value / paid for value in (gained, low, high)),
-        paid / gained if paid is not None and gained > 0 else None,
-    )  # fmt: skip
+        spent_usd=usd,
+        cost_unknown=unknown,
+        keep_from=keep_from,
+        gained_r=gained,
+        low=low,
+        high=high,
+        r_per_usd=None if paid is None else gained / paid,
+        r_per_usd_low=None if paid is None else low / paid,
+        r_per_usd_high=None if paid is None else high / paid,
+        break_even_usd=None if paid is None or gained <= 0 else paid / gained,
+    )
 
 
-def periods(found: Resolved, parts: dict[str, Floats], rng: np.random.Generator) -> list[Period]:
+def periods(found: Resolved, parts: dict[str, Flags], rng: np.random.Generator) -> list[Period]:
     """Each named part of the whole by itself; ``parts`` mark the signals that belong to it."""
     return [_period(name, found.part(np.flatnonzero(marks)), rng) for name, marks in parts.items()]
 
@@ -195,7 +202,7 @@ def _period(name: str, part: Resolved, rng: np.random.Generator) -> Period:
     )
 
 
-def regimes(choppiness_index: Floats) -> dict[str, Floats]:
+def regimes(choppiness_index: Floats) -> dict[str, Flags]:
     """Trending, in between and choppy, by the Choppiness Index at the signal."""
     return {
         "trending": choppiness_index < TRENDING,

@@ -168,18 +168,27 @@ def _policy_row(rating: int, found: Resolved, shifts: Sequence[Ints]) -> PolicyR
     kept = (found.ratings >= rating).astype(float)
     count = int(kept.sum())
     values = found.r_net[kept > 0]
-    band = naive = None
+    band: tuple[float | None, float | None] = (None, None)
+    naive = band
     if 0 < count < len(found) and shifts and len(shifts[0]):
         means = dependence.null_products(kept, found.r_net, found.groups, shifts) / count
-        band = tuple(float(value) for value in np.quantile(means, [0.025, 0.975]))
+        band = float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
         spread = float(found.r_net.std()) * math.sqrt((1 - count / len(found)) / count)
         middle = float(found.r_net.mean())
         naive = (middle - ranks.Z_975 * spread, middle + ranks.Z_975 * spread)
     return PolicyRow(
-        rating, count, count / max(len(found), 1), float(values.mean()) if count else None,
-        float(values.sum()), drawdown(values, found.ended[kept > 0]), *(band or (None, None)),
-        *(naive or (None, None)), count >= ENOUGH,
-    )  # fmt: skip
+        min_rating=rating,
+        n=count,
+        share=count / max(len(found), 1),
+        mean_r=float(values.mean()) if count else None,
+        total_r=float(values.sum()),
+        drawdown_r=drawdown(values, found.ended[kept > 0]),
+        band_low=band[0],
+        band_high=band[1],
+        naive_low=naive[0],
+        naive_high=naive[1],
+        enough=count >= ENOUGH,
+    )
 
 
 def drawdown(values: Floats, ended: Ints) -> float:

@@ -20,8 +20,15 @@ from llm_integration.worth.market import Measures, measures
 from llm_integration.worth.rater import calibrate
 from llm_integration.worth.resolver_many import resolve_many
 from llm_integration.worth.rules import ResolverRules
-from llm_integration.worth.sections import Accounting, RatedSignal, Reading, Report, ReportSettings
-from llm_integration.worth.trades import BarColumns, Exit, Floats, Outcome, Reason, TradeColumns
+from llm_integration.worth.sections import (
+    Accounting,
+    Choppiness,
+    RatedSignal,
+    Reading,
+    Report,
+    ReportSettings,
+)
+from llm_integration.worth.trades import BarColumns, Exit, Flags, Floats, Outcome, Reason, TradeColumns
 from llm_integration.worth.verdict import verdict
 
 __all__ = ["build_report", "outcomes_of", "report_json"]
@@ -150,7 +157,7 @@ def _choppiness(
     outcomes: Mapping[str, Outcome],
     bars: Mapping[str, BarColumns],
     rng: np.random.Generator,
-) -> Any:
+) -> Choppiness:
     said = sorted(
         (
             signal
@@ -173,7 +180,7 @@ def _choppiness(
     )
 
 
-def _cutoff(found: Resolved, cutoff: int | None) -> dict[str, Floats]:
+def _cutoff(found: Resolved, cutoff: int | None) -> dict[str, Flags]:
     if cutoff is None:
         return {}
     return {"before the cutoff": found.at < cutoff, "after the cutoff": found.at >= cutoff}

@@ -12,7 +12,6 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from llm_integration.worth.rules import ResolverRules
 from llm_integration.worth.sessions import session_ends_after
@@ -21,6 +20,7 @@ from llm_integration.worth.trades import (
     NO_TIME,
     REASONS,
     BarColumns,
+    Flags,
     Floats,
     Ints,
     Outcome,
@@ -33,7 +33,6 @@ __all__ = ["OutcomeColumns", "resolve_many"]
 STEPS = 256
 STRETCH = 1_024
 _STOP, _TARGET, _TIME, _OPEN, _UNRESOLVABLE = range(len(EXITS))
-Flags = NDArray[np.bool_]
 FAR = np.iinfo(np.int64).max
 
 
@@ -80,7 +79,8 @@ class OutcomeColumns:
         for signal_id, row in zip(trades.ids, zip(*columns, strict=True), strict=True):
             yield Outcome(
                 signal_id, EXITS[row[0]], REASONS[row[1]], _time(row[2]), _price(row[3]), _time(row[4]),
-                _price(row[5]), row[6], *map(_price, row[7:12]), row[12], _price(row[13]),
+                _price(row[5]), row[6], _price(row[7]), _price(row[8]), _price(row[9]), _price(row[10]),
+                _price(row[11]), row[12], _price(row[13]),
             )  # fmt: skip
 
 

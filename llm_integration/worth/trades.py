@@ -24,6 +24,7 @@ __all__ = [
     "REASONS",
     "BarColumns",
     "Exit",
+    "Flags",
     "Floats",
     "Ints",
     "Outcome",
@@ -35,6 +36,7 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 NO_TIME: Final = np.iinfo(np.int64).min
 BARS: Final = "bars"
 
