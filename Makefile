@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check lint matrix bench chaos clean
+.PHONY: demo test check lint matrix bench chaos worth-selftest clean
 
 demo: $(INSTALLED)
 	$(BIN)/python main_with_database.py --demo
@@ -27,6 +27,11 @@ matrix: $(INSTALLED)-dev
 # Kills at random points and every outage, with a report; CHAOS_ARGS="--kills 50 --seed 7" for less
 chaos: $(INSTALLED)-dev
 	$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
+
+# Noise must be called evidence at the nominal rate and no more, a planted effect found with its power
+worth-selftest: $(INSTALLED)
+	$(BIN)/python -m llm_integration worth --self-test noise --repetitions 1000 $(WORTH_ARGS)
+	$(BIN)/python -m llm_integration worth --self-test planted --repetitions 1000 $(WORTH_ARGS)
 
 # The peers live in a folder of their own; without them (no network) their columns are left out
 bench: $(INSTALLED)

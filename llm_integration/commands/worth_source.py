@@ -19,7 +19,7 @@ from llm_integration.bar_files import BarDataError, open_bars
 from llm_integration.commands.errors import UsageError
 from llm_integration.commands.terminal import clean
 from llm_integration.domain import Bar, to_price
-from llm_integration.times import TimeColumn, TimeRules
+from llm_integration.times import TimeColumn, TimeRules, is_missing
 from llm_integration.worth.coverage import coverage, other_prices
 from llm_integration.worth.sections import RatedSignal, Reading, Status
 from llm_integration.worth.sessions import EPOCH
@@ -151,7 +151,10 @@ def _signals(path: Path, zone: tzinfo) -> list[RatedSignal]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{clean(path)}: not a CSV file of UTF-8 text ({clean(error, 100)})") from None
     read = times.finish()
-    if read.problem and any(moment is None for moment in read.moments):
+    if any(
+        moment is None and not is_missing(row["timestamp"])
+        for (_, row), moment in zip(rows, read.moments, strict=True)
+    ):
         raise UsageError(f"{clean(path)}: the column 'timestamp' {clean(read.problem, 300)}")
     _check_ids(path, rows)
     return [_signal(path, line, row, moment) for (line, row), moment in zip(rows, read.moments, strict=True)]

@@ -32,7 +32,10 @@ MOST_SHIFTS: Final = 9_999
 """With fewer signals of one symbol every shift is tried."""
 LAGS: Final = 1_000
 RESAMPLES: Final = 2_000
+LEAST_RESAMPLES: Final = 200
 DRAWS_AT_ONCE: Final = 2_000_000
+DRAWS_IN_ALL: Final = 40_000_000
+"""Long series need fewer resamples, and would take minutes with all of them."""
 
 
 def autocorrelations(values: Floats, lags: int) -> Floats:
@@ -172,5 +175,6 @@ def interval_of_mean(values: Floats, rng: np.random.Generator) -> tuple[float, f
     """95% percentile interval of the mean of a series in the order of time; None below 8 values."""
     if len(values) < 8:
         return None
-    low, high = np.quantile(bootstrap_means(values, best_block(values), rng), [0.025, 0.975])
+    resamples = max(LEAST_RESAMPLES, min(RESAMPLES, DRAWS_IN_ALL // len(values)))
+    low, high = np.quantile(bootstrap_means(values, best_block(values), rng, resamples), [0.025, 0.975])
     return float(low), float(high)

@@ -19,7 +19,9 @@ ENOUGH = 30
 """Resolved signals below which nothing is said, and effective ones below which a figure is grey."""
 RATINGS = range(1, 6)
 TREND_SHIFTS = 999
-"""Of the trend test, which takes a sort for each."""
+LEAST_TREND_SHIFTS = 99
+TREND_WORK = 40_000_000
+"""The trend test takes a sort for each shift, so long series get fewer of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,8 @@ def monotone(found: Resolved, rng: np.random.Generator) -> Monotone:
         return Monotone(None, None, None, None, fit)
     groups = found.ratings - 1
     statistic, z = shares.jonckheere(groups, found.r_net)
-    shifts = dependence.offsets(found.groups, rng, TREND_SHIFTS)
+    most = max(LEAST_TREND_SHIFTS, min(TREND_SHIFTS, TREND_WORK // len(found)))
+    shifts = dependence.offsets(found.groups, rng, most)
     turned = groups.astype(float)
     null = np.array(
         [

@@ -16,7 +16,7 @@ __all__ = ["page"]
 MOST_MONTHS: Final = 24
 MOST_AGREEMENTS: Final = 12
 LEVELS: Final = {
-    "no_evidence": "No evidence",
+    "no_evidence": "No evidence yet",
     "evidence_for": "Evidence for",
     "evidence_against": "Evidence against",
     "too_few": "Too few signals",

@@ -75,11 +75,12 @@ def test_the_embedding_example_fits_into_fifteen_lines() -> None:
 
 
 def test_requirements_and_package_metadata_name_the_same_ranges() -> None:
-    """requirements.txt is the library's dependencies plus the host's."""
+    """requirements.txt is the library's dependencies plus those of the host and of ``worth``."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     required = sorted(line for line in lines if line and not line.startswith("#"))
-    assert required == sorted(project["dependencies"] + project["optional-dependencies"]["host"])
+    assert required == sorted(project["dependencies"] + extras["host"] + extras["worth"])
 
 
 def test_every_dependency_has_its_reason() -> None:
