@@ -47,8 +47,11 @@ def increment(found: Resolved, free: Measures, rng: np.random.Generator) -> Incr
     }
     alone = [_alone(name, column, found, rng) for name, column in columns.items()]
     hours = found.at % DAY / DAY * 2 * math.pi
-    usable = {name: column for name, column in columns.items() if np.isfinite(column).mean() >= 0.5}
-    whole = np.flatnonzero(np.logical_and.reduce([np.isfinite(column) for column in usable.values()]))
+    usable = {name: column for name, column in columns.items() if np.isfinite(column).sum() * 2 > len(column)}
+    there = np.ones(len(found), dtype=np.bool_)
+    for column in usable.values():
+        there &= np.isfinite(column)
+    whole = np.flatnonzero(there)
     beside = [ranks.ranks(column[whole]) for column in usable.values()]
     beside += [np.sin(hours[whole]), np.cos(hours[whole]), sides[whole]]
     names = [*usable, "hour", "side"]
@@ -117,7 +120,9 @@ def choppiness(
         over = (free.choppiness[known] > CHOPPY).astype(int) + 1
         agreed = kappa(said[known].astype(int) + 1, over, 2)  # type: ignore[arg-type]
     ahead = free.forward_efficiency
-    low = np.where(np.isfinite(ahead), (ahead < np.nanmedian(ahead)) * 1.0, np.nan) if len(said) else said
+    seen = np.isfinite(ahead)
+    middle = float(np.median(ahead[seen])) if seen.any() else math.nan
+    low = np.where(seen, (ahead < middle) * 1.0, np.nan)
     beyond, p, enough = _beyond(said, measured, ahead, groups, rng)
     return Choppiness(
         len(said), yes, agreed, areas, _area(low, said), beyond, p,

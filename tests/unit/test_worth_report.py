@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from llm_integration.commands.worth_text import show_report
 from llm_integration.worth.page import page
 from llm_integration.worth.report import build_report, report_json
 from llm_integration.worth.sections import Accounting, RankIC, RatedSignal, Reading, Report, ReportSettings
@@ -98,6 +99,40 @@ def test_too_few_signals_get_no_verdict() -> None:
     assert "1 more are needed" in few.verdict.sentence
     assert report(given[:30]).verdict.level != "too_few"
     assert report([]).verdict.level == "too_few"
+
+
+def shaped(given: list[RatedSignal], how: str) -> list[RatedSignal]:
+    """The same signals with something missing or all alike."""
+    changes: dict[str, Any] = {
+        "whole": {}, "no verdict": {"choppiness": None}, "no cost": {"cost_usd": None},
+        "one verdict": {"choppiness": "yes"}, "one rating": {"rating": 2},
+    }.get(how, {})  # fmt: skip
+    found = [replace(one, **changes) for one in given]
+    if how == "no target":
+        found = [replace(one, trade=replace(one.trade, target=None)) for one in found]
+    if how == "one side":
+        found = [one for one in found if one.trade.side > 0]
+    if how == "early":  # before any indicator has its bars
+        at = real_bars().times
+        found = [replace(one, trade=replace(one.trade, at=int(at[n % 9]))) for n, one in enumerate(found)]
+    return found
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 7, 8, 12, 31, 60])
+@pytest.mark.parametrize(
+    "how",
+    ["whole", "no verdict", "one verdict", "no cost", "one rating", "no target", "one side", "early"],
+)
+def test_a_report_of_little_stands_and_invents_nothing(
+    count: int, how: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However few signals there are and whatever they lack: no warning, no NaN, a page and a table."""
+    found = report(shaped(signals(60)[:count], how), cutoff=int(real_bars().times[3_000]))
+    json.dumps(report_json(found), allow_nan=False)
+    made = page(found)
+    show_report(found)
+    assert not re.search(r"\bnan\b|\binf\b", made + capsys.readouterr().out, re.IGNORECASE)
+    assert (found.verdict.level == "too_few") == (found.accounting.resolved < 30)
 
 
 def test_skill_is_found_and_its_mirror_counts_against() -> None:

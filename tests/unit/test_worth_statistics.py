@@ -123,8 +123,8 @@ def test_the_stationary_bootstrap_spreads_as_archs_does() -> None:
     values = sticky(300, 0.7, np.random.default_rng(5))
     mine = dependence.bootstrap_means(values, 12.0, np.random.default_rng(1), 4_000)
     other = StationaryBootstrap(12, values, seed=np.random.default_rng(2))
-    data: Any
-    theirs: Floats = np.array([np.mean(data[0][0]) for data in other.bootstrap(4_000)], dtype=np.float64)
+    drawn: Any = other.bootstrap(4_000)
+    theirs: Floats = np.array([np.mean(data[0][0]) for data in drawn], dtype=np.float64)
     assert mine.mean() == pytest.approx(theirs.mean(), abs=4 * theirs.std() / math.sqrt(4_000))
     assert mine.std() == pytest.approx(theirs.std(), rel=0.06)
     again = dependence.bootstrap_means(values, 12.0, np.random.default_rng(1), 4_000)
