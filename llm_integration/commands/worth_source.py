@@ -10,7 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from database.command_store import CommandDatabase
 from database.rows import Row
@@ -27,6 +27,7 @@ from llm_integration.worth.trades import BarColumns, Trade, side_of
 
 __all__ = ["Selection", "Source", "from_database", "from_files"]
 
+T = TypeVar("T")
 NEEDED = ("timestamp", "signal_id", "symbol", "signal_type", "stop_loss")
 CHUNK = 2_000
 MICROSECOND = timedelta(microseconds=1)
@@ -115,16 +116,30 @@ def from_files(
     """``llm_signals.csv`` and files of bars, each ``FILE`` or ``SYMBOL=FILE``. Raises UsageError."""
     if selection.session is not None or selection.prompt is not None:
         raise UsageError("--session and --prompt need PostgreSQL: llm_signals.csv holds neither")
-    found = [signal for signal in _signals(signals, zone_info) if _wanted(signal, selection)]
+    source = Source(signals.name)
+    asked = [signal for signal in _signals(signals, zone_info) if _wanted(signal, selection)]
+    real = [not signal.model.startswith("simulated/") for signal in asked]
+    source.signals = found = _of_one_kind(asked, real, source, selection)
     if not found:
         raise UsageError(f"{clean(signals)}: there is no signal in it that you ask for")
-    source = Source(f"{signals.name}", found)
     source.bars = _bars(bars, sorted({signal.symbol for signal in found}), zone)
     _check_one_session(source, signals)
     source.notes.append(
         "a file of signals has those that got an answer: failed and expired ones are not in it"
     )
     return source
+
+
+def _of_one_kind(given: Sequence[T], real: Sequence[bool], source: Source, selection: Selection) -> list[T]:
+    """Real ones, or with ``--simulated`` the others; the simulator's alone are taken, with a word."""
+    if not any(real) and given and not selection.simulated:
+        source.notes.append("all ratings are the simulator's: they say nothing about any model")
+        return list(given)
+    kept = [one for one, is_real in zip(given, real, strict=True) if is_real is not selection.simulated]
+    if len(kept) < len(given):
+        kind = "real" if selection.simulated else "simulated (--simulated shows them)"
+        source.notes.append(f"{len(given) - len(kept)} {kind} signals are left out")
+    return kept
 
 
 def _wanted(signal: RatedSignal, selection: Selection) -> bool:
@@ -299,15 +314,7 @@ async def from_database(
         "reading rated signals", SIGNALS, key, selection.since, selection.symbol, selection.model,
         selection.prompt,
     )  # fmt: skip
-    other = [row for row in rows if bool(row["simulated"]) is not selection.simulated]
-    if other and len(other) == len(rows) and not selection.simulated:
-        other = []
-        source.notes.append("all ratings are the simulator's: they say nothing about any model")
-    elif other:
-        kind = "real" if selection.simulated else "simulated (--simulated shows them)"
-        source.notes.append(f"{len(other)} {kind} signals are left out")
-    left_out = {row["signal_id"] for row in other}
-    chosen = [row for row in rows if row["signal_id"] not in left_out]
+    chosen = _of_one_kind(rows, [not row["simulated"] for row in rows], source, selection)
     waiting = [row for row in chosen if row["status"] in ("pending", "processing")]
     if waiting:
         source.notes.append(f"{len(waiting)} signals wait for an answer and are not counted")

@@ -60,7 +60,7 @@ tr:last-child td{border-bottom:0}
 tr.few td{color:var(--grey)}
 .months{display:grid;grid-template-columns:repeat(auto-fill,minmax(118px,1fr));gap:16px 20px}
 footer{color:var(--soft);font-size:13px;margin-top:26px;display:grid;gap:5px;overflow-wrap:anywhere}
-.tick{fill:var(--soft);font-size:12px}.axis{fill:var(--ink);font-size:13px}
+.tick{fill:var(--soft);font-size:12.5px}.axis{fill:var(--ink);font-size:14px}
 .rule{stroke:var(--line)}.zero{stroke:var(--soft);stroke-width:1.2}
 .whisker{stroke:var(--blue);stroke-width:2;stroke-linecap:round}.wide.whisker{stroke-width:5;opacity:.55}
 .mark{fill:var(--blue);stroke:var(--card);stroke-width:2}

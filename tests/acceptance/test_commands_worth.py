@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ from typing import Any
 import pytest
 
 from llm_integration.commands import main
+from llm_integration.commands.line import load_command
 from llm_integration.worth.sections import RatedSignal
 from tests.unit.worth_parts import EURUSD, HEADER, signal_file, signal_row, signals
 
+ROOT = Path(__file__).parents[2]
 Captured = pytest.CaptureFixture[str]
 
 
@@ -163,6 +166,38 @@ def test_signals_without_bars_are_left_out_with_a_word(tmp_path: Path, capsys: C
     assert any("do not cover 7 signals" in note and "lost0" in note for note in found["notes"])
     assert found["rank_ic"] == alone["rank_ic"]
     assert found["accounting"]["reasons"]["no_bars"] == 7
+
+
+def test_the_simulators_ratings_are_never_mixed_with_real_ones(tmp_path: Path, capsys: Captured) -> None:
+    """Alone they are shown with a word; beside real ones they are left out unless asked for."""
+    given = [replace(one, model="simulated/x") for one in signals(40)]
+    real = [
+        replace(one, trade=replace(one.trade, signal_id=f"r{one.signal_id}")) for one in signals(9, seed=2)
+    ]
+    files = ("--bars", EURUSD, "--signals")
+    alone = told(capsys, *files, signal_file(tmp_path, given))
+    assert any("say nothing about any model" in note for note in alone["notes"])
+    both = signal_file(tmp_path, [*given, *real], "both.csv")
+    assert told(capsys, *files, both)["accounting"]["signals"] == 9
+    assert told(capsys, *files, both, "--simulated")["accounting"]["signals"] == 40
+
+
+def test_a_signal_without_a_time_is_unresolvable_and_the_others_go_on(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    """An empty time is no fault of the file: the host never named one."""
+    path = tmp_path / "llm_signals.csv"
+    path.write_text("\n".join(rows_with({"timestamp": ""})) + "\n")
+    found = told(capsys, "--signals", path, "--bars", EURUSD)
+    assert found["accounting"]["reasons"]["no_time"] == 1
+
+
+def test_the_documentation_names_options_that_exist() -> None:
+    """Every option in docs/worth.md is one of the command."""
+    known = {option for action in load_command("worth")[1]._actions for option in action.option_strings}
+    named = set(re.findall(r"`(--[a-z-]+)", (ROOT / "docs" / "worth.md").read_text("utf-8")))
+    assert named <= known | {"--repetitions"}
+    assert {"--horizon-bars", "--entry", "--spread", "--ledger", "--outcomes"} <= named
 
 
 def rows_with(change: dict[str, str], line: int = 3) -> list[str]:
