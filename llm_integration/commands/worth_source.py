@@ -29,6 +29,8 @@ __all__ = ["Selection", "Source", "from_database", "from_files"]
 
 T = TypeVar("T")
 NEEDED = ("timestamp", "signal_id", "symbol", "signal_type", "stop_loss")
+NOT_THERE = "has no bar of"
+"""What the reader of bars says of a symbol that its file does not have."""
 CHUNK = 2_000
 MICROSECOND = timedelta(microseconds=1)
 
@@ -239,6 +241,11 @@ def _bars(given: Sequence[str], symbols: Sequence[str], zone: str) -> dict[str, 
     for text in given:
         symbol, _, file = text.rpartition("=")
         if symbol and not Path(text).exists():
+            if symbol not in symbols:
+                raise UsageError(
+                    f"--bars {clean(text)}: there is no signal of {clean(symbol, 40)!r}, only of"
+                    f" {clean(', '.join(symbols), 200)}"
+                )
             found[symbol] = _columns(Path(file), zone, None)
         elif len(symbols) == 1:
             found[symbols[0]] = _columns(Path(text), zone, symbols[0])
@@ -248,7 +255,19 @@ def _bars(given: Sequence[str], symbols: Sequence[str], zone: str) -> dict[str, 
                 f" --bars {clean(symbols[0], 40)}={clean(text)} or --symbol {clean(symbols[0], 40)}"
             )
         else:
-            found |= {name: _columns(Path(text), zone, name) for name in symbols if name not in found}
+            found |= _several(Path(text), zone, [name for name in symbols if name not in found])
+    return found
+
+
+def _several(path: Path, zone: str, symbols: Sequence[str]) -> dict[str, BarColumns]:
+    """The bars of those of ``symbols`` that a file with a column of symbols has."""
+    found = {}
+    for name in symbols:
+        try:
+            found[name] = bar_columns(open_bars(path, zone=zone, symbol=name).bars)
+        except BarDataError as error:
+            if NOT_THERE not in str(error):
+                raise UsageError(clean(error)) from error
     return found
 
 
@@ -257,7 +276,7 @@ def _names_symbols(path: Path, zone: str) -> bool:
     try:
         open_bars(path, zone=zone, symbol=uuid.uuid4().hex)
     except BarDataError as error:
-        return "has no bar of" in str(error)
+        return NOT_THERE in str(error)
     return False
 
 

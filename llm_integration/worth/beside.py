@@ -117,8 +117,8 @@ def choppiness(
     known = np.isfinite(free.choppiness)
     agreed = None
     if known.any():
-        over = (free.choppiness[known] > CHOPPY).astype(int) + 1
-        agreed = kappa(said[known].astype(int) + 1, over, 2)  # type: ignore[arg-type]
+        over = (free.choppiness[known] > CHOPPY).astype(np.int64) + 1
+        agreed = kappa(said[known].astype(np.int64) + 1, over, 2)
     ahead = free.forward_efficiency
     seen = np.isfinite(ahead)
     middle = float(np.median(ahead[seen])) if seen.any() else math.nan

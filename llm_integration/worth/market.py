@@ -6,6 +6,7 @@ Of all measures: from the bars stamped at or before the signal, whose last one i
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +25,8 @@ ADX_WARMUP: Final = 150
 """Wilder's averages start this many bars back: what was before weighs less than a ten-thousandth."""
 FORWARD_BARS: Final = 10
 AT_ONCE: Final = 20_000
+Measure = Callable[[Floats, Floats, Floats], Floats]
+"""Of windows of highs, lows and closes, one a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ def measures(bars: BarColumns, at: Ints) -> Measures:
     )
 
 
-def _in_pieces(bars: BarColumns, last: Ints, before: int, measure: object) -> Floats:
+def _in_pieces(bars: BarColumns, last: Ints, before: int, measure: Measure) -> Floats:
     """``measure`` of windows of ``before + 1`` bars that end with the places ``last``."""
     found = np.full(len(last), np.nan)
     usable = np.flatnonzero((last >= before) & (last < len(bars)))
@@ -65,7 +68,7 @@ def _in_pieces(bars: BarColumns, last: Ints, before: int, measure: object) -> Fl
         for begin in range(0, len(usable), AT_ONCE):
             some = usable[begin : begin + AT_ONCE]
             windows = [column[last[some] - before] for column in columns]
-            found[some] = measure(*windows)  # type: ignore[operator]
+            found[some] = measure(windows[0], windows[1], windows[2])
     found[~np.isfinite(found)] = np.nan
     return found
 

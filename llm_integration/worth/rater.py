@@ -43,7 +43,7 @@ def entropy_bits(ratings: Ints) -> float | None:
     return float(abs((used * np.log2(used)).sum()))
 
 
-def kappa(one: Sequence[int], other: Sequence[int], categories: int = RATINGS) -> float | None:
+def kappa(one: Sequence[int] | Ints, other: Sequence[int] | Ints, categories: int = RATINGS) -> float | None:
     """Cohen's with quadratic weights, of values from 1; None when both sides are constant."""
     table = np.zeros((categories, categories))
     np.add.at(table, (np.asarray(one) - 1, np.asarray(other) - 1), 1)

@@ -8,7 +8,7 @@ what cannot be computed is None.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from llm_integration.worth.rater import Agreement, Calibration
 from llm_integration.worth.rules import ResolverRules
@@ -293,4 +293,3 @@ class Report:
     regimes: list[Period]
     calendar: list[Day]
     outcomes: list[Outcome]
-    extra: dict[str, Any] = field(default_factory=dict)

@@ -315,6 +315,14 @@ def test_bars_of_several_symbols_are_told_apart(tmp_path: Path, capsys: Captured
     mixed = tmp_path / "mixed.csv"
     rows = [f"{name},{line}" for line in lines for name in ("ES", "EURUSD")]
     mixed.write_text("\n".join([f"symbol,{header}", *rows]) + "\n")
+    found = told(capsys, "--signals", path, "--bars", mixed)
+    assert found["outcomes"] == both["outcomes"]
+    mixed.write_text("\n".join([f"symbol,{header}", *(row for row in rows if "ES" in row)]) + "\n")
+    half = told(capsys, "--signals", path, "--bars", mixed)
+    assert half["accounting"]["reasons"]["no_bars"] == 40
+    assert "no signal of 'NQ', only of ES, EURUSD" in refused(
+        capsys, "--signals", path, "--bars", f"NQ={EURUSD}"
+    )
     alone = told(capsys, "--signals", path, "--bars", EURUSD, "--symbol", "ES")
     assert alone["accounting"]["signals"] == 40
 

@@ -103,11 +103,11 @@ def test_too_few_signals_get_no_verdict() -> None:
 
 def shaped(given: list[RatedSignal], how: str) -> list[RatedSignal]:
     """The same signals with something missing or all alike."""
-    changes: dict[str, Any] = {
-        "whole": {}, "no verdict": {"choppiness": None}, "no cost": {"cost_usd": None},
-        "one verdict": {"choppiness": "yes"}, "one rating": {"rating": 2},
-    }.get(how, {})  # fmt: skip
-    found = [replace(one, **changes) for one in given]
+    missing: dict[str, dict[str, Any]] = {
+        "no verdict": {"choppiness": None}, "no cost": {"cost_usd": None}, "one verdict": {"choppiness": "yes"},
+        "one rating": {"rating": 2},
+    }  # fmt: skip
+    found = [replace(one, **missing.get(how, {})) for one in given]
     if how == "no target":
         found = [replace(one, trade=replace(one.trade, target=None)) for one in found]
     if how == "one side":
