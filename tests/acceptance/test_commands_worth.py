@@ -6,6 +6,8 @@ import csv
 import json
 import math
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -347,6 +349,17 @@ def test_wrong_options_are_one_line(options: list[str], says: str, tmp_path: Pat
     """Exit 2, and the option is named."""
     path = signal_file(tmp_path, signals(40))
     assert says in refused(capsys, "--signals", path, "--bars", EURUSD, *options)
+
+
+def test_without_numpy_one_line_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    """The extra is named; nothing else of the library needs it."""
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    assert "tradent-llm-sidecar[worth]" in refused(capsys, "--signals", tmp_path / "x.csv", "--bars", EURUSD)
+    code = "import sys, llm_integration, llm_integration.commands.worth; print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "False\n"
 
 
 @pytest.mark.parametrize("kind", ["noise", "planted"])

@@ -104,8 +104,8 @@ def test_too_few_signals_get_no_verdict() -> None:
 def shaped(given: list[RatedSignal], how: str) -> list[RatedSignal]:
     """The same signals with something missing or all alike."""
     missing: dict[str, dict[str, Any]] = {
-        "no verdict": {"choppiness": None}, "no cost": {"cost_usd": None}, "one verdict": {"choppiness": "yes"},
-        "one rating": {"rating": 2},
+        "no verdict": {"choppiness": None}, "no cost": {"cost_usd": None},
+        "one verdict": {"choppiness": "yes"}, "one rating": {"rating": 2},
     }  # fmt: skip
     found = [replace(one, **missing.get(how, {})) for one in given]
     if how == "no target":
