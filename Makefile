@@ -14,7 +14,7 @@ endif
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check lint matrix bench chaos docs lock clean
+.PHONY: demo test check lint matrix bench chaos docs lock worth-selftest clean
 
 demo: $(INSTALLED)
 	$(BIN)/python main_with_database.py --demo
@@ -55,6 +55,11 @@ lock:
 	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
 	$(LOCK) --emit-build-options -o requirements.lock requirements.txt
 	$(LOCK) --no-binary forbiddenfruit -o requirements-dev.lock -c requirements.lock requirements.txt requirements-dev.txt
+
+# Noise must be called evidence at the nominal rate and no more, a planted effect found with its power
+worth-selftest: $(INSTALLED)
+	$(BIN)/python -m llm_integration worth --self-test noise --repetitions 1000 $(WORTH_ARGS)
+	$(BIN)/python -m llm_integration worth --self-test planted --repetitions 1000 $(WORTH_ARGS)
 
 # The peers live in a folder of their own; without them (no network) their columns are left out
 bench: $(INSTALLED)

@@ -29,6 +29,7 @@ COMMANDS: dict[str, str] = {
     "retry": "ask again about signals that failed, expired or came back without a rating",
     "health": "how the ratings are distributed, and whether one value has taken over",
     "costs": "what was spent, by day, model, symbol and rating",
+    "worth": "what the ratings were worth: outcomes, and statistics that a sceptic accepts",
     "prompt": "see, check and compare what the model is told",
     "explain-route": "which routing rule a signal takes, and why",
     "simulate": "a local stand-in for OpenRouter on a port; no key, no cost",

@@ -1,0 +1,125 @@
+"""The files that ``worth`` writes: its page, its outcomes, and the ledger of looks."""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import io
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from llm_integration.commands.errors import CommandError, UsageError
+from llm_integration.commands.terminal import clean
+from llm_integration.csv_exporter.escape import id_cell
+from llm_integration.worth.sessions import EPOCH
+from llm_integration.worth.trades import Outcome
+from llm_integration.worth.trials import Entry, Look, entry_from_json, entry_json
+
+__all__ = ["Ledger", "open_ledger", "outcomes_csv", "replace_file"]
+
+COLUMNS = (
+    "signal_id", "exit", "reason", "entry_time", "entry_price", "exit_time", "exit_price", "bars_held",
+    "r_gross", "r_net", "r_optimistic", "mfe", "mae", "ambiguous", "source", "resolver_version",
+)  # fmt: skip
+MOST_BYTES = 64 << 20
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write ``path`` in one step. Raises CommandError."""
+    try:
+        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".tmp")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+                file.write(text)
+            Path(draft).chmod(0o644)
+            Path(draft).replace(path)
+        except BaseException:
+            Path(draft).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise CommandError(f"{clean(path)}: cannot be written: {error.strerror or error}") from error
+
+
+def outcomes_csv(outcomes: Sequence[Outcome]) -> str:
+    """``llm_outcomes.csv``: a row for each signal; times in ISO 8601, empty cells for what is not there."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for one in outcomes:
+        writer.writerow(
+            [
+                id_cell(one.signal_id), one.exit.value, "" if one.reason is None else one.reason.value,
+                _time(one.entry_at), one.entry_price, _time(one.exit_at), one.exit_price, one.bars_held,
+                one.r_gross, one.r_net, one.r_optimistic, one.mfe, one.mae, str(one.ambiguous).lower(),
+                one.source, one.resolver_version,
+            ]
+        )  # fmt: skip
+    return text.getvalue()
+
+
+def _time(at: int | None) -> str:
+    return "" if at is None else (EPOCH + timedelta(microseconds=at)).isoformat().replace("+00:00", "Z")
+
+
+class Ledger:
+    """The looks so far, from a file of JSON lines; empty without a file."""
+
+    def __init__(self, path: Path | None, entries: dict[str, Entry]) -> None:
+        self._path = path
+        self._entries = entries
+
+    @property
+    def entries(self) -> list[Entry]:
+        """In the order in which they were made."""
+        return list(self._entries.values())
+
+    def find(self, look: Look) -> Entry | None:
+        """What this look came to the last time."""
+        return self._entries.get(look.key)
+
+    def save(self, entry: Entry) -> None:
+        """Add a look, or what a repeated one came to."""
+        self._entries[entry.look.key] = entry
+        if self._path is not None:
+            replace_file(self._path, "".join(json.dumps(entry_json(one)) + "\n" for one in self.entries))
+
+
+@contextmanager
+def open_ledger(path: Path | None) -> Iterator[Ledger]:
+    """The ledger, for this process alone meanwhile. Raises UsageError for a file that is none."""
+    if path is None:
+        yield Ledger(None, {})
+        return
+    try:
+        with Path(f"{path}.lock").open("w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield Ledger(path, _read(path))
+    except BlockingIOError:
+        raise CommandError(f"{clean(path)}: another process has the ledger; try again") from None
+    except OSError as error:
+        raise UsageError(f"{clean(path)}: {error.strerror or error}") from error
+
+
+def _read(path: Path) -> dict[str, Entry]:
+    if not path.exists():
+        return {}
+    if path.stat().st_size > MOST_BYTES:
+        raise UsageError(f"{clean(path)}: larger than {MOST_BYTES >> 20} MiB, which no ledger is")
+    entries: dict[str, Entry] = {}
+    try:
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            if not line.strip():
+                continue
+            try:
+                entry = entry_from_json(json.loads(line))
+            except ValueError as error:
+                raise UsageError(f"{clean(path)}:{number}: {clean(error, 200)}") from None
+            entries[entry.look.key] = entry
+    except UnicodeDecodeError:
+        raise UsageError(f"{clean(path)}: not UTF-8 text") from None
+    return entries

@@ -1,0 +1,186 @@
+"""``worth`` over what PostgreSQL has stored: signals with their ends, bars, costs, readings, selections."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llm_integration.bar_files import read_bars
+from llm_integration.commands import worth
+from llm_integration.commands.errors import UsageError
+from llm_integration.commands.line import load_command
+from llm_integration.domain import LLMAnalysis, Opinion, Signal, TaskStatus
+from llm_integration.record.command_store import CommandDatabase
+from llm_integration.worth.sections import RatedSignal
+from tests.integration.database_helpers import LEASE, answer, failure, signal
+from tests.unit.worth_parts import EURUSD, signal_file, signals
+
+Captured = pytest.CaptureFixture[str]
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+async def db(database_url: str) -> AsyncIterator[CommandDatabase]:
+    async with CommandDatabase(database_url) as database:
+        yield database
+
+
+def parsed(url: str, *given: str) -> argparse.Namespace:
+    return load_command("worth")[1].parse_args(["--database-url", url, *given])
+
+
+async def told(capsys: Captured, url: str, *given: str) -> dict[str, Any]:
+    assert await worth.run(parsed(url, "--json", *given)) == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def stored(one: RatedSignal, session: str) -> Signal:
+    trade = one.trade
+    return signal(
+        one.signal_id, timestamp=EPOCH + timedelta(microseconds=trade.at or 0), symbol=one.symbol, bars=(),
+        signal_type="BUY" if trade.side > 0 else "SELL", entry_price=trade.entry_price, stop_loss=trade.stop,
+        target_price=trade.target, session_id=session,
+    )  # fmt: skip
+
+
+def answered(one: RatedSignal, **changes: Any) -> LLMAnalysis:
+    values: dict[str, Any] = {
+        "rating": one.rating, "choppiness": one.choppiness, "model_served": one.model,
+        "prompt_name": "default", "cost_usd": Decimal("0.001"),
+    }  # fmt: skip
+    return answer(one.signal_id, **{**values, **changes})
+
+
+async def store(db: CommandDatabase, pairs: list[tuple[Signal, LLMAnalysis]]) -> None:
+    for start in range(0, len(pairs), 32):
+        part = pairs[start : start + 32]
+        claims = await db.claim_signals([one for one, _ in part], worker_id="w", lease_seconds=LEASE)
+        await db.save_outcomes([(end, claims[end.signal_id]) for _, end in part])
+
+
+async def filled(db: CommandDatabase, session: str = "one", mode: str = "live") -> list[RatedSignal]:
+    """A session with the bundled bars and 80 rated signals."""
+    given = signals(80)
+    await db.start_session(session, symbol="EURUSD", mode=mode)
+    table = read_bars(EURUSD)
+    for start in range(0, len(table), 2_000):
+        await db.record_bars(session, "EURUSD", table[start : start + 2_000])
+    await store(db, [(stored(one, session), answered(one)) for one in given])
+    return given
+
+
+async def test_postgresql_and_files_tell_the_same(
+    db: CommandDatabase, database_url: str, tmp_path: Path, capsys: Captured
+) -> None:
+    """The same signals and bars: the same outcomes, tests and verdict; PostgreSQL knows the costs, too."""
+    given = await filled(db)
+    found = await told(capsys, database_url, "--session", "one")
+    path = signal_file(tmp_path, given)
+    files = parsed(database_url, "--signals", str(path), "--bars", str(EURUSD), "--json")
+    assert await worth.run(files) == 0
+    other = json.loads(capsys.readouterr().out)
+    for name in ("accounting", "verdict", "rank_ic", "by_rating", "policy", "increment"):
+        assert found[name] == other[name], name
+    ordered = sorted(found["outcomes"], key=lambda one: str(one["signal_id"]))
+    assert ordered == sorted(other["outcomes"], key=lambda one: str(one["signal_id"]))
+    assert found["money"]["spent_usd"] == pytest.approx(0.08)
+    assert other["money"]["spent_usd"] is None
+
+
+async def test_every_end_of_a_signal_is_counted(
+    db: CommandDatabase, database_url: str, capsys: Captured
+) -> None:
+    """Unrated, failed and expired ones beside the rated; those that wait are named and not counted."""
+    await filled(db)
+    base = signals(84, seed=4)
+    ends = {
+        "u": answer("u", rating=None, error="no rating", cost_usd=None),
+        "f": failure("f"),
+        "e": failure("e", status=TaskStatus.EXPIRED, error="too old"),
+    }
+    pairs = [
+        (stored(replace(one, trade=replace(one.trade, signal_id=name)), "one"), end)
+        for one, (name, end) in zip(base, ends.items(), strict=False)
+    ]
+    await store(db, pairs)
+    await db.record_signal(signal("waits", session_id="one"))
+    found = await told(capsys, database_url)
+    counts = found["accounting"]
+    assert [counts[n] for n in ("signals", "rated", "unrated", "failed", "expired")] == [83, 80, 1, 1, 1]
+    assert "1 signals wait for an answer and are not counted" in found["notes"]
+    assert found["money"]["cost_unknown"] == 1
+
+
+async def test_selections_choose_signals(db: CommandDatabase, database_url: str, capsys: Captured) -> None:
+    """By session, time, symbol, model and prompt; a choice of none is one line."""
+    await filled(db)
+    for option, value, count in (
+        ("--session", "one", 80), ("--symbol", "EURUSD", 80), ("--model", "author/model", 80),
+        ("--prompt", "default", 80), ("--prompt", "default 1", 80), ("--prompt", "1", 80),
+    ):  # fmt: skip
+        assert (await told(capsys, database_url, option, value))["accounting"]["signals"] == count
+    later = await told(capsys, database_url, "--since", "2017-06-01")
+    assert 0 < later["accounting"]["signals"] < 80
+    for option, value in (("--session", "x"), ("--symbol", "ES"), ("--model", "m"), ("--prompt", "other 2"),
+                          ("--since", "2018-06-01"), ("--session", "a\x00b")):  # fmt: skip
+        with pytest.raises(UsageError, match="no answered signal"):
+            await worth.run(parsed(database_url, option, value))
+
+
+async def test_readings_of_ensembles_and_shadows_are_compared(
+    db: CommandDatabase, database_url: str, capsys: Captured
+) -> None:
+    """A shadow stands beside the delivered rating, models of an ensemble beside each other."""
+    await filled(db)
+    extra = signals(100, seed=5)[:2]
+    shadow = answered(extra[0], rating=4, opinions=(Opinion("shadow", "x/y", 5, model_served="x/y"),))
+    both = answered(extra[1], opinions=(Opinion("ensemble", "a/a", 3), Opinion("ensemble", "b/b", 3)))
+    await store(db, [(stored(one, "one"), end) for one, end in zip(extra, (shadow, both), strict=True)])
+    found = await told(capsys, database_url)
+    pairs = {(one["one"], one["other"]): one["same"] for one in found["rater"]["agreements"]}
+    assert pairs == {("a/a", "b/b"): 1.0, ("author/model default 1", "x/y"): 0.0}
+
+
+async def test_simulated_ratings_are_never_mixed_with_real_ones(
+    db: CommandDatabase, database_url: str, capsys: Captured
+) -> None:
+    """Alone they are shown and said to be worthless; beside real ones they are left out unless asked for."""
+    await filled(db, "sim", mode="simulated/demo")
+    alone = await told(capsys, database_url)
+    assert any("say nothing about any model" in note for note in alone["notes"])
+    await db.start_session("real", symbol="EURUSD", mode="live")
+    others = [
+        replace(one, trade=replace(one.trade, signal_id=f"real {one.signal_id}"))
+        for one in signals(90, seed=8)[:5]
+    ]
+    await store(db, [(stored(one, "real"), answered(one)) for one in others])
+    real = await told(capsys, database_url)
+    assert real["accounting"]["signals"] == 5
+    assert any("simulated" in note for note in real["notes"])
+    assert (await told(capsys, database_url, "--simulated"))["accounting"]["signals"] == 80
+
+
+async def test_without_bars_there_is_no_report(
+    db: CommandDatabase, database_url: str, capsys: Captured
+) -> None:
+    """One line that names the way out, which works."""
+    given = signals(80)
+    await store(db, [(stored(one, "one"), answered(one)) for one in given])
+    with pytest.raises(UsageError, match="no bars in this database"):
+        await worth.run(parsed(database_url))
+    found = await told(capsys, database_url, "--bars", str(EURUSD))
+    assert found["accounting"]["resolved"] > 70
