@@ -23,7 +23,7 @@ def verdict(test: RankIC) -> Verdict:
         return Verdict(
             level,
             f"Too few to say anything: {test.n} resolved signals, {ENOUGH} are the least."
-            f" {missing} more are needed for a first look.",
+            f" {missing} more for a first look.",
             missing,
         )
     if test.value is None:
@@ -47,7 +47,11 @@ def verdict(test: RankIC) -> Verdict:
     )  # fmt: skip
     ending = ""
     if level == "no_evidence":
-        ending = f" To see {size:.2f} about {more:,} more resolved signals are needed."
+        ending = (
+            f" To see {size:.2f} about {more:,} more resolved signals are needed."
+            if more
+            else f" One of {size:.2f} would have been seen."
+        )
     return Verdict(
         level,
         f"{begin}. {test.n:,} resolved signals, worth about {test.effective_n:,.0f} independent ones"

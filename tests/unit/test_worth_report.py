@@ -96,7 +96,7 @@ def test_too_few_signals_get_no_verdict() -> None:
     given = [one for one in signals(60, skill=1.0) if report([one]).accounting.resolved]
     few = report(given[:29])
     assert few.verdict.level == "too_few"
-    assert "1 more are needed" in few.verdict.sentence
+    assert "1 more for a first look" in few.verdict.sentence
     assert report(given[:30]).verdict.level != "too_few"
     assert report([]).verdict.level == "too_few"
 
@@ -159,6 +159,14 @@ def test_noise_is_no_evidence_and_says_what_it_would_take() -> None:
         r" To see 0\.1\d about [\d,]+ more resolved signals are needed\."
     )
     assert re.fullmatch(pattern, found.verdict.sentence)
+
+
+@pytest.mark.parametrize(("count", "ending"), [(100, "more resolved signals are needed."), (900, "seen.")])
+def test_enough_noise_says_that_an_effect_would_have_been_seen(count: int, ending: str) -> None:
+    """Nobody is asked for 0 more signals."""
+    seen = RankIC(count, 0.01, -0.1, 0.1, 0.8, 0.8, 1, float(count), 0.1)
+    assert verdict(seen).sentence.endswith(ending)
+    assert " 0 more" not in verdict(seen).sentence
 
 
 def test_a_rater_with_one_rating_has_nothing_to_show() -> None:
