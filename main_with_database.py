@@ -100,6 +100,8 @@ MOST_PACING_SECONDS = 5.0
 MOST_WAITING_BARS = 50_000
 MOST_SHOWN_LATER = 1_000
 """Unanswered signals whose answer the dashboard can still put beside their time and symbol."""
+MOST_JUDGED = 20_000
+"""The signals of a demo that its last lines judge: the latest so many."""
 BLOCKS: Mapping[str, type[BaseModel]] = {
     "llm": LLMConfig,
     "database": DatabaseConfig,
@@ -179,6 +181,7 @@ class TradingSystem:
         self._answered: set[str] = set()
         self._history: deque[Bar] = deque(maxlen=llm.lookback_periods + 30)
         self._recent: deque[RatedSignal] = deque(maxlen=5)
+        self._ended: deque[tuple[Signal, LLMAnalysis]] = deque(maxlen=MOST_JUDGED if settings.demo else 0)
         self._asked: dict[str, Signal] = {}
         self._background: list[asyncio.Task[None]] = []
         self._supervisor = Supervisor(clock=time.monotonic)
@@ -810,6 +813,7 @@ class TradingSystem:
             self._remember(signal, analysis)
 
     def _remember(self, signal: Signal, analysis: LLMAnalysis) -> None:
+        self._ended.append((signal, analysis))
         text = analysis.recommendations or analysis.analysis if analysis.rated else analysis.error
         self._recent.append(
             RatedSignal(
@@ -823,6 +827,19 @@ class TradingSystem:
                 text=text or "",
             )
         )
+
+    async def judge(self) -> list[str]:
+        """Whether the run's ratings were worth anything: lines for its end, and a page beside its files."""
+        from trading.verdict import PAGE, write_verdict  # noqa: PLC0415  numpy, for the end of a demo alone
+
+        folder = Path(self.settings.llm.output_folder)
+        bars = [] if self._feed is None else list(self._feed.bars)
+        note = "a simulated model rated these signals: nothing here says anything about a real one"
+        try:
+            sentence = await in_thread(write_verdict, list(self._ended), bars, folder, note=note)
+        except OSError as error:
+            return [f"worth: {folder / PAGE} cannot be written: {error.strerror or error}"]
+        return [f"worth (of a simulated model): {sentence}", f"report: {folder / PAGE}"]
 
     def save_picture(self, file: Path) -> None:
         """Write the dashboard as it stands to an SVG file."""
@@ -1007,6 +1024,8 @@ async def trade(settings: Settings) -> int:
     if settings.picture is not None:
         system.save_picture(settings.picture)
     report(system)
+    if settings.demo and system.finished and not system.off_reason:
+        sys.stdout.write("\n".join(await system.judge()) + "\n")
     return 0
 
 

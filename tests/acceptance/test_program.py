@@ -100,6 +100,11 @@ async def test_the_demo_stores_the_same_in_files_and_tables(database_url: str, t
     summary = json.loads((tmp_path / "llm_processing_summary.json").read_text())
     assert str(len(in_file)) in json.dumps(summary)
     assert f"signals {len(in_file)}" in done.stdout
+    judged, page = done.stdout.splitlines()[-2:]
+    assert judged.startswith("worth (of a simulated model): ")
+    assert f"{len(in_file)} resolved signals" in judged
+    assert page == f"report: {tmp_path / 'worth.html'}"
+    assert judged.partition(": ")[2][:40] in (tmp_path / "worth.html").read_text(encoding="utf-8")
 
 
 async def test_a_stopped_session_is_resumed_without_doubles(database_url: str, tmp_path: Path) -> None:
