@@ -33,7 +33,7 @@ FAULTS = {
     "bad_gateway": 0.01, "rate_limited": 0.00005, "server_error": 0.01, "blank_body": 0.01, "fenced": 0.05,
     "content_null": 0.01, "reset_mid_body": 0.005, "fenced_in_prose": 0.05, "trailing_comma": 0.05,
 }  # fmt: skip
-"""A refusal for the rate holds the whole line for as long as the server says: there are only a few of them."""
+"""A refusal for the rate holds the whole line for as long as the server says: a few are enough."""
 EVERY_SECONDS = (10.0, 40.0)
 AWAY_SECONDS = (0.5, 6.0)
 MOST_GROWTH = 0.10
