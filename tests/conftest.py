@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import threading
 import uuid
 from collections.abc import AsyncIterator, Coroutine, Iterator
@@ -35,6 +36,12 @@ FAST = {  # a test database need not survive a power cut
     "autovacuum": "off",
     "max_wal_size": "256MB",
 }
+
+
+def pytest_configure() -> None:
+    """Programs under test can be interrupted, also where a shell runs the tests in its background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
