@@ -19,6 +19,8 @@ INSTALLED := $(VENV)/.installed
 demo: $(INSTALLED)
 	$(BIN)/python main_with_database.py --demo
 
+# In two processes, each file in one of them; about ten minutes on two cores
+PYTEST_ARGS ?= -n 2 --dist loadfile
 test: $(INSTALLED)-dev
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
