@@ -74,6 +74,7 @@ async def disturb(proxy: FaultProxy, url: str, seed: int, outages: Counter[str])
 async def read_only(url: str, *, on: bool) -> None:
     """New connections are read-only, as those to a standby; those that exist are what they were."""
     async with connected(url) as link:
+        await link.execute("SET default_transaction_read_only = off")
         name = await link.fetchval("SELECT quote_ident(current_database())")
         await link.execute(
             f"ALTER DATABASE {name} SET default_transaction_read_only = {'on' if on else 'off'}"
@@ -111,7 +112,8 @@ async def play(args: argparse.Namespace, folder: Path, url: str) -> list[str]:
             )  # fmt: skip
             output, _ = await host.communicate(json.dumps(order).encode())
         disturbing.cancel()
-        await asyncio.wait({disturbing})
+        with contextlib.suppress(asyncio.CancelledError):
+            await disturbing  # what ended it before its time would be told here
     with contextlib.suppress(ProcessLookupError):
         simulator.terminate()
     await simulator.wait()
