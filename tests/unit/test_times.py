@@ -67,7 +67,7 @@ def test_libraries_times_are_times(cell: object) -> None:
 @pytest.mark.parametrize(
     "cell",
     [
-        pd.NaT, np.nan, np.datetime64("NaT"), pd.NA, np.array([1, 2]), object(), b"2026-01-05", [], {},
+        pd.NaT, np.nan, np.datetime64("NaT", "ns"), pd.NA, np.array([1, 2]), object(), b"2026-01-05", [], {},
         datetime.max.replace(tzinfo=timezone(-timedelta(hours=5))), datetime.min.replace(tzinfo=UTC),
         10**400, Decimal("sNaN"), "9" * 10_000,
         ("2026-01-05", time(9, tzinfo=UTC)), ("2026-01-05", timedelta(days=2)), ("2026-01-05", None),
