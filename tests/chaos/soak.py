@@ -178,11 +178,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     server.start()
     try:
         problems = asyncio.run(play(args, folder, server.create()))
+        say(f"took {time.monotonic() - started:.0f} s, {len(problems)} wrong")
+        for problem in problems:
+            say(problem)
     finally:
         server.stop()
-    say(f"took {time.monotonic() - started:.0f} s, {len(problems)} wrong")
-    for problem in problems:
-        say(problem)
     return 1 if problems else 0
 
 

@@ -41,7 +41,7 @@ class Host:
 
     def __init__(self, order: dict[str, Any]) -> None:
         self.order = order
-        self.delivered: Counter[str] = Counter()
+        self.delivered = bytearray(order["signals"])  # its own memory must not grow either
         self.statuses: Counter[str] = Counter()
         self.memory: list[int] = []
         self.tasks: list[int] = []
@@ -49,7 +49,7 @@ class Host:
 
     async def on_analysis(self, analysis: LLMAnalysis) -> None:
         """A callback of the host's."""
-        self.delivered[analysis.signal_id] += 1
+        self.delivered[int(analysis.signal_id.rpartition("-")[2])] += 1
         self.statuses[analysis.status.value] += 1
 
     async def trade(self, store: SignalMemoryStore, worker: LLMWorker) -> None:
@@ -108,8 +108,8 @@ class Host:
         return {
             "seconds": time.monotonic() - started,
             "drained": drained,
-            "delivered": len(self.delivered),
-            "delivered_twice": sum(count - 1 for count in self.delivered.values()),
+            "delivered": sum(count > 0 for count in self.delivered),
+            "delivered_twice": sum(count - 1 for count in self.delivered if count > 1),
             "statuses": dict(self.statuses),
             "crashes": crashes,
             "memory_mib": [round(size / 2**20, 1) for size in self.memory],
