@@ -180,6 +180,9 @@ async def go_through(outage: str, url: str, folder: Path, *, away: float = AWAY_
             await asyncio.sleep(away)
             given_up = time.monotonic() + STARVED_SECONDS
             while (traded := program.bars_traded() - before) <= SPEED * away / 3:
+                if program.bars_traded() == BARS:  # it went late: longer, and the run would end without it
+                    traded = BARS
+                    break
                 if time.monotonic() > given_up:
                     break
                 await asyncio.sleep(0.05)
