@@ -25,8 +25,9 @@ class JsonLinesSink:
         """Bars are not kept here."""
 
     def close(self, timeout: float = 10.0) -> None:
-        self._waiting.put(None, timeout=timeout)
-        self._thread.join(timeout)
+        if self._thread.is_alive():
+            self._waiting.put(None, timeout=timeout)
+            self._thread.join(timeout)
 
     def _write(self, path: Path) -> None:
         with path.open("a", encoding="utf-8", buffering=1) as file:

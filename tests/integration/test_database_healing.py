@@ -123,6 +123,7 @@ async def test_forgotten_statements_heal(db: DatabaseManager) -> None:
     await db.record_signal(signal())
     await db.connections.fetch("discarding", "DISCARD ALL")
     await soon(lambda: db.record_signal(signal("s-2")))
+    assert await db.get_enhanced_signal_data("s-2") is not None
 
 
 async def test_a_role_that_may_not_log_in_for_a_while_heals(database_url: str) -> None:

@@ -105,6 +105,10 @@ async def test_the_tables_are_made_through_it_by_whoever_comes_first(
     try:
         await asyncio.gather(*(manager.connect() for manager in managers))
         await one_life(managers[0], "s")
+        async with plain(url) as connection:
+            versions = await connection.fetch("SELECT version FROM schema_version ORDER BY version")
+        assert [row["version"] for row in versions] == list(range(1, len(versions) + 1))
+        assert len(versions) >= 4
     finally:
         await asyncio.gather(*(manager.close() for manager in managers))
         postgres.drop(url)

@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import random
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -34,6 +33,7 @@ from llm_integration.llm_processor import Completion, LLMProcessor
 from llm_integration.reply_schema import SINGLE_SCHEMA
 from llm_integration.response_parser import LLMResponseParser
 from llm_integration.routing import CallPlan
+from tests.integration.test_llm_processor import Time
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "server_replies"
 KEY = "sk-or-v1-MARKERMARKERMARKER"
@@ -53,21 +53,6 @@ def cases(kind: str) -> list[Any]:
         pytest.param(case, id=case["server"].replace(" ", "-"))
         for case in json.loads((DATA / f"{kind}.json").read_text(encoding="utf-8"))
     ]
-
-
-class Time:
-    """A clock that can be moved on; ``sleep`` notes the pause and moves it by that."""
-
-    def __init__(self) -> None:
-        self.ahead = 0.0
-        self.pauses: list[float] = []
-
-    def __call__(self) -> float:
-        return time.monotonic() + self.ahead
-
-    async def sleep(self, seconds: float) -> None:
-        self.pauses.append(seconds)
-        await asyncio.sleep(0)
 
 
 class Bench:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from llm_integration.domain import LLMAnalysis
 from llm_integration.llm_processor import Completion
-from llm_integration.routing import CallPlan
 from llm_integration.worker.asking import LONG_REPLY_CHARS
 from tests.unit.test_worker import build, running
 from tests.unit.worker_parts import GOOD_REPLY, ScriptedProcessor, completion, signal_mapping
@@ -25,16 +23,8 @@ class FinishingProcessor(ScriptedProcessor):
         super().__init__()
         self.answer = answer
 
-    async def complete(
-        self,
-        prompt: str,
-        *,
-        system: str | None = None,
-        deadline: float | None = None,
-        plan: CallPlan | None = None,
-        symbols: Mapping[str, int] | None = None,
-    ) -> Completion:
-        await super().complete(prompt, system=system, deadline=deadline, plan=plan, symbols=symbols)
+    async def complete(self, prompt: str, **options: Any) -> Completion:
+        await super().complete(prompt, **options)
         return self.answer
 
 
