@@ -14,7 +14,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
-from itertools import product
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -247,9 +246,11 @@ class TimeColumn:
         days = _candidates(cell[0], latest)
         if whole:
             return () if _apart(days, whole) else whole
+        clocks = _of_day(cell[-1])
         return tuple(
             (f"{form}, {clock}", moment.replace(hour=0, minute=0, second=0, microsecond=0) + after)
-            for (form, moment), (clock, after) in product(days, _of_day(cell[-1]))
+            for form, moment in days
+            for clock, after in (*clocks, *(_SAME_DAY if clocks and _numbers_day(cell[-1], moment) else ()))
         )
 
     def form(self, *, of_the_first: bool = False) -> tuple[str, str, str]:
@@ -530,6 +531,17 @@ def _of_day(value: object) -> tuple[tuple[str, timedelta], ...]:
         return _since_midnight(value)
     except Exception:  # whatever a foreign object's own conversion raises
         return ()
+
+
+_SAME_DAY = (("the number of the day", timedelta(0)),)
+_FIRST_DAYS = (date(1970, 1, 1), date(1899, 12, 30), date(1904, 1, 1))
+"""Days are counted since these: by many programs, by spreadsheets, and by older ones of these."""
+
+
+def _numbers_day(value: object, moment: datetime) -> bool:
+    """Whether a number is that of the day beside it, and so perhaps no time of day at all."""
+    number = _plain_number(value)
+    return number is not None and number in [(moment.date() - first).days for first in _FIRST_DAYS]
 
 
 def _since_midnight(value: Any) -> tuple[tuple[str, timedelta], ...]:

@@ -80,7 +80,9 @@ def test_deleted_files_come_back_row_for_row(database_url: str, tmp_path: Path) 
         assert (live / FILES[1]).read_bytes() == bars
     assert (report["bar_rows"], report["kept_bar_rows"]) == (1500, 0)
     assert report["signal_rows"] == len(before[0]) - 1 > 10
-    assert sorted(entry.name for entry in live.iterdir()) == sorted([*FILES, "llm_processing_summary.json"])
+    assert sorted(entry.name for entry in live.iterdir()) == sorted(
+        [*FILES, "llm_processing_summary.json", "worth.html"]
+    )
 
 
 def test_an_export_after_a_kill_leaves_room_for_the_resumed_run(database_url: str, tmp_path: Path) -> None:

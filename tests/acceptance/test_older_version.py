@@ -31,6 +31,11 @@ FILES = ("llm_signals.csv", "llm_strategy_results.csv")
 LEFT_SIGNALS, LEFT_ANSWERS = 2, 3
 """What waits in the outbox: signals that PostgreSQL never saw, and answers of tasks that it has."""
 
+LEFT_JUST_NOW = """
+UPDATE public.llm_enhancement_tasks SET created_at = created_at + age FROM (
+    SELECT clock_timestamp() - max(created_at) AS age FROM public.llm_enhancement_tasks) AS of_the_newest
+"""
+"""As when somebody changes the version and goes on: no signal is past its time yet."""
 TASKS = """
 SELECT s.symbol, t.status, count(*) AS n FROM llm_enhancement_tasks t JOIN trading_signals s USING (signal_id)
 GROUP BY 1, 2
@@ -55,6 +60,7 @@ class Left:
         connection = await asyncpg.connect(self.url)
         try:
             await connection.execute((OLDER / "database_v2.sql").read_text(encoding="utf-8"))
+            await connection.execute(LEFT_JUST_NOW)
         finally:
             await connection.close()
         self.outbox.parent.mkdir(parents=True)
