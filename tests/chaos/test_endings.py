@@ -319,6 +319,12 @@ def with_many_signals(script: str) -> str:
     return many.replace("analysis.recommendations))", "flush=True))")
 
 
+def replies_read(folder: Path) -> list[str]:
+    """The generation ids of the replies that the script has read by now."""
+    log = folder / "read.log"
+    return log.read_text().split() if log.exists() else []
+
+
 async def run_script(script: str, folder: Path, *, interrupt: bool) -> tuple[int, str, str]:
     """Run it against a simulator; with ``interrupt`` press Ctrl-C in mid-work. Status, output, complaints."""
     file = folder / "mine.py"
@@ -333,8 +339,8 @@ async def run_script(script: str, folder: Path, *, interrupt: bool) -> tuple[int
                 "LLM_TOKENS_PER_MINUTE": "1000000000", "READ_LOG": str(folder / "read.log"),
             },
         )  # fmt: skip
-        if interrupt:
-            await soon(lambda: simulator.counters["ok"] >= READ_BEFORE_THE_END)
+        if interrupt:  # replies that it has read: the server has sent some more, which are on their way
+            await soon(lambda: len(replies_read(folder)) >= READ_BEFORE_THE_END)
             process.send_signal(signal.SIGINT)
         async with asyncio.timeout(60):
             output, errors = await process.communicate()
@@ -363,7 +369,7 @@ async def test_a_process_that_ends_in_any_way_has_handed_on_what_it_read(
 async def ended_badly(script: str, folder: Path, *, interrupt: bool) -> list[str]:
     """Run it; what was lost, doubled or left open at its end, in words."""
     status, output, errors = await run_script(script, folder, interrupt=interrupt)
-    read = (folder / "read.log").read_text().split()
+    read = replies_read(folder)
     heard = [line.split()[0] for line in output.splitlines() if line.startswith("ES-")]
     written = [row["signal_id"] for row in rows(folder / LLMConfig().csv_output_directory / SIGNAL_FILE)]
     cause = "KeyboardInterrupt" if interrupt else "the strategy has a bug"
