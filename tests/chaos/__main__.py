@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -147,6 +148,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--keep", action="store_true", help="keep the folder of the runs also when all is well"
     )
     args = parser.parse_args(arguments)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # by a shell, in its background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     seed = args.seed if args.seed is not None else random.SystemRandom().randrange(1_000_000)
     folder, report = Path(tempfile.mkdtemp(prefix="chaos-")), Report(seed)
     say(f"seed {seed}, folder {folder}")
