@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Literal
 
-from llm_integration.worker.jobs import one_line
+from llm_integration.worker.text import one_line
 
 __all__ = ["Outage"]
 

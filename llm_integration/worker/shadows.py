@@ -13,9 +13,11 @@ from llm_integration.errors import CallError, ConfigError, OversizeRequestError
 from llm_integration.routing import RouteChoice
 from llm_integration.second_opinion import in_shadow_sample
 from llm_integration.signal_formatter import SignalFormatter
-from llm_integration.worker.asking import Asker, opinion_of
-from llm_integration.worker.jobs import Job, one_line
+from llm_integration.worker.opinions import opinion_of
 from llm_integration.worker.ports import TaskDatabase
+from llm_integration.worker.replies import Replies
+from llm_integration.worker.tasks import Task
+from llm_integration.worker.text import one_line
 
 __all__ = ["Shadows"]
 
@@ -32,71 +34,73 @@ RESULT_SECONDS = 3_600.0
 class Shadows:
     """Asks shadows in tasks of its own, after the signal was answered. Nothing here delays a rating.
 
-    ``results_written`` returns once the results there are so far are in the database. An opinion is stored
+    ``results_stored`` returns once the results there are so far are in the database. An opinion is stored
     after the result that it is compared with, because storing a result replaces the opinions on its signal.
     """
 
     def __init__(
         self,
         shadows: Sequence[Shadow],
-        asker: Asker,
+        replies: Replies,
         database: TaskDatabase | None,
         formatters: Mapping[str | None, SignalFormatter],
-        results_written: Callable[[], Awaitable[None]],
+        results_stored: Callable[[], Awaitable[None]],
     ) -> None:
         self._shadows = shadows
-        self._asker = asker
+        self._replies = replies
         self._database = database
         self._formatters = formatters
-        self._results_written = results_written
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._results_stored = results_stored
+        self._under_way: set[asyncio.Task[None]] = set()
         self.asked = 0
         self.left_out = 0
 
-    def consider(self, job: Job, choice: RouteChoice) -> None:
+    def consider(self, task: Task, choice: RouteChoice) -> None:
         """Ask the shadows in whose sample this signal is; returns at once."""
         if self._database is None:
             return
         for number, shadow in enumerate(self._shadows):
             salt = f"{number}:{shadow.model}:{shadow.prompt}"
-            if not in_shadow_sample(job.signal_id, shadow.share, salt):
+            if not in_shadow_sample(task.signal_id, shadow.share, salt):
                 continue
-            if len(self._tasks) >= MOST_AT_ONCE:
+            if len(self._under_way) >= MOST_AT_ONCE:
                 self.left_out += 1
                 continue
-            task = asyncio.create_task(self._ask(self._database, job, choice, shadow), name="sidecar shadow")
-            self._tasks.add(task)
-            task.add_done_callback(self._done)
+            asking = asyncio.create_task(
+                self._ask(self._database, task, choice, shadow), name="sidecar shadow"
+            )
+            self._under_way.add(asking)
+            asking.add_done_callback(self._done)
 
     async def stop(self, timeout: float) -> None:
         """End what is under way."""
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=timeout)
+        for asking in self._under_way:
+            asking.cancel()
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=timeout)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+    def _done(self, asking: asyncio.Task[None]) -> None:
+        self._under_way.discard(asking)
+        if not asking.cancelled() and (error := asking.exception()) is not None:
             logger.error("a shadow call failed inside the sidecar: %s", one_line(repr(error), 300))
 
-    async def _ask(self, database: TaskDatabase, job: Job, choice: RouteChoice, shadow: Shadow) -> None:
+    async def _ask(self, database: TaskDatabase, task: Task, choice: RouteChoice, shadow: Shadow) -> None:
         model = shadow.model or choice.plan.model
         plan = replace(choice.plan, model=model, fallbacks=())
         formatter = self._formatters[shadow.prompt or choice.prompt]
         self.asked += 1
         try:
-            voice = await self._asker.voice_alone(job.signal, job.deadline, plan, formatter)
+            reply = await self._replies.about_one(task.signal, task.deadline, plan, formatter)
         except (CallError, OversizeRequestError, ConfigError) as error:
-            opinion = opinion_of("shadow", model, job.signal_id, error)
+            opinion = opinion_of("shadow", model, task.signal_id, error)
         else:
-            opinion = opinion_of("shadow", model, job.signal_id, voice)
-        await self._store(database, job.signal_id, opinion)
+            opinion = opinion_of("shadow", model, task.signal_id, reply)
+        await self._store(database, task.signal_id, opinion)
 
     async def _result_is_there(self) -> bool:
         try:
             async with asyncio.timeout(RESULT_SECONDS):
-                await self._results_written()
+                await self._results_stored()
         except TimeoutError:
             return False
         return True

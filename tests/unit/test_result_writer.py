@@ -4,38 +4,58 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
 
 from llm_integration.domain import Claim, LLMAnalysis, Signal, TaskStatus
-from llm_integration.worker.delivery import HANDED_ON_AT_ONCE
-from llm_integration.worker.jobs import Job
-from llm_integration.worker.writer import ResultWriter
-from tests.unit.worker_parts import KeptOnDisk, MemoryDatabase, Sink, signal_mapping
+from llm_integration.worker.delivering import HANDED_ON_AT_ONCE, Delivering
+from llm_integration.worker.shared import Shared
+from llm_integration.worker.storing import Storing
+from llm_integration.worker.tasks import Task
+from tests.unit.worker_parts import KeptOnDisk, MemoryDatabase, Sink, no_turns, shared_parts, signal_mapping
 
 MANY = [f"s{number}" for number in range(139)]
 IN_TIME_SECONDS = 1.0
 
 
+class Writer:
+    """Storing and delivering, joined as in a worker."""
+
+    def __init__(self, shared: Shared, host: Host) -> None:
+        self.book = shared.book
+        self.delivering = Delivering(shared, host.sink, host.deliver)
+        self.storing = Storing(shared, self.delivering)
+
+    @property
+    def elsewhere(self) -> list[str]:
+        """Signals whose answers are awaited from other workers."""
+        return self.book.awaited_elsewhere
+
+
 class Host:
-    """Callback and files of a host, and what it was told to wait for from elsewhere."""
+    """Callback and files of a host."""
 
     def __init__(self) -> None:
         self.ids: list[str] = []
         self.sink = Sink()
-        self.elsewhere: list[str] = []
         self.outbox = KeptOnDisk()
 
     def deliver(self, analysis: LLMAnalysis) -> None:
         self.ids.append(analysis.signal_id)
 
-    def writer(self, database: MemoryDatabase | None, **options: float) -> ResultWriter:
-        return ResultWriter(
-            database, self.sink, self.deliver, batch_size=100, worker_id="w", outbox=self.outbox,
-            refused=lambda job: self.elsewhere.append(job.signal_id), **options,  # type: ignore[arg-type]  # seconds only
-        )  # fmt: skip
+    def writer(
+        self,
+        database: MemoryDatabase | None,
+        *,
+        lease_seconds: float = 20.0,
+        turn: Callable[[], Awaitable[None]] = no_turns,
+    ) -> Writer:
+        return Writer(
+            shared_parts(database, self.outbox, turn=turn, lease_seconds=lease_seconds, write_batch_size=100),
+            self,
+        )
 
     async def has(self, count: int, seconds: float = IN_TIME_SECONDS) -> None:
         async with asyncio.timeout(seconds):
@@ -73,15 +93,15 @@ class Picky(MemoryDatabase):
         return await super().save_outcomes(outcomes)
 
 
-def put(writer: ResultWriter, *names: str) -> None:
+def put(writer: Writer, *names: str) -> None:
     for name in names:
         signal = Signal.from_mapping(name, signal_mapping(name)["signal_data"])
-        writer.put(Job(signal, 0.0, 1.0), LLMAnalysis(name, TaskStatus.COMPLETED, rating=3))
+        writer.storing.put(Task(signal, 0.0, 1.0), LLMAnalysis(name, TaskStatus.COMPLETED, rating=3))
 
 
 @asynccontextmanager
-async def working(writer: ResultWriter) -> AsyncIterator[None]:
-    tasks = [asyncio.create_task(writer.run()), asyncio.create_task(writer.delivery.run())]
+async def working(writer: Writer) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(writer.storing.run()), asyncio.create_task(writer.delivering.run())]
     try:
         yield
     finally:
@@ -105,12 +125,12 @@ async def test_the_host_has_every_result_within_a_second_while_postgresql_is_awa
         await host.has(len(MANY))
         assert host.ids == MANY
         assert [row[0].signal_id for row in host.sink.rows] == MANY
-        assert writer.unwritten == len(MANY)
+        assert writer.book.answers.unstored == len(MANY)
         assert set(host.outbox.held) == set(MANY)
         database.fault = None
         if isinstance(database, Hanging):
             database.healed.set()
-        await asyncio.wait_for(writer.wait_until_empty(), 10)
+        await asyncio.wait_for(writer.storing.wait_until_empty(), 10)
     assert list(database.results) == MANY
     assert host.ids == MANY
     assert host.outbox.held == {}
@@ -127,10 +147,10 @@ async def test_results_are_handed_on_a_few_in_each_turn() -> None:
     async def turn() -> None:
         turns.append(len(host.ids))
 
-    writer = ResultWriter(None, None, host.deliver, batch_size=100, turn=turn)
+    writer = host.writer(None, turn=turn)
     put(writer, *MANY)
     async with working(writer):
-        await asyncio.wait_for(writer.delivery.wait_until_empty(), 5)
+        await asyncio.wait_for(writer.delivering.wait_until_empty(), 5)
     assert host.ids == MANY
     steps = [later - earlier for earlier, later in itertools.pairwise([0, *turns])]
     assert max(steps) == HANDED_ON_AT_ONCE
@@ -143,11 +163,11 @@ async def test_a_result_that_postgresql_refuses_in_time_is_not_handed_on() -> No
     writer = host.writer(database, lease_seconds=0.0)
     async with working(writer):
         put(writer, "ours", "theirs", "ours too")
-        await asyncio.wait_for(writer.wait_until_empty(), 5)
-        await asyncio.wait_for(writer.delivery.wait_until_empty(), 5)
+        await asyncio.wait_for(writer.storing.wait_until_empty(), 5)
+        await asyncio.wait_for(writer.delivering.wait_until_empty(), 5)
     assert host.ids == ["ours", "ours too"]
-    assert host.elsewhere == ["theirs"]
-    assert writer.refused == 1
+    assert writer.elsewhere == ["theirs"]
+    assert writer.book.answers.refused == 1
 
 
 async def test_a_result_that_is_refused_late_was_handed_on_and_is_not_awaited_from_elsewhere() -> None:
@@ -160,10 +180,10 @@ async def test_a_result_that_is_refused_late_was_handed_on_and_is_not_awaited_fr
         await host.has(1)
         database.elsewhere.add("theirs")
         database.fault = None
-        await asyncio.wait_for(writer.wait_until_empty(), 10)
+        await asyncio.wait_for(writer.storing.wait_until_empty(), 10)
     assert host.ids == ["theirs"]
-    assert host.elsewhere == []
-    assert writer.refused == 1
+    assert writer.elsewhere == []
+    assert writer.book.answers.refused == 1
 
 
 async def test_a_result_that_waits_for_a_dead_workers_lease_keeps_nobody_from_the_host() -> None:
@@ -175,9 +195,9 @@ async def test_a_result_that_waits_for_a_dead_workers_lease_keeps_nobody_from_th
         put(writer, "first", "contested", "behind")
         await host.has(3)
         assert host.ids == ["first", "contested", "behind"]
-        assert writer.unwritten == 1
+        assert writer.book.answers.unstored == 1
         database.elsewhere.clear()
-        await asyncio.wait_for(writer.wait_until_empty(), 10)
+        await asyncio.wait_for(writer.storing.wait_until_empty(), 10)
     assert set(database.results) == {"first", "contested", "behind"}
 
 
@@ -188,11 +208,11 @@ async def test_one_result_that_can_never_be_stored_costs_no_other_its_place(pois
     writer = host.writer(database)
     async with working(writer):
         put(writer, *MANY)
-        await asyncio.wait_for(writer.wait_until_empty(), 10)
-        await asyncio.wait_for(writer.delivery.wait_until_empty(), 5)
+        await asyncio.wait_for(writer.storing.wait_until_empty(), 10)
+        await asyncio.wait_for(writer.delivering.wait_until_empty(), 5)
     assert set(database.results) == set(MANY) - set(poison)
     assert host.ids == MANY
-    assert writer.lost == len(poison)
+    assert writer.storing.lost == len(poison)
 
 
 @pytest.mark.parametrize("cancelled_first", [True, False])
@@ -205,7 +225,7 @@ async def test_what_comes_after_the_writers_end_reaches_host_and_outbox(cancelle
         async with working(writer):
             await asyncio.sleep(0)
     put(writer, *MANY[:50])
-    writer.close()
+    writer.storing.close()
     put(writer, "straggler")
     assert host.ids == [*MANY[:50], "straggler"]
     assert set(host.outbox.held) == {*MANY[:50], "straggler"}
@@ -217,12 +237,12 @@ async def test_asked_to_end_the_writer_tries_once_more_and_leaves_the_rest_to_th
     database.fault = OSError("connection refused")
     writer = host.writer(database)
     put(writer, "s1", "s2")
-    writer.end()
+    writer.storing.end()
     async with asyncio.timeout(1):
-        await writer.run()
+        await writer.storing.run()
     assert set(host.outbox.held) == {"s1", "s2"}
     database.fault = None
     async with asyncio.timeout(1):
-        await writer.run()
+        await writer.storing.run()
     assert set(database.results) == {"s1", "s2"}
     assert host.outbox.held == {}

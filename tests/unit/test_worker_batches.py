@@ -27,8 +27,9 @@ from llm_integration.model_catalogue import ModelCatalogue, ModelInfo
 from llm_integration.routing import CallPlan
 from llm_integration.simulator.batches import reading_of
 from llm_integration.worker import LLMWorker
-from llm_integration.worker.jobs import Job, shares
-from llm_integration.worker.loads import signals_per_request
+from llm_integration.worker.analyses import shares
+from llm_integration.worker.batching import signals_per_request
+from llm_integration.worker.tasks import Task
 from tests.unit.worker_parts import MemoryDatabase, ScriptedProcessor, Sink, completion, signal_mapping
 
 Spoil = Callable[[int, dict[str, Any]], str | Exception]
@@ -383,7 +384,7 @@ async def test_signals_of_different_routes_do_not_share_a_request() -> None:
 
 def test_a_job_remembers_what_it_cost_without_an_answer() -> None:
     """Money spent on a signal counts even when the request brought nothing for it."""
-    job = Job(Signal.from_mapping("s", {}), 0.0, 1.0)
+    job = Task(Signal.from_mapping("s", {}), 0.0, 1.0)
     job.charge(None, 1)
     job.charge(Decimal("0.5"), 2)
     assert (job.spent, job.sent) == (Decimal("0.5"), 3)

@@ -9,7 +9,7 @@ import pytest
 
 from llm_integration.domain import LLMAnalysis
 from llm_integration.llm_processor import Completion
-from llm_integration.worker.asking import LONG_REPLY_CHARS
+from llm_integration.worker.replies import LONG_REPLY_CHARS
 from tests.unit.test_worker import build, running
 from tests.unit.worker_parts import GOOD_REPLY, ScriptedProcessor, completion, signal_mapping
 

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from llm_integration import LLMConfig
 from llm_integration.domain import Claim, LLMAnalysis, Opinion, Signal
 from llm_integration.llm_processor import Completion
+from llm_integration.memory_store import SignalMemoryStore
 from llm_integration.routing import CallPlan
+from llm_integration.worker.book import TaskBook
+from llm_integration.worker.outage import Outage
+from llm_integration.worker.ports import TaskDatabase, WorkerOutbox
+from llm_integration.worker.shared import Shared
 
 GOOD_REPLY = '{"rating": 4, "choppiness": "no", "analysis": "Clean trend.", "recommendations": "Take it."}'
 
@@ -25,6 +33,30 @@ def signal_mapping(signal_id: str, **data: Any) -> dict[str, Any]:
             "entry_price": 1.1, "stop_loss": 1.09, "target_price": 1.12, **data,
         },
     }  # fmt: skip
+
+
+def no_turns() -> Awaitable[None]:
+    """A turn that comes at once, in the next round of the loop."""
+    return asyncio.sleep(0)
+
+
+def shared_parts(
+    database: TaskDatabase | None = None,
+    outbox: WorkerOutbox | None = None,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    turn: Callable[[], Awaitable[None]] = no_turns,
+    lease_seconds: float = 20.0,
+    **settings: Any,
+) -> Shared:
+    """What the loops of a worker have in common, with an empty book."""
+    config = LLMConfig(base_url="http://127.0.0.1:9/v1", **settings)
+    store = SignalMemoryStore(clock=clock)
+    book = TaskBook(store, max_age_seconds=config.signal_max_age_seconds, lease_seconds=lease_seconds)
+    return Shared(
+        config, store, book, database, outbox, Outage(clock), "me", clock=clock,
+        wall=lambda: datetime.now(UTC), turn=turn, wake=asyncio.Event(), ended=asyncio.Event(),
+    )  # fmt: skip
 
 
 def completion(text: str = GOOD_REPLY, cost: Decimal | None = Decimal("0.0001")) -> Completion:

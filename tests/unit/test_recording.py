@@ -8,10 +8,9 @@ from collections.abc import Sequence
 import pytest
 
 from llm_integration.domain import Signal
-from llm_integration.memory_store import SignalMemoryStore
-from llm_integration.worker.outage import Outage
-from llm_integration.worker.registry import AT_ONCE, WAITED_SECONDS, Registry
-from tests.unit.worker_parts import KeptOnDisk, MemoryDatabase, signal_mapping
+from llm_integration.worker.reading import SignalReader
+from llm_integration.worker.recording import AT_ONCE, WAITED_SECONDS, Recording
+from tests.unit.worker_parts import KeptOnDisk, MemoryDatabase, shared_parts, signal_mapping
 
 
 class RefusedError(Exception):
@@ -33,16 +32,14 @@ class Counting(MemoryDatabase):
 
 
 class Bench:
-    """A registry on a clock of its own."""
+    """A recording on a clock of its own."""
 
     def __init__(self, *, database: bool = True) -> None:
         self.now = 100.0
-        self.store = SignalMemoryStore(clock=lambda: self.now)
         self.database, self.outbox = Counting(), KeptOnDisk()
-        self.outage = Outage(lambda: self.now)
-        self.registry = Registry(
-            self.store, self.database if database else None, self.outbox, self.outage, "me"
-        )
+        shared = shared_parts(self.database if database else None, self.outbox, clock=lambda: self.now)
+        self.store = shared.store
+        self.recording = Recording(shared, SignalReader(shared.turn))
 
     def add(self, *names: str) -> None:
         for name in names:
@@ -51,7 +48,7 @@ class Bench:
     async def later(self, seconds: float = WAITED_SECONDS) -> bool:
         """What ``store_waiting`` says some time later."""
         self.now += seconds
-        return await self.registry.store_waiting()
+        return await self.recording.store_waiting()
 
 
 async def test_what_waits_together_is_stored_together() -> None:
@@ -71,11 +68,11 @@ async def test_a_signal_that_is_asked_about_at_once_is_left_to_its_claim() -> No
     bench.add("taken", "waits")
     assert not await bench.later(WAITED_SECONDS / 2)
     assert bench.database.recorded == []
-    assert bench.registry.pause() == WAITED_SECONDS
+    assert bench.recording.pause() == WAITED_SECONDS
     bench.store.take_pending(1)
     await bench.later()
     assert bench.database.recorded == ["waits"]
-    assert bench.registry.pause() is None
+    assert bench.recording.pause() is None
 
 
 async def test_in_an_outage_they_are_on_disk_and_stored_in_order_afterwards() -> None:
@@ -97,7 +94,7 @@ async def test_in_an_outage_they_are_on_disk_and_stored_in_order_afterwards() ->
 async def test_what_is_rated_unclaimed_is_on_disk_too() -> None:
     """A signal in hand that PostgreSQL could not be told of survives a kill like one that waits."""
     bench = Bench()
-    bench.registry.keep([Signal.from_mapping("s0", signal_mapping("s0")["signal_data"])])
+    bench.recording.keep([Signal.from_mapping("s0", signal_mapping("s0")["signal_data"])])
     assert list(bench.outbox.signals) == ["s0"]
     await bench.later()
     assert bench.database.recorded == ["s0"]
@@ -125,7 +122,7 @@ async def test_without_a_database_nothing_is_followed_or_kept() -> None:
     bench = Bench(database=False)
     bench.add("s0")
     assert not await bench.later(60)
-    bench.registry.keep([Signal.from_mapping("s1", {})])
+    bench.recording.keep([Signal.from_mapping("s1", {})])
     assert not bench.store.untold
-    assert bench.registry.pause() is None
+    assert bench.recording.pause() is None
     assert bench.outbox.signals == {}

@@ -1,74 +1,21 @@
-"""A signal on its way to an answer, and how each way it can end becomes an LLMAnalysis. Pure."""
+"""How each way in which a task can end becomes an LLMAnalysis. Pure."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 
-from llm_integration.domain import Claim, LLMAnalysis, Signal, TaskStatus
+from llm_integration.domain import LLMAnalysis, TaskStatus
 from llm_integration.errors import CallError
 from llm_integration.llm_processor import Completion
 from llm_integration.response_parser import ParsedResponse
+from llm_integration.worker.tasks import Task, added
 
-__all__ = [
-    "Job",
-    "Prompt",
-    "Share",
-    "added",
-    "answered",
-    "expired",
-    "failed",
-    "log_line",
-    "one_line",
-    "shares",
-]
+__all__ = ["Prompt", "Share", "answered", "expired", "failed", "shares", "unrated_reason"]
 
 SMALLEST_SHARE = Decimal("1e-12")
 """Cost shares are rounded down to this many dollars; the first signal of a batch bears the rest."""
-
-
-@dataclass(slots=True)
-class Job:
-    """One accepted signal. Times are seconds on the worker's monotonic clock.
-
-    ``alone``: a request for several signals brought nothing for this one, so it is asked about by itself.
-    ``spent`` and ``sent`` are what such requests are known to have cost it, and how many there were.
-    ``held_up`` says why it was not asked about so far, if it was its turn. ``model`` is to be asked whatever
-    the routes say, because somebody wants the signal rated again by it. ``adopted``: the task of another
-    host's session, whose result is stored and not delivered here. ``failed_calls`` counts its calls that
-    failed for a passing reason while others were answered, ``stops`` those that failed with everybody's.
-    """
-
-    signal: Signal
-    accepted_at: float
-    deadline: float
-    claim: Claim | None = None
-    from_memory: bool = True
-    crashes: int = 0
-    alone: bool = False
-    spent: Decimal | None = None
-    sent: int = 0
-    held_up: str | None = None
-    model: str | None = None
-    adopted: bool = False
-    failed_calls: int = 0
-    stops: int = 0
-    signal_id: str = field(init=False)
-    """The signal's id."""
-
-    def __post_init__(self) -> None:
-        self.signal_id = self.signal.signal_id
-
-    def take(self, claim: Claim) -> None:
-        """Two statements may have claimed the task for us at once: the later claim is the one that counts."""
-        if self.claim is None or claim.attempts >= self.claim.attempts:
-            self.claim = claim
-
-    def charge(self, cost: Decimal | None, requests: int) -> None:
-        """Remember what a request without an answer for this signal cost."""
-        self.spent = added(self.spent, cost)
-        self.sent += requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +41,6 @@ class Share:
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
-
-
-def added(one: Decimal | None, other: Decimal | None) -> Decimal | None:
-    """What is known of two amounts together; None when neither is."""
-    if one is None or other is None:
-        return one if other is None else other
-    return one + other
 
 
 def shares(completion: Completion, count: int) -> list[Share]:
@@ -134,7 +74,7 @@ def _count_parts(total: int | None, count: int) -> list[int | None]:
 
 
 def answered(
-    job: Job,
+    task: Task,
     prompt: Prompt,
     completion: Completion,
     reading: ParsedResponse,
@@ -146,18 +86,18 @@ def answered(
     route: str | None = None,
 ) -> LLMAnalysis:
     """The analysis of a reply that came; unrated, with the reason, if it could not be read."""
-    queued = (started - job.accepted_at) * 1000 + completion.wait_ms
+    queued = (started - task.accepted_at) * 1000 + completion.wait_ms
     part = share or shares(completion, 1)[0]
     return LLMAnalysis(
-        signal_id=job.signal_id,
+        signal_id=task.signal_id,
         status=TaskStatus.COMPLETED,
-        task_id=job.claim.task_id if job.claim else None,
+        task_id=task.claim.task_id if task.claim else None,
         rating=reading.rating,
         choppiness=reading.choppiness,
         analysis=reading.analysis,
         recommendations=reading.recommendations,
         parse_method=reading.method,
-        warnings=(*reading.warnings, *prompt.warnings, *completion.warnings, *job.signal.warnings),
+        warnings=(*reading.warnings, *prompt.warnings, *completion.warnings, *task.signal.warnings),
         error=None if reading.rating is not None else unrated_reason(completion, reading),
         model_requested=completion.model_requested,
         model_served=completion.model_served,
@@ -166,11 +106,11 @@ def answered(
         finish_reason=completion.finish_reason,
         prompt_tokens=part.prompt_tokens,
         completion_tokens=part.completion_tokens,
-        cost_usd=added(part.cost_usd, job.spent),
+        cost_usd=added(part.cost_usd, task.spent),
         queue_ms=queued,
         api_ms=completion.api_ms,
-        total_ms=(now - job.accepted_at) * 1000,
-        attempts=completion.attempts + job.sent,
+        total_ms=(now - task.accepted_at) * 1000,
+        attempts=completion.attempts + task.sent,
         prompt_text=prompt.text,
         prompt_version=prompt.version,
         raw_reply=completion.text,
@@ -197,7 +137,7 @@ def unrated_reason(completion: Completion, reading: ParsedResponse) -> str:
 
 
 def failed(
-    job: Job,
+    task: Task,
     reason: str,
     *,
     now: float,
@@ -210,15 +150,15 @@ def failed(
 ) -> LLMAnalysis:
     """The analysis of a signal that got no answer, with the reason."""
     return LLMAnalysis(
-        signal_id=job.signal_id,
+        signal_id=task.signal_id,
         status=status,
-        task_id=job.claim.task_id if job.claim else None,
-        warnings=job.signal.warnings,
+        task_id=task.claim.task_id if task.claim else None,
+        warnings=task.signal.warnings,
         error=reason,
         model_requested=model,
-        cost_usd=added(error.cost_usd if error else None, job.spent),
-        attempts=(error.attempts if error else 0) + job.sent,
-        total_ms=(now - job.accepted_at) * 1000,
+        cost_usd=added(error.cost_usd if error else None, task.spent),
+        attempts=(error.attempts if error else 0) + task.sent,
+        total_ms=(now - task.accepted_at) * 1000,
         prompt_text=prompt.text if prompt else None,
         prompt_version=prompt.version if prompt else None,
         processed_at=processed_at,
@@ -230,29 +170,7 @@ def failed(
 
 
 def expired(
-    job: Job, reason: str, *, now: float, processed_at: datetime, error: CallError | None = None
+    task: Task, reason: str, *, now: float, processed_at: datetime, error: CallError | None = None
 ) -> LLMAnalysis:
     """The analysis of a signal that grew too old."""
-    return failed(job, reason, now=now, processed_at=processed_at, error=error, status=TaskStatus.EXPIRED)
-
-
-def log_line(analysis: LLMAnalysis) -> str:
-    """One line for the log: id, rating or status, method, model, milliseconds, cost."""
-    rating = "unrated" if analysis.rating is None else str(analysis.rating)
-    return (
-        f"signal {one_line(analysis.signal_id)}: "
-        f"{rating if analysis.answered else analysis.status.value} "
-        f"method={analysis.parse_method.value} "
-        f"model={one_line(analysis.model_served or analysis.model_requested or '-')} "
-        f"ms={analysis.total_ms or 0:.0f} "
-        f"cost={'unknown' if analysis.cost_usd is None else f'{analysis.cost_usd:f}'}"
-        + (f" reason: {one_line(analysis.error, 300)}" if analysis.error else "")
-    )
-
-
-def one_line(text: str, limit: int = 100) -> str:
-    """``text`` without line breaks or control characters, so that it can forge no log line."""
-    if len(text) <= limit and text.isprintable():
-        return text
-    shown = "".join(char if char.isprintable() else "?" for char in text[: limit + 1])
-    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+    return failed(task, reason, now=now, processed_at=processed_at, error=error, status=TaskStatus.EXPIRED)
