@@ -1,4 +1,4 @@
-"""The book keeps every signal through every order of events: each ends once, in order, with all it has cost."""
+"""The book keeps every signal through every order of events: it ends once, in order, with all it has cost."""
 
 from __future__ import annotations
 
