@@ -10,8 +10,7 @@ from llm_integration.record import queries
 from llm_integration.record.batches import batches, json_in_slices
 from llm_integration.record.connections import Connections
 from llm_integration.record.errors import BadRowError
-from llm_integration.record.opinion_rows import opinion_rows
-from llm_integration.record.outcome_rows import outcome_row
+from llm_integration.record.outcome_rows import opinion_rows, outcome_row
 from llm_integration.record.storable import clean_key, json_rows
 
 __all__ = ["Outcome", "ResultStore"]

@@ -81,7 +81,7 @@ def test_an_outage_is_over_when_what_failed_works_again(record: Availability, to
     """A database whose disk is full still takes heartbeats: they do not end it."""
     record.failed(OSError("No space left on device"), "results")
     record.over("beat")
-    assert record.error == "No space left on device"
+    assert record.error_of("results") == "No space left on device"
     assert len(told) == 1
     record.over("results")
     assert record.error is None
