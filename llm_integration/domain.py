@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from enum import StrEnum
@@ -22,11 +22,14 @@ from llm_integration.times import EARLIEST, TimeColumn, TimeRules, parse_time, s
 
 __all__ = [
     "Bar",
+    "CallFacts",
     "Choppiness",
     "Claim",
     "LLMAnalysis",
     "Opinion",
     "ParseMethod",
+    "PromptFacts",
+    "Reading",
     "Remark",
     "Signal",
     "SignalRead",
@@ -434,92 +437,99 @@ class TaskScope:
     any_endpoint: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Opinion:
-    """One model's reading of a signal that several models, or several prompts, were asked about.
+# How a signal was answered. Each class adds facts to those of the one before, so that an analysis and a
+# single opinion are built and read flat, and each field is declared once. Every field of either is a column
+# of its table, of the type that ``record.columns`` finds for its annotation: docs/how-to/add-a-column.md.
 
-    ``role`` is ``ensemble`` when it had a part in the agreed reading, ``shadow`` when it was asked for
-    comparison only and never delivered. ``error`` says why there is no rating. Costs as in LLMAnalysis.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What was read from a reply. ``rating`` runs from 1 (avoid) to 5 (excellent); None: it has none, and
+    ``error`` says why.
     """
 
-    role: Literal["ensemble", "shadow"]
-    model_requested: str
     rating: int | None = None
     choppiness: Choppiness | None = None
     analysis: str | None = None
     recommendations: str | None = None
     parse_method: ParseMethod = ParseMethod.NONE
     error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFacts(Reading):
+    """The reading, and the call that brought the reply: who answered, in what time, for how much.
+
+    ``cost_usd`` is None when unknown, never 0 for unknown. ``api_ms`` is the time of the answering request,
+    ``attempts`` counts requests. Of ``prompt_tokens``, ``cached_tokens`` were read from a cache and
+    ``cache_write_tokens`` written to one; ``reasoning_tokens`` are part of ``completion_tokens``.
+    ``service_tier`` is what the server called it.
+    """
+
     model_served: str | None = None
     provider: str | None = None
     generation_id: str | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
-    cost_usd: Decimal | None = None
-    api_ms: float | None = None
-    attempts: int = 0
-    prompt_name: str | None = None
-    prompt_version: str | None = None
-    prompt_hash: str | None = None
-    raw_reply: str | None = None
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
+    cost_usd: Decimal | None = None
+    api_ms: float | None = None
+    attempts: int = 0
     service_tier: str | None = None
+    raw_reply: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptFacts(CallFacts):
+    """Reading and call, and the prompt file that asked; ``prompt_hash`` is that of the template."""
+
+    prompt_name: str | None = None
+    prompt_version: str | None = None
+    prompt_hash: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class LLMAnalysis:
+class Opinion(PromptFacts):
+    """One model's reading of a signal that several models, or several prompts, were asked about.
+
+    ``role`` is ``ensemble`` when it had a part in the agreed reading, ``shadow`` when it was asked for
+    comparison only and never delivered.
+    """
+
+    role: Literal["ensemble", "shadow"]
+    model_requested: str
+
+
+@dataclass(frozen=True, slots=True)
+class LLMAnalysis(PromptFacts):
     """How one signal ended: an answer (rated or not), or the reason why there is none.
 
     ``status`` is ``completed``, ``failed`` or ``expired``. A completed analysis has the reply in
-    ``raw_reply``; its ``rating`` (1 avoid .. 5 excellent) is None when the reply could not be
-    understood, and ``error`` then says why. ``cost_usd`` is None when unknown, never 0 for unknown.
-    ``queue_ms`` runs from acceptance to the first request, ``api_ms`` is the time of the answering
-    request, ``total_ms`` runs from acceptance to the finished reading. A request may have answered
-    ``batch_size`` signals at once; tokens and cost are then this signal's share. ``opinions`` are the
-    single readings behind an agreed one, and ``rating_spread`` their largest rating minus the smallest.
-    Of ``prompt_tokens``, ``cached_tokens`` were read from a cache and ``cache_write_tokens`` written to one;
-    ``reasoning_tokens`` are part of ``completion_tokens``. ``service_tier`` is what the server called it.
+    ``raw_reply``; its ``rating`` is None when the reply could not be understood, and ``error`` then says why.
+    ``queue_ms`` runs from acceptance to the first request, ``total_ms`` from acceptance to the finished
+    reading. A request may have answered ``batch_size`` signals at once; tokens and cost are then this
+    signal's share. ``opinions`` are the single readings behind an agreed one, and ``rating_spread`` their
+    largest rating minus the smallest.
     """
 
     signal_id: str
     status: TaskStatus
     task_id: int | None = None
-    rating: int | None = None
-    choppiness: Choppiness | None = None
-    analysis: str | None = None
-    recommendations: str | None = None
-    parse_method: ParseMethod = ParseMethod.NONE
+    _: KW_ONLY
     warnings: tuple[str, ...] = ()
-    error: str | None = None
     model_requested: str | None = None
-    model_served: str | None = None
-    provider: str | None = None
-    generation_id: str | None = None
     finish_reason: str | None = None
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    cost_usd: Decimal | None = None
     queue_ms: float | None = None
-    api_ms: float | None = None
     total_ms: float | None = None
-    attempts: int = 0
     prompt_text: str | None = None
-    prompt_version: str | None = None
-    raw_reply: str | None = None
     processed_at: datetime | None = None
-    prompt_name: str | None = None
-    prompt_hash: str | None = None
     system_text: str | None = None
     batch_size: int = 1
     route: str | None = None
     rating_spread: int | None = None
     opinions: tuple[Opinion, ...] = ()
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    service_tier: str | None = None
 
     @property
     def answered(self) -> bool:

@@ -89,6 +89,65 @@ class _Arrivals:
         )
 
 
+class _Taken:
+    """Signals that were taken or changed once, as objects, and divided by their status."""
+
+    __slots__ = ("entries", "finished", "processing", "returned")
+
+    def __init__(self) -> None:
+        self.entries: dict[str, QueuedSignal] = {}
+        """All of them; each is in one of the other three as well."""
+        self.returned: list[QueuedSignal] = []
+        """The pending ones, in the order of addition."""
+        self.processing: dict[str, QueuedSignal] = {}
+        self.finished: OrderedDict[str, QueuedSignal] = OrderedDict()
+        """In the order in which they finished."""
+
+    def add(self, entry: QueuedSignal) -> QueuedSignal:
+        """Take in a pending one; itself."""
+        self.entries[entry.signal_id] = entry
+        insort(self.returned, entry, key=_number)
+        return entry
+
+    def move(self, entry: QueuedSignal, status: TaskStatus, finished_at: float | None = None) -> None:
+        """Give an entry another status; a pending one takes its place by the order of addition."""
+        if status is entry.status:
+            return
+        if entry.status is TaskStatus.PROCESSING:
+            del self.processing[entry.signal_id]
+        elif entry.status is TaskStatus.PENDING:
+            del self.returned[bisect_left(self.returned, entry.number, key=_number)]
+        else:
+            del self.finished[entry.signal_id]
+        entry.status = status
+        entry.finished_at = finished_at
+        if status is TaskStatus.PENDING:
+            insort(self.returned, entry, key=_number)
+        elif status is TaskStatus.PROCESSING:
+            self.processing[entry.signal_id] = entry
+        else:
+            self.finished[entry.signal_id] = entry
+
+    def drop_oldest_finished(self) -> bool:
+        """Forget the one that finished first; False if none has."""
+        if not self.finished:
+            return False
+        signal_id, _ = self.finished.popitem(last=False)
+        del self.entries[signal_id]
+        return True
+
+    def drop_finished(self, until: float, limit: int | None) -> int:
+        """Forget up to ``limit`` that finished no later than ``until``; how many."""
+        removed = 0
+        while self.finished and removed != limit:
+            finished_at = next(iter(self.finished.values())).finished_at
+            if finished_at is not None and finished_at > until:
+                break
+            self.drop_oldest_finished()
+            removed += 1
+        return removed
+
+
 class SignalMemoryStore:
     """Holds signals from the moment they are found until some time after they are answered.
 
@@ -118,11 +177,8 @@ class SignalMemoryStore:
         self._waker: Callable[[], object] | None = None
         self._waker_failed = False
         self._fresh = _Arrivals()
-        self._entries: dict[str, QueuedSignal] = {}
-        """Everything that was taken or changed once; the three below divide it by status."""
-        self._returned: list[QueuedSignal] = []
-        self._processing: dict[str, QueuedSignal] = {}
-        self._finished: OrderedDict[str, QueuedSignal] = OrderedDict()
+        self._taken = _Taken()
+        self._entries = self._taken.entries
         self._followed: deque[str] | None = None
         """Ids in the order of addition that ``arrivals`` has not told of yet; None while nobody asks."""
         self._added = self._rejected = self._duplicates = self._evicted = self._removed = 0
@@ -144,9 +200,11 @@ class SignalMemoryStore:
             if signal_id in fresh.data or signal_id in self._entries:
                 self._duplicates += 1
                 return True
-            if len(fresh.data) + len(self._entries) >= self._capacity and not self._evict_finished():
-                self._rejected += 1
-                return False
+            if len(fresh.data) + len(self._entries) >= self._capacity:
+                if not self._taken.drop_oldest_finished():
+                    self._rejected += 1
+                    return False
+                self._evicted += 1
             self._added += 1
             fresh.added_at[signal_id] = self._clock()
             fresh.numbers[signal_id] = self._added
@@ -172,14 +230,6 @@ class SignalMemoryStore:
                 self._waker_failed = True
                 logger.exception("the worker cannot be woken; it will find the signals when it next looks")
 
-    def _evict_finished(self) -> bool:
-        if not self._finished:
-            return False
-        signal_id, _ = self._finished.popitem(last=False)
-        del self._entries[signal_id]
-        self._evicted += 1
-        return True
-
     # Looking and noting
 
     def get_signal(self, signal_id: str) -> dict[str, Any] | None:
@@ -192,11 +242,8 @@ class SignalMemoryStore:
 
     def get_pending_signals(self, limit: int = 10) -> list[dict[str, Any]]:
         """Up to ``limit`` pending signals, oldest first, without taking them."""
-        limit = max(0, limit)
         with self._lock:
-            fresh = [self._fresh.entry(signal_id) for signal_id in islice(self._fresh.data, limit)]
-            entries = sorted([*self._returned[:limit], *fresh], key=_number)
-            return [entry.to_dict() for entry in entries[:limit]]
+            return [entry.to_dict() for entry in self._oldest_waiting(max(0, limit))]
 
     def update_signal(self, signal_id: str, status: TaskStatus | str | None = None, **fields: Any) -> bool:
         """Set the status of a signal and note ``fields`` beside it; False if it is not in memory.
@@ -216,7 +263,7 @@ class SignalMemoryStore:
             if fields:
                 entry.extra = {**(entry.extra or {}), **fields}
             if wanted is not None:
-                self._move(entry, wanted)
+                self._taken.move(entry, wanted, self._clock() if wanted.final else None)
             return True
 
     def cleanup_old_signals(self, limit: int | None = None) -> int:
@@ -224,15 +271,8 @@ class SignalMemoryStore:
 
         Unfinished ones stay, however old. ``limit`` bounds the work of one call.
         """
-        removed = 0
         with self._lock:
-            last = self._clock() - self._retention
-            while self._finished and removed != limit:
-                entry = next(iter(self._finished.values()))
-                if entry.finished_at is not None and entry.finished_at > last:
-                    break
-                del self._finished[entry.signal_id], self._entries[entry.signal_id]
-                removed += 1
+            removed = self._taken.drop_finished(self._clock() - self._retention, limit)
             self._removed += removed
         return removed
 
@@ -240,9 +280,9 @@ class SignalMemoryStore:
         """How many signals are in each state now, and what happened since the start."""
         with self._lock:
             return {
-                "pending": len(self._fresh.data) + len(self._returned),
-                "processing": len(self._processing),
-                "finished": len(self._finished),
+                "pending": len(self._fresh.data) + len(self._taken.returned),
+                "processing": len(self._taken.processing),
+                "finished": len(self._taken.finished),
                 "total_added": self._added,
                 "rejected": self._rejected,
                 "duplicates": self._duplicates,
@@ -258,17 +298,14 @@ class SignalMemoryStore:
         taken: list[QueuedSignal] = []
         with self._lock:
             while len(taken) < limit and (entry := self._oldest_pending()) is not None:
-                self._move(entry, TaskStatus.PROCESSING)
+                self._taken.move(entry, TaskStatus.PROCESSING)
                 taken.append(entry)
         return taken
 
     def next_pending(self, limit: int) -> list[QueuedSignal]:
         """The up to ``limit`` signals that ``take_pending`` would take first, without taking them."""
         with self._lock:
-            fresh = [self._fresh.entry(signal_id) for signal_id in islice(self._fresh.data, limit)]
-            if not self._returned:
-                return fresh
-            return sorted([*self._returned[:limit], *fresh], key=_number)[:limit]
+            return self._oldest_waiting(limit)
 
     def requeue(self, signal_ids: Iterable[str]) -> int:
         """Make those of ``signal_ids`` that are ``processing`` pending again, each in its old place.
@@ -279,9 +316,9 @@ class SignalMemoryStore:
         count = 0
         with self._lock:
             for signal_id in signal_ids:
-                entry = self._processing.get(signal_id)
+                entry = self._taken.processing.get(signal_id)
                 if entry is not None:
-                    self._move(entry, TaskStatus.PENDING)
+                    self._taken.move(entry, TaskStatus.PENDING)
                     count += 1
         return count
 
@@ -298,7 +335,7 @@ class SignalMemoryStore:
         """Have ``arrivals`` tell of what waits now and of what comes from now on."""
         with self._lock:
             if self._followed is None:
-                waiting = [*(entry.signal_id for entry in self._returned), *self._fresh.data]
+                waiting = [*(entry.signal_id for entry in self._taken.returned), *self._fresh.data]
                 self._followed = deque(waiting, maxlen=self._capacity)
 
     def arrivals(self, limit: int, age: float = 0.0) -> list[QueuedSignal]:
@@ -328,13 +365,13 @@ class SignalMemoryStore:
     def room(self) -> int:
         """How many new signals would be accepted now."""
         with self._lock:
-            return self._capacity - len(self._fresh.data) - len(self._entries) + len(self._finished)
+            return self._capacity - len(self._fresh.data) - len(self._entries) + len(self._taken.finished)
 
     def ids(self) -> list[str]:
         """The ids of all unfinished signals."""
         with self._lock:
-            returned = [entry.signal_id for entry in self._returned]
-            return [*self._processing, *returned, *self._fresh.data]
+            returned = [entry.signal_id for entry in self._taken.returned]
+            return [*self._taken.processing, *returned, *self._fresh.data]
 
     def is_unfinished(self, signal_id: str) -> bool:
         """Whether the signal is here and has not had its end."""
@@ -342,7 +379,7 @@ class SignalMemoryStore:
             entry = self._entries.get(signal_id)
             return signal_id in self._fresh.data if entry is None else not entry.status.final
 
-    # Moving between the containers, under the lock
+    # Under the lock
 
     def _waiting_entry(self, signal_id: str) -> QueuedSignal | None:
         if signal_id in self._fresh.data:
@@ -351,42 +388,24 @@ class SignalMemoryStore:
         return entry if entry is not None and entry.status is TaskStatus.PENDING else None
 
     def _oldest_pending(self) -> QueuedSignal | None:
-        fresh = self._fresh.first()
-        if not self._returned:
+        fresh, returned = self._fresh.first(), self._taken.returned
+        if not returned:
             return None if fresh is None else self._own_entry(fresh)
-        oldest = self._returned[0]
-        if fresh is None or oldest.number < self._fresh.numbers[fresh]:
-            return oldest
+        if fresh is None or returned[0].number < self._fresh.numbers[fresh]:
+            return returned[0]
         return self._own_entry(fresh)
 
     def _own_entry(self, signal_id: str) -> QueuedSignal | None:
         """The entry of a signal, from now on an object that can be changed."""
         if signal_id in self._fresh.data:
-            entry = self._entries[signal_id] = self._fresh.pop(signal_id)
-            insort(self._returned, entry, key=_number)
-            return entry
+            return self._taken.add(self._fresh.pop(signal_id))
         return self._entries.get(signal_id)
 
-    def _move(self, entry: QueuedSignal, status: TaskStatus) -> None:
-        if status is entry.status:
-            return
-        self._take_out(entry)
-        entry.status = status
-        entry.finished_at = self._clock() if status.final else None
-        if status is TaskStatus.PENDING:
-            insort(self._returned, entry, key=_number)
-        elif status is TaskStatus.PROCESSING:
-            self._processing[entry.signal_id] = entry
-        else:
-            self._finished[entry.signal_id] = entry
-
-    def _take_out(self, entry: QueuedSignal) -> None:
-        if entry.status is TaskStatus.PROCESSING:
-            del self._processing[entry.signal_id]
-        elif entry.status is TaskStatus.PENDING:
-            del self._returned[bisect_left(self._returned, entry.number, key=_number)]
-        else:
-            del self._finished[entry.signal_id]
+    def _oldest_waiting(self, limit: int) -> list[QueuedSignal]:
+        fresh = [self._fresh.entry(signal_id) for signal_id in islice(self._fresh.data, limit)]
+        if not self._taken.returned:
+            return fresh
+        return sorted([*self._taken.returned[:limit], *fresh], key=_number)[:limit]
 
 
 def _number(entry: QueuedSignal) -> int:

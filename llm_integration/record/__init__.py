@@ -1,13 +1,15 @@
 """PostgreSQL: the record of sessions, bars, signals, tasks and results.
 
 ``database_manager``  DatabaseManager: everything that is asked of PostgreSQL, through one bounded pool
-``connections``, ``connector``, ``session``, ``database_url``, ``tls``  how it is reached
+``connections``, ``pool``, ``connector``, ``session``, ``database_url``, ``tls``  how it is reached
 ``migrations``, ``sql/``, ``rights``, ``rehearsal``  its tables, and whether they can be had
-``task_store``, ``session_store``, ``opinions``, ``reports``  what is stored and read; ``queries`` the SQL
+``task_store``, ``result_store``, ``tasks_by_hand``, ``session_store``, ``opinions``  what is stored
+``reports``   what is read; ``queries`` the SQL, ``batches`` how much of it at a time
 ``ledger``    what was spent, and the sums that several processes share
 ``recorder``  a session's bars and signals on their way, without holding up the bar loop
 ``outbox``    what waits for PostgreSQL, on disk
-``embedded``, ``cluster``, ``placement``, ``postmaster``, ``watch``, ``programs``  a server of our own
+``embedded``, ``cluster``, ``cluster_server``, ``placement``, ``postmaster``, ``programs``, ``watch``  a
+server of our own
 ``command_*``, ``retry``, ``continuing``  what commands and resumed runs ask
 """
 

@@ -13,11 +13,12 @@ from llm_integration.record.opinions import OpinionStore
 from llm_integration.record.reports import Reports
 from llm_integration.record.session_store import SessionStore
 from llm_integration.record.task_store import TaskStore
+from llm_integration.record.tasks_by_hand import TasksByHand
 
 __all__ = ["DatabaseManager"]
 
 
-class DatabaseManager(TaskStore, SessionStore, OpinionStore, Reports):
+class DatabaseManager(TaskStore, TasksByHand, SessionStore, OpinionStore, Reports):
     """PostgreSQL by asyncpg: signals and tasks, sessions and bars, reports.
 
     ``dsn`` is a ``postgresql://`` URL; None leaves it to the ``PG*`` variables. ``schema`` holds all tables,

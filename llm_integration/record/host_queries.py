@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from llm_integration.record import columns
+
 # Sessions and bars
 
 # Continuing a session opens it again and keeps what was known about it.
@@ -66,13 +68,14 @@ ON CONFLICT DO NOTHING
 SIGNAL_FIELDS = """s.signal_id, s.session_id, s.symbol, s."timestamp", s.signal_type, s.entry_price,
        s.stop_loss, s.target_price, s.indicators, s.strategy, s.notes"""
 
-RESULT_FIELDS = """r.rating, r.choppiness, r.analysis, r.recommendations, r.parse_method,
-       r.warnings, r.unrated_reason, r.model_requested, r.model_served, r.provider, r.generation_id,
-       r.finish_reason, r.prompt_tokens, r.completion_tokens, r.cost_usd, r.queue_ms, r.api_ms, r.total_ms,
-       r.attempts, COALESCE(r.prompt_text, prompt.content) AS prompt_text, r.prompt_version, r.raw_reply,
-       r.processed_at, r.prompt_name, r.prompt_hash, r.batch_size, r.route, r.rating_spread,
-       r.cached_tokens, r.cache_write_tokens, r.reasoning_tokens, r.service_tier,
-       system.content AS system_text"""
+_ELSEWHERE = {
+    "error": "r.unrated_reason",
+    "prompt_text": "COALESCE(r.prompt_text, prompt.content) AS prompt_text",
+    "system_text": "system.content AS system_text",
+}
+RESULT_FIELDS = ", ".join(
+    _ELSEWHERE.get(column.name, f"r.{column.name}") for column in columns.RESULT.columns
+)
 
 RESULT = """llm_analysis_results r ON r.task_id = t.task_id AND t.status = 'completed'
 LEFT JOIN llm_texts system ON system.text_id = r.system_text_id

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from llm_integration.domain import LLMAnalysis, Opinion, TaskStatus
 from llm_integration.record.connections import Connections
 from llm_integration.record.errors import UnknownSignalError
-from llm_integration.record.opinion_rows import OPINION_COLUMNS, opinion_rows
+from llm_integration.record.outcome_rows import OPINION_COLUMNS, opinion_rows
 from llm_integration.record.queries import rows_of
 from llm_integration.record.storable import clean_key, json_rows
 

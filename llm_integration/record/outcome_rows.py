@@ -1,4 +1,8 @@
-"""Between analyses and the rows of tasks and results. Pure."""
+"""Between analyses and the rows of tasks, results and opinions. Pure.
+
+Which columns there are is said by ``columns``; here is what is not a field as it is: the task's own part, and
+texts that many results share.
+"""
 
 from __future__ import annotations
 
@@ -7,149 +11,77 @@ import re
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
-from llm_integration.domain import (
-    Claim,
-    LLMAnalysis,
-    TaskStatus,
-    parse_time,
-    to_price,
-)
-from llm_integration.record.opinion_rows import OPINION_COLUMNS, opinion_from_row, opinion_rows
-from llm_integration.record.reading_values import choppiness_of, cost_of, count_of, method_of, rating_of
+from llm_integration.domain import Claim, LLMAnalysis, Opinion, TaskStatus
+from llm_integration.record.columns import OPINION, RESULT, Table, method_of, rating_of
 from llm_integration.record.rows import Row
-from llm_integration.record.storable import (
-    LONGEST_ANSWER,
-    LONGEST_NAME,
-    LONGEST_REPLY,
-    clean_key,
-    clean_text,
-    shown,
-)
+from llm_integration.record.storable import clean_key, shown
 
 __all__ = [
     "OPINION_COLUMNS",
     "OUTCOME_COLUMNS",
+    "TASK_COLUMNS",
     "analysis_from_mapping",
     "analysis_from_row",
     "opinion_from_row",
     "opinion_rows",
+    "outcome_columns",
     "outcome_row",
 ]
 
 UNCLAIMED = uuid.UUID("6f0f2c4e-3b1d-4d7c-9a53-0c9d6f1f7a11")
 """Name space of the stand-in claim ids of outcomes that were reached without a claim."""
 
-OUTCOME_COLUMNS: Mapping[str, str] = {
+TASK_COLUMNS: Mapping[str, str] = {
     "signal_id": "text",
     "claim_id": "uuid",
     "claimed": "bool",
     "status": "text",
     "error": "text",
     "spent_usd": "numeric",
-    "rating": "int2",
-    "choppiness": "text",
-    "analysis": "text",
-    "recommendations": "text",
-    "parse_method": "text",
-    "warnings": "jsonb",
-    "unrated_reason": "text",
-    "model_requested": "text",
-    "model_served": "text",
-    "provider": "text",
-    "generation_id": "text",
-    "finish_reason": "text",
-    "prompt_tokens": "int8",
-    "completion_tokens": "int8",
-    "cost_usd": "numeric",
-    "queue_ms": "float8",
-    "api_ms": "float8",
-    "total_ms": "float8",
-    "attempts": "int4",
-    "prompt_text": "text",
-    "prompt_version": "text",
-    "raw_reply": "text",
-    "processed_at": "timestamptz",
-    "prompt_name": "text",
-    "prompt_hash": "text",
-    "batch_size": "int4",
-    "route": "text",
-    "rating_spread": "int2",
-    "system_text_id": "bytea",
-    "prompt_text_id": "bytea",
-    "cached_tokens": "int8",
-    "cache_write_tokens": "int8",
-    "reasoning_tokens": "int8",
-    "service_tier": "text",
 }
-"""What ``outcome_row`` gives, with the type that PostgreSQL reads it as."""
+"""What an outcome says to its task."""
+SHARED_TEXTS: Mapping[str, str] = {"system_text_id": "bytea", "prompt_text_id": "bytea"}
+"""Texts that stand in ``llm_texts``, once for all results that share them."""
 
 
-def outcome_row(analysis: LLMAnalysis, claim: Claim | None, texts: dict[str, str]) -> dict[str, Any]:
-    """The values of OUTCOME_COLUMNS, storable. What they refer to by a text id is put into ``texts``."""
+def outcome_columns(table: Table = RESULT) -> dict[str, str]:
+    """What ``outcome_row`` gives, with the type that PostgreSQL reads it as; those of the result last.
+
+    ``error`` of an answer is stored as ``unrated_reason``, the system text by its id alone.
+    """
+    result = table.kinds
+    del result["error"], result["system_text"]
+    return {**TASK_COLUMNS, **result, "unrated_reason": "text", **SHARED_TEXTS}
+
+
+OUTCOME_COLUMNS: Mapping[str, str] = outcome_columns()
+OPINION_COLUMNS: Mapping[str, str] = {"signal_id": "text", "position": "int4", **OPINION.kinds}
+"""What ``opinion_rows`` gives, with the type that PostgreSQL reads it as."""
+
+
+def outcome_row(
+    analysis: LLMAnalysis, claim: Claim | None, texts: dict[str, str], table: Table = RESULT
+) -> dict[str, Any]:
+    """The values of ``outcome_columns``, storable. What they refer to by a text id is put into ``texts``."""
+    row = table.stored(analysis)
     status = analysis.status if type(analysis.status) is TaskStatus else TaskStatus(analysis.status)
     completed = status is TaskStatus.COMPLETED
-    batch_size = max(1, count_of(analysis.batch_size) or 1)
-    prompt = clean_text(analysis.prompt_text, LONGEST_REPLY)
     shared = texts if completed else {}  # without a result nothing refers to them
-    reason = clean_text(analysis.error)
-    cost = _amount(analysis.cost_usd)
-    return {
-        "signal_id": clean_key(analysis.signal_id),
-        "claim_id": _stand_in(analysis) if claim is None else _claim_id(claim.claim_id),
-        "claimed": claim is not None,
-        "status": status.value,
-        "error": None if completed else reason or "no reason given",
-        "spent_usd": cost,
-        "rating": rating_of(analysis.rating),
-        "choppiness": choppiness_of(analysis.choppiness),
-        "analysis": clean_text(analysis.analysis, LONGEST_ANSWER),
-        "recommendations": clean_text(analysis.recommendations, LONGEST_ANSWER),
-        "parse_method": str(analysis.parse_method),
-        "warnings": [clean_text(warning) for warning in analysis.warnings],
-        "unrated_reason": reason if completed and analysis.rating is None else None,
-        "model_requested": clean_text(analysis.model_requested, LONGEST_NAME),
-        "model_served": clean_text(analysis.model_served, LONGEST_NAME),
-        "provider": clean_text(analysis.provider, LONGEST_NAME),
-        "generation_id": clean_text(analysis.generation_id, LONGEST_NAME),
-        "finish_reason": clean_text(analysis.finish_reason, LONGEST_NAME),
-        "prompt_tokens": count_of(analysis.prompt_tokens),
-        "completion_tokens": count_of(analysis.completion_tokens),
-        "cost_usd": cost,
-        "queue_ms": to_price(analysis.queue_ms),
-        "api_ms": to_price(analysis.api_ms),
-        "total_ms": to_price(analysis.total_ms),
-        "attempts": count_of(analysis.attempts) or 0,
-        "prompt_text": prompt if batch_size == 1 else None,
-        "prompt_version": clean_text(analysis.prompt_version, LONGEST_NAME),
-        "raw_reply": clean_text(analysis.raw_reply, LONGEST_REPLY),
-        "processed_at": parse_time(analysis.processed_at),
-        "prompt_name": clean_text(analysis.prompt_name, LONGEST_NAME),
-        "prompt_hash": clean_text(analysis.prompt_hash, LONGEST_NAME),
-        "batch_size": batch_size,
-        "route": clean_text(analysis.route, LONGEST_NAME),
-        "rating_spread": _spread(analysis.rating_spread),
-        "system_text_id": _text_id(clean_text(analysis.system_text, LONGEST_REPLY), shared),
-        "prompt_text_id": None if batch_size == 1 else _text_id(prompt, shared),
-        "cached_tokens": count_of(analysis.cached_tokens),
-        "cache_write_tokens": count_of(analysis.cache_write_tokens),
-        "reasoning_tokens": count_of(analysis.reasoning_tokens),
-        "service_tier": clean_text(analysis.service_tier, LONGEST_NAME),
-    }
-
-
-def _amount(cost: object) -> str | None:
-    """What ``cost_of`` says, in digits. Plain ones need only be looked at."""
-    if type(cost) is Decimal and _PLAIN_AMOUNT(text := str(cost)):
-        return text
-    amount = cost_of(cost)
-    return None if amount is None else str(amount)
-
-
-_PLAIN_AMOUNT = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,15})?").fullmatch
+    prompt, alone, reason = row["prompt_text"], row["batch_size"] == 1, row["error"]
+    row["system_text_id"] = _text_id(row.pop("system_text"), shared)
+    row["prompt_text_id"] = None if alone else _text_id(prompt, shared)
+    row["prompt_text"] = prompt if alone else None
+    row["unrated_reason"] = reason if completed and analysis.rating is None else None
+    row["signal_id"] = clean_key(analysis.signal_id)
+    row["claim_id"] = _stand_in(analysis) if claim is None else _claim_id(claim.claim_id)
+    row["claimed"] = claim is not None
+    row["status"] = status.value
+    row["error"] = None if completed else reason or "no reason given"
+    row["spent_usd"] = row["cost_usd"]
+    return row
 
 
 def _text_id(text: str | None, texts: dict[str, str]) -> str | None:
@@ -163,10 +95,6 @@ def _text_id(text: str | None, texts: dict[str, str]) -> str | None:
 @lru_cache(maxsize=8)  # the results of a batch share their texts
 def _digest(text: str) -> str:
     return f"\\x{hashlib.sha256(text.encode()).hexdigest()}"
-
-
-def _spread(value: object) -> int | None:
-    return value if type(value) is int and 0 <= value <= 4 else None
 
 
 def _stand_in(analysis: LLMAnalysis) -> str:
@@ -189,35 +117,17 @@ _PLAIN_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
 
 
 def analysis_from_row(row: Row) -> LLMAnalysis:
-    """The analysis of a task's row joined with its result, as QUERY's OUTCOME_FIELDS select them."""
+    """The analysis of a task's row joined with its result, as the statements select them."""
     status = TaskStatus(row["status"])
     if status is not TaskStatus.COMPLETED:
         return LLMAnalysis(
             signal_id=row["signal_id"], status=status, task_id=row["task_id"], error=row["error"],
             cost_usd=row["spent_usd"], processed_at=row["completed_at"],
         )  # fmt: skip
-    return LLMAnalysis(
-        signal_id=row["signal_id"],
-        status=status,
-        task_id=row["task_id"],
-        rating=row["rating"],
-        choppiness=choppiness_of(row["choppiness"]),
-        parse_method=method_of(row["parse_method"]),
-        warnings=tuple(str(warning) for warning in row["warnings"] or ()),
-        error=row["unrated_reason"],
-        attempts=row["attempts"] or 0,
-        batch_size=row["batch_size"] or 1,
-        processed_at=row["processed_at"] or row["completed_at"],
-        **{name: row[name] for name in _SAME_NAMES},
-    )
-
-
-_SAME_NAMES = (
-    "analysis", "recommendations", "model_requested", "model_served", "provider", "generation_id",
-    "finish_reason", "prompt_tokens", "completion_tokens", "cost_usd", "queue_ms", "api_ms", "total_ms",
-    "prompt_text", "prompt_version", "raw_reply", "prompt_name", "prompt_hash", "system_text", "route",
-    "rating_spread", "cached_tokens", "cache_write_tokens", "reasoning_tokens", "service_tier",
-)  # fmt: skip
+    values = RESULT.loaded(row)
+    values["error"] = row["unrated_reason"]
+    values["processed_at"] = values["processed_at"] or row["completed_at"]
+    return LLMAnalysis(signal_id=row["signal_id"], status=status, task_id=row["task_id"], **values)
 
 
 def analysis_from_mapping(signal_id: str, values: Mapping[str, Any]) -> LLMAnalysis:
@@ -226,49 +136,35 @@ def analysis_from_mapping(signal_id: str, values: Mapping[str, Any]) -> LLMAnaly
     A rating that is not an integer from 1 to 5 and a choppiness that is not yes or no become None, with
     the reason in ``error``; they are never replaced by a default.
     """
-    given = values.get("rating")
-    rating = rating_of(int(given) if isinstance(given, float) and given.is_integer() else given)
-    reason = values.get("error") or values.get("unrated_reason")
-    if rating is None and given is not None:
-        reason = reason or f"not a rating: {shown(given)[:50]!r}"
-    choppiness = values.get("choppiness")
-    cost = values.get("cost_usd")
-    warnings = values.get("warnings") or ()
-    texts = {name: None if values.get(name) is None else shown(values[name]) for name in _TEXTS}
-    return LLMAnalysis(
-        signal_id=signal_id,
-        status=TaskStatus.COMPLETED,
-        rating=rating,
-        choppiness=choppiness_of(choppiness),
-        parse_method=method_of(values.get("parse_method", values.get("method"))),
-        warnings=(warnings,) if isinstance(warnings, str) else tuple(map(shown, warnings)),
-        error=None if reason is None else shown(reason),
-        prompt_tokens=count_of(values.get("prompt_tokens")),
-        completion_tokens=count_of(values.get("completion_tokens")),
-        cached_tokens=count_of(values.get("cached_tokens")),
-        cache_write_tokens=count_of(values.get("cache_write_tokens")),
-        reasoning_tokens=count_of(values.get("reasoning_tokens")),
-        cost_usd=None if cost is None or isinstance(cost, bool) else _decimal(cost),
-        queue_ms=to_price(values.get("queue_ms")),
-        api_ms=to_price(values.get("api_ms")),
-        total_ms=to_price(values.get("total_ms")),
-        attempts=count_of(values.get("attempts")) or 0,
-        batch_size=count_of(values.get("batch_size")) or 1,
-        rating_spread=_spread(values.get("rating_spread")),
-        processed_at=parse_time(values.get("processed_at")) or datetime.now(UTC),
-        **cast("dict[str, Any]", texts),
-    )
+    read = RESULT.given(values)
+    read["parse_method"] = method_of(values.get("parse_method", values.get("method")))
+    read["error"] = _reason(values)
+    read["processed_at"] = read["processed_at"] or datetime.now(UTC)
+    return LLMAnalysis(signal_id=signal_id, status=TaskStatus.COMPLETED, **read)
 
 
-_TEXTS = (
-    "analysis", "recommendations", "model_requested", "model_served", "provider", "generation_id",
-    "finish_reason", "prompt_text", "prompt_version", "raw_reply", "prompt_name", "prompt_hash",
-    "system_text", "route", "service_tier",
-)  # fmt: skip
+def _reason(values: Mapping[str, Any]) -> str | None:
+    reason, given = values.get("error") or values.get("unrated_reason"), values.get("rating")
+    whole = isinstance(given, float) and given.is_integer()
+    if not reason and given is not None and rating_of(int(given) if whole else given) is None:
+        return f"not a rating: {shown(given)[:50]!r}"
+    return None if reason is None else shown(reason)
 
 
-def _decimal(value: object) -> Decimal | None:
-    try:
-        return Decimal(shown(value))
-    except ArithmeticError:
-        return None
+def opinion_rows(analysis: LLMAnalysis) -> list[dict[str, Any]]:
+    """The values of OPINION_COLUMNS for each of its opinions, storable."""
+    if not analysis.opinions:
+        return []
+    key = clean_key(analysis.signal_id)
+    return [_opinion(key, position, item) for position, item in enumerate(analysis.opinions)]
+
+
+def _opinion(key: str, position: int, opinion: Opinion) -> dict[str, Any]:
+    return {"signal_id": key, "position": position, **OPINION.stored(opinion)}
+
+
+def opinion_from_row(row: Row) -> Opinion:
+    """The opinion of a row of ``llm_opinions``."""
+    values = OPINION.loaded(row)
+    values["model_requested"] = values["model_requested"] or ""
+    return Opinion(**values)

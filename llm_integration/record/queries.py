@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from llm_integration.record.opinion_rows import OPINION_COLUMNS
-from llm_integration.record.outcome_rows import OUTCOME_COLUMNS
+from llm_integration.record.outcome_rows import OPINION_COLUMNS, OUTCOME_COLUMNS, TASK_COLUMNS
 from llm_integration.record.rows import SIGNAL_COLUMNS
 
 OPEN = "('pending', 'processing')"
@@ -197,7 +196,7 @@ FROM claimed c JOIN trading_signals s ON s.signal_id = c.signal_id
 ORDER BY c.task_id
 """  # noqa: S608  fragments of this module
 
-_RESULT_COLUMNS = tuple(OUTCOME_COLUMNS)[6:]
+_RESULT_COLUMNS = [name for name in OUTCOME_COLUMNS if name not in TASK_COLUMNS]
 _RESULT_VALUES = ", ".join(f"i.{name}" for name in _RESULT_COLUMNS)
 _RESULT_UPDATES = ", ".join(f"{name} = EXCLUDED.{name}" for name in _RESULT_COLUMNS)
 _OPINION_NAMES = ", ".join(tuple(OPINION_COLUMNS)[1:])

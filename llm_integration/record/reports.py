@@ -12,8 +12,7 @@ from llm_integration.record import host_queries as queries
 from llm_integration.record.connections import Connections
 from llm_integration.record.errors import UnknownSignalError
 from llm_integration.record.ledger_reports import LedgerReports
-from llm_integration.record.opinion_rows import opinion_from_row
-from llm_integration.record.outcome_rows import analysis_from_row
+from llm_integration.record.outcome_rows import analysis_from_row, opinion_from_row
 from llm_integration.record.rows import Row, signal_from_row
 from llm_integration.record.storable import clean_key, clean_text
 

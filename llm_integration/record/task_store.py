@@ -5,35 +5,26 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Any, TypeVar
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 import orjson
 
-from llm_integration.domain import Claim, LLMAnalysis, Signal, TaskScope, TaskStatus
+from llm_integration.domain import Claim, Signal, TaskScope
 from llm_integration.pieces import in_turns
 from llm_integration.record import queries
+from llm_integration.record.batches import batches, json_in_slices
 from llm_integration.record.connections import Connections
-from llm_integration.record.errors import BadRowError, DatabaseError, UnknownSignalError, UnknownTaskError
-from llm_integration.record.opinion_rows import opinion_rows
-from llm_integration.record.outcome_rows import analysis_from_mapping, outcome_row
+from llm_integration.record.errors import BadRowError, DatabaseError
+from llm_integration.record.result_store import Outcome, ResultStore
 from llm_integration.record.rows import Row, signal_in_pieces, signal_row
-from llm_integration.record.storable import clean_key, clean_text, json_rows, may_be_digest, one_array
+from llm_integration.record.storable import clean_key, may_be_digest
 
 __all__ = ["TaskStore"]
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
-LARGEST_BATCH = 32
-LARGEST_TEXT = 100_000
-"""Rows, and characters of prompts and replies, per statement: more would hold up the host's loop."""
-AT_ONCE = 8
-TEXT_AT_ONCE = 32_000
-"""Rows, or characters of them, that are made ready before the host's loop gets its turn."""
 MANY_BARS = 10
 """A signal with more bars than this is read in a turn of the host's loop of its own."""
 MOST_REMEMBERED = 10_000
@@ -41,8 +32,6 @@ MOST_REMEMBERED = 10_000
 PAGE = 250
 """Waiting tasks that are looked through before the host's loop gets its turn."""
 CHARS_OF_A_BAR = 80
-
-Outcome = tuple[LLMAnalysis, Claim | None]
 
 
 class TaskStore:
@@ -53,13 +42,18 @@ class TaskStore:
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
-        self._workers: set[str] = set()
+        self._results = ResultStore(connections)
         self._stored: OrderedDict[str, None] = OrderedDict()
         """The signals that were stored last, by their keys: to be claimed, these need not be sent again."""
-        self.refused_rows = 0
+        self._refused = 0
         self.simulated: bool | None = None
         """Set, ``claim_waiting`` takes simulated tasks only, or real ones only; new tasks are such."""
         self._scope = TaskScope()
+
+    @property
+    def refused_rows(self) -> int:
+        """Signals and results that PostgreSQL would not take for what is in them."""
+        return self._refused + self._results.refused
 
     def work_for(self, scope: TaskScope) -> None:
         """From now on ``claim_waiting`` takes only what ``scope`` allows, and new tasks bear its endpoint.
@@ -102,7 +96,7 @@ class TaskStore:
         A signal that PostgreSQL refuses for what is in it is logged and does not hold up the others.
         """
         self._meet(worker_id)
-        for batch in _rounds(signals, _signal_id, _one, _text_of_signal):
+        for batch in batches(signals, _signal_id, _one, _text_of_signal):
             await self._record_batch(list(batch.values()), worker_id, lease_seconds)
         return len(signals)
 
@@ -117,60 +111,10 @@ class TaskStore:
             self._remember(batch)
         except BadRowError as error:
             if len(batch) == 1:
-                self._bad_row("signal", batch[0].signal_id, error)
+                self._bad_row(batch[0], error)
                 return
             for signal in batch:
                 await self._record_batch([signal], worker_id, lease_seconds)
-
-    async def create_llm_enhancement_task(self, signal_id: str) -> int:
-        """The id of the signal's task, which is created if it has none. Raises UnknownSignalError."""
-        rows = await self._connections.fetch("creating a task", queries.CREATE_TASK, clean_key(signal_id))
-        if not rows:
-            raise UnknownSignalError(f"there is no signal {clean_key(signal_id)!r}; store it before its task")
-        return int(rows[0]["task_id"])
-
-    async def get_pending_llm_tasks(self, limit: int = 10) -> list[dict[str, Any]]:
-        """The oldest ``pending`` tasks with their signals, without claiming them."""
-        rows = await self._connections.fetch("reading tasks", queries.PENDING_TASKS, max(0, limit))
-        return [dict(row) for row in rows]
-
-    async def update_task_status(
-        self, task_id: int, status: TaskStatus | str, error: str | None = None
-    ) -> None:
-        """Set a task's status by hand. A claim on it becomes void. Raises UnknownTaskError, ValueError."""
-        wanted = TaskStatus(status).value
-        rows = await self._connections.fetch(
-            "setting a status", queries.SET_STATUS, task_id, wanted, clean_text(error)
-        )
-        if not rows:
-            raise UnknownTaskError(f"there is no task {task_id}")
-
-    async def save_llm_analysis_result(
-        self,
-        task_id: int,
-        signal_id: str,
-        llm_result: LLMAnalysis | Mapping[str, Any],
-        *,
-        claim_id: str | None = None,
-    ) -> bool:
-        """Store one outcome and end its task, in one transaction; True if it was accepted.
-
-        ``llm_result`` is an LLMAnalysis or a mapping with its field names. False when another worker holds
-        the task or it was finished before; nothing is changed then. Raises UnknownTaskError when there is
-        no such task, BadRowError when it belongs to another signal.
-        """
-        rows = await self._connections.fetch("reading a task", queries.TASK_SIGNAL, task_id)
-        if not rows:
-            raise UnknownTaskError(f"there is no task {task_id}")
-        key = clean_key(signal_id)
-        if rows[0]["signal_id"] != key:
-            raise BadRowError(f"task {task_id} belongs to signal {rows[0]['signal_id']!r}, not {key!r}")
-        if isinstance(llm_result, LLMAnalysis):
-            analysis = replace(llm_result, signal_id=signal_id, task_id=task_id)
-        else:
-            analysis = analysis_from_mapping(signal_id, llm_result)
-        claim = None if claim_id is None else Claim(task_id, key, claim_id)
-        return key in await self._save([(analysis, claim)])
 
     # The worker's side
 
@@ -184,7 +128,7 @@ class TaskStore:
         """
         self._meet(worker_id)
         claims: dict[str, Claim] = {}
-        for batch in _rounds(signals, _signal_id, _one, _text_of_signal):
+        for batch in batches(signals, _signal_id, _one, _text_of_signal):
             for row in await self._claim_any(batch, worker_id, lease_seconds):
                 task_id, key, claim_id, attempts, age = row
                 name = batch[key].signal_id
@@ -222,7 +166,7 @@ class TaskStore:
             )  # fmt: skip
         except BadRowError as error:
             if len(batch) == 1:
-                self._bad_row("signal", batch[0].signal_id, error)
+                self._bad_row(batch[0], error)
                 return []
         rows = []
         for signal in batch:
@@ -292,45 +236,11 @@ class TaskStore:
         PostgreSQL refuses for what is in it does not hold up the others: its task ends as ``failed`` with
         the reason, the error is logged, and the id counts as accepted, because the task is settled.
         """
-        accepted: set[str] = set()
-        for batch in _rounds(outcomes, _outcome_id, _rows_of, _text_of):
-            accepted |= {batch[key][0].signal_id for key in await self._save(list(batch.values()))}
-        return accepted
+        return await self._results.save(outcomes)
 
-    async def _save(self, batch: Sequence[Outcome]) -> set[str]:
-        try:
-            rows = await self._connections.fetch(
-                "storing results", queries.SAVE_OUTCOMES, *await _outcome_arguments(batch, self._workers)
-            )
-        except BadRowError as error:
-            if len(batch) == 1:
-                return await self._settle(*batch[0], error)
-            found: set[str] = set()
-            for outcome in batch:
-                found |= await self._save([outcome])
-            return found
-        return {row["signal_id"] for row in rows}
-
-    async def _settle(self, analysis: LLMAnalysis, claim: Claim | None, error: BadRowError) -> set[str]:
-        """End the task of an outcome that cannot be stored, with the reason in place of the result."""
-        self._bad_row("result of signal", analysis.signal_id, error)
-        bare = LLMAnalysis(
-            analysis.signal_id, TaskStatus.FAILED, error=f"PostgreSQL refused the result: {error}",
-            cost_usd=analysis.cost_usd, processed_at=analysis.processed_at,
-        )  # fmt: skip
-        try:
-            rows = await self._connections.fetch(
-                "storing a failure",
-                queries.SAVE_OUTCOMES,
-                *await _outcome_arguments([(bare, claim)], self._workers),
-            )
-        except BadRowError:
-            return set()  # nothing about this signal can be stored; its neighbours must not suffer
-        return {row["signal_id"] for row in rows}
-
-    def _bad_row(self, what: str, signal_id: str, error: DatabaseError) -> None:
-        self.refused_rows += 1
-        logger.error("%s %r cannot be stored: %s", what, clean_key(signal_id)[:100], error)
+    def _bad_row(self, signal: Signal, error: DatabaseError) -> None:
+        self._refused += 1
+        logger.error("signal %r cannot be stored: %s", clean_key(signal.signal_id)[:100], error)
 
     async def release(self, claims: Sequence[Claim]) -> None:
         """Make claimed tasks ``pending`` again, free for anybody; claims that are void are passed over."""
@@ -348,31 +258,12 @@ class TaskStore:
     async def retire_worker(self, worker_id: str) -> None:
         """End the worker's lease; what it still holds is ``pending`` and may be taken at once."""
         await self._connections.fetch("retiring a worker", queries.RETIRE_WORKER, worker_id)
-        self._workers.discard(worker_id)
+        self._results.workers.discard(worker_id)
 
     def _meet(self, worker_id: str | None) -> None:
         """Remember who speaks through this manager: an outcome without a claim may end their tasks."""
         if worker_id is not None:
-            self._workers.add(worker_id)
-
-
-def _rounds(
-    items: Sequence[T], key: Callable[[T], str], rows: Callable[[T], int], text: Callable[[T], int]
-) -> Iterator[dict[str, T]]:
-    """``items`` in batches for one statement each: bounded in rows and text, by their storable keys."""
-    batch: dict[str, T] = {}
-    size = length = 0
-    for item in items:
-        name, count, more = clean_key(key(item)), rows(item), text(item)
-        full = size + count > LARGEST_BATCH or length + more > LARGEST_TEXT
-        if batch and (full or name in batch):
-            yield batch
-            batch, size, length = {}, 0, 0
-        batch[name] = item
-        size += count
-        length += more
-    if batch:
-        yield batch
+            self._results.workers.add(worker_id)
 
 
 def _signal_id(signal: Signal) -> str:
@@ -385,31 +276,6 @@ def _one(_signal: Signal) -> int:
 
 def _text_of_signal(signal: Signal) -> int:
     return CHARS_OF_A_BAR * len(signal.bars)
-
-
-def _outcome_id(outcome: Outcome) -> str:
-    return outcome[0].signal_id
-
-
-def _rows_of(outcome: Outcome) -> int:
-    return 1 + len(outcome[0].opinions)
-
-
-def _text_of(outcome: Outcome) -> int:
-    analysis = outcome[0]
-    length = len(analysis.prompt_text or "") + len(analysis.raw_reply or "")
-    for opinion in analysis.opinions:
-        length += len(opinion.raw_reply or "")
-    return length
-
-
-async def _outcome_arguments(batch: Sequence[Outcome], workers: Iterable[str]) -> list[object]:
-    """The parameters of SAVE_OUTCOMES."""
-    texts: dict[str, str] = {}
-    rows = await _json(batch, lambda outcome: outcome_row(*outcome, texts), _text_of)
-    opinions = [row for analysis, _ in batch for row in opinion_rows(analysis)]
-    shared = [{"text_id": key, "content": text} for key, text in texts.items()]
-    return [rows, sorted(workers), json_rows(shared), json_rows(opinions)]
 
 
 async def _taken(row: Row) -> tuple[Claim, Signal]:
@@ -430,24 +296,7 @@ async def _next_turn() -> None:
 
 
 async def _signals_json(signals: Sequence[Signal]) -> bytes:
-    return await _json(signals, signal_row, _text_of_signal)
-
-
-async def _json(items: Sequence[T], row: Callable[[T], Mapping[str, Any]], text: Callable[[T], int]) -> bytes:
-    """The rows of all items for one parameter, made in slices that the host's loop does not feel."""
-    arrays: list[bytes] = []
-    part: list[Mapping[str, Any]] = []
-    length = 0
-    for number, item in enumerate(items, 1):
-        part.append(row(item))
-        length += text(item)
-        full = len(part) == AT_ONCE or length > TEXT_AT_ONCE
-        if full or number == len(items):
-            arrays.append(json_rows(part))
-            part, length = [], 0
-        if full:
-            await asyncio.sleep(0)
-    return one_array(arrays)
+    return await json_in_slices(signals, signal_row, _text_of_signal)
 
 
 class _Known:

@@ -147,8 +147,8 @@ async def test_readings_of_ensembles_and_shadows_are_compared(
     """A shadow stands beside the delivered rating, models of an ensemble beside each other."""
     await filled(db)
     extra = signals(100, seed=5)[:2]
-    shadow = answered(extra[0], rating=4, opinions=(Opinion("shadow", "x/y", 5, model_served="x/y"),))
-    both = answered(extra[1], opinions=(Opinion("ensemble", "a/a", 3), Opinion("ensemble", "b/b", 3)))
+    shadow = answered(extra[0], rating=4, opinions=(Opinion("shadow", "x/y", rating=5, model_served="x/y"),))
+    both = answered(extra[1], opinions=tuple(Opinion("ensemble", name, rating=3) for name in ("a/a", "b/b")))
     await store(db, [(stored(one, "one"), end) for one, end in zip(extra, (shadow, both), strict=True)])
     found = await told(capsys, database_url)
     pairs = {(one["one"], one["other"]): one["same"] for one in found["rater"]["agreements"]}

@@ -173,7 +173,8 @@ async def test_one_row_that_cannot_be_stored_does_not_hold_up_the_others(
     assert analyses["bad"].status is TaskStatus.FAILED
     assert "PostgreSQL refused the result" in str(analyses["bad"].error)
     assert analyses["bad"].cost_usd == 2
-    assert [record.args[1] for record in caplog.records if isinstance(record.args, tuple)] == ["bad"]
+    said = [message.partition(" cannot be stored: ")[0] for message in caplog.messages]
+    assert said == ["result of signal 'bad'"]
     assert db.refused_rows == 1
 
 

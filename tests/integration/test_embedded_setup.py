@@ -326,7 +326,7 @@ def test_whatever_initdb_says_is_one_line_and_leaves_nothing(
         program.write_text(FAILING_INITDB.format(command=command))
         program.chmod(0o755)
         with monkeypatch.context() as patch:
-            patch.setattr("llm_integration.record.cluster.find_binaries", lambda place: folder)
+            patch.setattr("llm_integration.record.cluster_server.find_binaries", lambda place: folder)
             said = failure(fresh)
         assert expected in said
         assert str(choose_place(fresh).folder) in said

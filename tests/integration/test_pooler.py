@@ -189,12 +189,12 @@ async def test_a_pooler_that_appears_in_mid_run_is_reckoned_with(
     """A statement that was prepared on another connection of the server changes the way, not the outcome."""
     async with DatabaseManager(database_url) as db:
         await db.record_signal(signal())
-        direct = db.connections._connector
+        direct = db.connections._opener.connector
         await db.connections.fetch("forgetting", "DEALLOCATE ALL")
         with pytest.raises(DatabaseUnavailableError, match="prepared statement"):
             await db.record_signal(signal("lost"))
         assert db.connections.pooled
-        assert db.connections._connector is direct
+        assert db.connections._opener.connector is direct
         assert await db.record_signal(signal("lost"))
 
 

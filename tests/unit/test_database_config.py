@@ -56,8 +56,5 @@ def test_the_bounds_reach_the_manager() -> None:
     """Each setting of the block does something."""
     config = DatabaseConfig(pool_size=7, connect_timeout_seconds=1.5, statement_timeout_seconds=2.5)
     connections = DatabaseManager.from_config(config, "postgresql://h/d")._connections
-    assert (connections._sizes, connections._connect_timeout, connections._statement_timeout) == (
-        (1, 7),
-        1.5,
-        2.5,
-    )
+    opener = connections._opener
+    assert (opener.sizes, opener.connect_timeout, opener.statement_timeout) == ((1, 7), 1.5, 2.5)

@@ -122,7 +122,7 @@ def test_the_password_is_in_no_message_and_no_repr(secret: str) -> None:
     manager = DatabaseManager(url)
     assert "MARKER" not in repr(manager) + str(vars(manager))
     assert repr(manager) == "DatabaseManager(db.example:5433/trading, closed)"
-    error = manager._connections._translated(ValueError(f"bad {secret} in {url}"), "connecting")
+    error = manager._connections._opener.translated(ValueError(f"bad {secret} in {url}"), "connecting")
     assert "MARKER" not in str(error)
 
 

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from llm_integration.domain import Bar, Claim, LLMAnalysis, ParseMethod, Signal, TaskStatus
 from llm_integration.record.bar_texts import BarTexts
+from llm_integration.record.columns import cost_of
 from llm_integration.record.outcome_rows import (
     OUTCOME_COLUMNS,
     analysis_from_mapping,
     analysis_from_row,
     outcome_row,
 )
-from llm_integration.record.reading_values import cost_of
 from llm_integration.record.rows import SIGNAL_COLUMNS, bar_columns, signal_from_row, signal_row
 from llm_integration.record.storable import json_bytes, json_rows
 

@@ -94,7 +94,7 @@ def _everything_shown(url: SecretStr) -> str:
     except ValidationError as error:
         parts.append(_frames(error) + repr(error.errors()))
     manager = DatabaseManager(url)
-    parts.append(repr(manager) + manager.address + repr(manager.connections._connector))
+    parts.append(repr(manager) + manager.address + repr(manager.connections._opener.connector))
     return "".join(parts)
 
 

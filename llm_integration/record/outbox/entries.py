@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, TypeVar, cast
+from functools import cache
+from typing import Any, TypeVar, cast, get_type_hints
 
 from llm_integration.domain import (
     Bar,
@@ -65,12 +66,14 @@ def decode(kind: str, body: bytes) -> Entry:
     """What ``encode`` was given. Raises ValueError for anything it cannot have written."""
     try:
         data = json.loads(body)
-        signal = _signal(data["signal"])
+        signal = _build(Signal, data["signal"])
         if kind == "signal":
             return KeptSignal(signal, data.get("off_reason"))
         if kind == "outcome":
             claim = data.get("claim")
-            return KeptOutcome(signal, _analysis(data["analysis"]), _build(Claim, claim) if claim else None)
+            return KeptOutcome(
+                signal, _build(LLMAnalysis, data["analysis"]), _build(Claim, claim) if claim else None
+            )
     except (KeyError, TypeError, AttributeError, RecursionError, ArithmeticError) as error:
         raise ValueError(f"not an entry of an outbox: {error}") from error
     raise ValueError(f"unknown kind of entry {kind!r}")
@@ -89,14 +92,23 @@ def _plain(value: object) -> object:
 
 def _build(kind: type[T], data: Mapping[str, Any]) -> T:
     """A record from its fields; those that another version of this program knew are left out."""
-    return kind(**{field.name: data[field.name] for field in fields(cast("Any", kind)) if field.name in data})
+    given = {name: read(data[name]) for name, read in _readers(cast(Any, kind)).items() if name in data}
+    return kind(**given)
 
 
-def _signal(data: dict[str, Any]) -> Signal:
-    bars = tuple(Bar(_time(row[0]), *row[1:]) for row in data["bars"])
-    warnings = tuple(data.get("warnings") or ())
-    moment = parse_time(data["timestamp"])
-    return _build(Signal, {**data, "timestamp": moment, "bars": bars, "warnings": warnings})
+@cache
+def _readers(kind: type[Any]) -> dict[str, Callable[[Any], Any]]:
+    """What makes a field's value of what JSON has for it: by its type, so a new field needs nothing here."""
+    hints = get_type_hints(kind)
+    return {field.name: _READERS.get(hints[field.name], _as_is) for field in fields(kind)}
+
+
+def _as_is(value: Any) -> Any:
+    return value
+
+
+def _decimal(text: Any) -> Decimal | None:
+    return None if text is None else Decimal(text)
 
 
 def _time(text: str) -> datetime:
@@ -106,23 +118,24 @@ def _time(text: str) -> datetime:
     return moment
 
 
-def _analysis(data: dict[str, Any]) -> LLMAnalysis:
-    return _build(
-        LLMAnalysis,
-        {
-            **_reading(data),
-            "status": TaskStatus(data["status"]),
-            "warnings": tuple(data.get("warnings") or ()),
-            "processed_at": parse_time(data.get("processed_at")),
-            "opinions": tuple(_build(Opinion, _reading(item)) for item in data.get("opinions") or ()),
-        },
-    )
+def _bars(rows: Any) -> tuple[Bar, ...]:
+    return tuple(Bar(_time(row[0]), *row[1:]) for row in rows)
 
 
-def _reading(data: dict[str, Any]) -> dict[str, Any]:
-    cost = data.get("cost_usd")
-    return {
-        **data,
-        "parse_method": ParseMethod(data.get("parse_method", "none")),
-        "cost_usd": None if cost is None else Decimal(cost),
-    }
+def _texts(items: Any) -> tuple[str, ...]:
+    return tuple(items or ())
+
+
+def _opinions(items: Any) -> tuple[Opinion, ...]:
+    return tuple(_build(Opinion, item) for item in items or ())
+
+
+_READERS: Mapping[object, Callable[[Any], Any]] = {
+    Decimal | None: _decimal,
+    datetime | None: parse_time,
+    ParseMethod: ParseMethod,
+    TaskStatus: TaskStatus,
+    tuple[str, ...]: _texts,
+    tuple[Opinion, ...]: _opinions,
+    Sequence[Bar]: _bars,
+}

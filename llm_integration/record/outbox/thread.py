@@ -57,12 +57,12 @@ class Outbox:
         simulated: bool | None = None,
     ) -> None:
         self.folder = folder_for(Path(folder), target)
-        self.path = self._new_path()
-        self._facts = {"target": target, "worker_id": worker_id or ""}
+        facts = {"target": target, "worker_id": worker_id or ""}
         if endpoint is not None:
-            self._facts["endpoint"] = endpoint
+            facts["endpoint"] = endpoint
         if simulated is not None:
-            self._facts["simulated"] = str(simulated).lower()
+            facts["simulated"] = str(simulated).lower()
+        self._file = OwnFile(self.folder, facts)
         self._max = max_entries
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
@@ -75,13 +75,18 @@ class Outbox:
         self._closing = False
         self._done = False
         self._process = os.getpid()
-        self._file: OutboxFile | None = None
         self._full = False
-        self.error: str | None = None
         self.left_out = 0
 
-    def _new_path(self) -> Path:
-        return self.folder / f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}-{uuid.uuid4().hex[:8]}{SUFFIX}"
+    @property
+    def path(self) -> Path:
+        """The file, which is there while something waits."""
+        return self._file.path
+
+    @property
+    def error(self) -> str | None:
+        """Why the file cannot be written at present."""
+        return self._file.error
 
     @property
     def held(self) -> int:
@@ -132,7 +137,7 @@ class Outbox:
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-            waiting = bool(self._changes) or self._file is not None
+            waiting = bool(self._changes) or self._file.open
         if waiting and not self._thread.ensure(now=True):
             self._work()
         if self._thread.join(timeout):
@@ -200,9 +205,7 @@ class Outbox:
             while self._take_turn():
                 pass
             written = self.error is None
-            if self._file is not None:
-                self._leave(self._file)
-                self._file = None
+            self._file.leave()
             with self._changed:
                 if not (self._changes and written):  # else something came meanwhile
                     self._done = True
@@ -216,7 +219,7 @@ class Outbox:
             for name in batch:
                 del self._changes[name]
             self._writing = bool(batch)
-        written = not batch or self._write(batch)
+        written = not batch or self._file.write(batch)
         with self._changed:
             self._writing = False
             if not written:
@@ -230,12 +233,35 @@ class Outbox:
 
     def _take_back(self, batch: Mapping[Name, Entry | None]) -> None:
         """What was not written is due again; for a new file that is everything that waits."""
-        if self._file is None:
+        if not self._file.open:
             self._changes = dict(self._held)
         else:
             self._changes = {**batch, **self._changes}  # the later wish for a name wins
 
-    def _write(self, batch: Mapping[Name, Entry | None]) -> bool:
+
+class OwnFile:
+    """The file of this process in ``folder``: made with the first entry, begun anew when it is lost.
+
+    For one thread. Nothing here raises: ``error`` says why it cannot be written.
+    """
+
+    def __init__(self, folder: Path, facts: Mapping[str, str]) -> None:
+        self._folder = folder
+        self._facts = facts
+        self._file: OutboxFile | None = None
+        self.path = self._new_path()
+        self.error: str | None = None
+
+    def _new_path(self) -> Path:
+        return self._folder / f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}-{uuid.uuid4().hex[:8]}{SUFFIX}"
+
+    @property
+    def open(self) -> bool:
+        """True while there is one."""
+        return self._file is not None
+
+    def write(self, batch: Mapping[Name, Entry | None]) -> bool:
+        """Keep and forget what ``batch`` says; True once it is on disk."""
         bodies = {name: None if entry is None else encode(entry) for name, entry in batch.items()}
         try:
             if self._file is not None and not self.path.exists():
@@ -278,7 +304,11 @@ class Outbox:
         self._file = None
         self.path = self._new_path()
 
-    def _leave(self, file: OutboxFile) -> None:
+    def leave(self) -> None:
+        """Let go of the file; it stays for the next run if something waits in it."""
+        file = self._file
+        if file is None:
+            return
         with contextlib.suppress(OSError, sqlite3.Error):
             count = file.count()
             file.close(remove=not count)
@@ -287,3 +317,4 @@ class Outbox:
                     "%d signal(s) and %d result(s) wait for PostgreSQL in %s; the next run stores them",
                     count.get("signal", 0), count.get("outcome", 0), file.path,
                 )  # fmt: skip
+        self._file = None
