@@ -25,11 +25,11 @@ class Claims:
         for task in tasks:
             if task.from_memory:
                 self._ownership.meet(task.signal)
-        database, outage = self._shared.database, self._shared.outage
+        database, availability = self._shared.database, self._shared.availability
         if database is None or not tasks:
             return tasks
         signals = [task.signal for task in tasks]
-        if not outage.worth_asking:
+        if not availability.worth_asking:
             self._recording.keep(signals)
             return tasks
         await self._shared.turn()
@@ -38,10 +38,10 @@ class Claims:
                 signals, worker_id=self._shared.worker_id, lease_seconds=self._shared.config.lease_seconds
             )
         except Exception as error:
-            outage.failed(error)
+            availability.failed(error)
             self._recording.keep(signals)
             return tasks
-        outage.over()
+        availability.over()
         granted = self._book.claimed(tasks, claims)
         if len(granted) < len(tasks):  # others have these: there is room for the next ones
             self._shared.ended.set()
@@ -51,8 +51,8 @@ class Claims:
     async def claim_waiting(self, room: int) -> list[Task]:
         """Up to ``room`` tasks that wait in PostgreSQL, or were abandoned there."""
         self.more_wait = False
-        database, outage = self._shared.database, self._shared.outage
-        if database is None or room <= 0 or not outage.worth_asking:
+        database, availability = self._shared.database, self._shared.availability
+        if database is None or room <= 0 or not availability.worth_asking:
             return []
         try:
             found = await database.claim_waiting(
@@ -60,9 +60,9 @@ class Claims:
                 exclude=self._book.known,
             )  # fmt: skip
         except Exception as error:
-            outage.failed(error)
+            availability.failed(error)
             return []
-        outage.over()
+        availability.over()
         self.more_wait = len(found) >= room
         now = self._shared.clock()
         tasks = [
@@ -73,11 +73,11 @@ class Claims:
 
     async def release(self) -> None:
         """Hand back the claims on what is not asked about for now."""
-        database, outage = self._shared.database, self._shared.outage
+        database, availability = self._shared.database, self._shared.availability
         claims = self._book.to_release()
-        if not claims or database is None or not outage.worth_asking:
+        if not claims or database is None or not availability.worth_asking:
             return
         try:
             await database.release(claims)
         except Exception as error:  # they stay ours, and can be claimed again by us
-            outage.failed(error)
+            availability.failed(error)

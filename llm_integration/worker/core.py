@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from llm_integration.availability import Availability
 from llm_integration.budget import MemoryLedger
 from llm_integration.config import DEFAULT_BASE_URL, KEY_VARIABLE, LLMConfig
 from llm_integration.llm_processor import LLMProcessor
@@ -25,7 +26,6 @@ from llm_integration.routing import CallPlan
 from llm_integration.signal_formatter import SignalFormatter
 from llm_integration.worker.book import TaskBook
 from llm_integration.worker.loops import Loops
-from llm_integration.worker.outage import Outage
 from llm_integration.worker.ownership import Ownership, endpoint_of
 from llm_integration.worker.parts import put_together
 from llm_integration.worker.ports import AnalysisSink, Processor, TaskDatabase, WorkerOutbox
@@ -103,7 +103,7 @@ class LLMWorker:
             lease_seconds=self.config.lease_seconds,
         )  # fmt: skip
         self._shared = Shared(
-            self.config, self.memory_store, book, db_manager, outbox, Outage(clock), self.worker_id,
+            self.config, self.memory_store, book, db_manager, outbox, Availability(clock), self.worker_id,
             clock=clock, wall=wall_clock, turn=turnstile.turn, wake=asyncio.Event(), ended=asyncio.Event(),
         )  # fmt: skip
         ownership = Ownership(

@@ -32,20 +32,20 @@ class Elsewhere:
 
     async def look(self) -> None:
         """Hand on what has come to its end since the last look."""
-        book, database, outage = self._shared.book, self._shared.database, self._shared.outage
+        book, database, availability = self._shared.book, self._shared.database, self._shared.availability
         if book.given_up_elsewhere and not self._told_given_up:
             self._told_given_up = True
             logger.warning("too many signals wait for answers of other workers; an export has the oldest")
         names = book.awaited_elsewhere
         for start in range(0, len(names), ANSWERS_AT_ONCE):
-            if database is None or not outage.worth_asking:
+            if database is None or not availability.worth_asking:
                 return
             try:
                 found = await database.finished_analyses(names[start : start + ANSWERS_AT_ONCE])
             except Exception as error:
-                outage.failed(error)
+                availability.failed(error)
                 return
-            outage.over()
+            availability.over()
             for analysis in found:
                 signal = book.answered_elsewhere(analysis.signal_id)
                 if signal is not None:

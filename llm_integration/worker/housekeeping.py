@@ -49,19 +49,19 @@ class Housekeeping:
             await asyncio.sleep(max(0.01, min(next_beat, next_look, next_cleanup) - clock()))
 
     async def _beat(self) -> None:
-        database, outage = self._shared.database, self._shared.outage
+        database, availability = self._shared.database, self._shared.availability
         if database is None:
             return
         try:
             await database.heartbeat(self._shared.worker_id, lease_seconds=self._shared.config.lease_seconds)
         except Exception as error:
-            outage.failed(error, "beat")
+            availability.failed(error, "beat")
         else:
-            outage.over("beat")
+            availability.over("beat")
 
     async def _tell_whose_tasks(self) -> None:
-        if self._shared.outage.worth_asking:
+        if self._shared.availability.worth_asking:
             try:
                 await self._ownership.tell()
             except Exception as error:
-                self._shared.outage.failed(error)
+                self._shared.availability.failed(error)

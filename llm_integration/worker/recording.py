@@ -44,9 +44,9 @@ class Recording:
         """Store some of the signals that wait and are not stored yet, in order; True if there are more."""
         if self._database is None:
             return False
-        book, outage = self._shared.book, self._shared.outage
+        book, availability = self._shared.book, self._shared.availability
         kept = book.next_unrecorded(AT_ONCE)
-        if kept and outage.worth_asking and await self._record(self._database, kept):
+        if kept and availability.worth_asking and await self._record(self._database, kept):
             self._forget(kept)
         found: list[Signal] = []
         for number, entry in enumerate(self._shared.store.arrivals(AT_ONCE, WAITED_SECONDS), 1):
@@ -55,7 +55,7 @@ class Recording:
                 await self._shared.turn()
         if found and not await self._record(self._database, found):
             self.keep(found)
-        return len(found) == AT_ONCE or (bool(book.next_unrecorded(1)) and outage.worth_asking)
+        return len(found) == AT_ONCE or (bool(book.next_unrecorded(1)) and availability.worth_asking)
 
     def keep(self, signals: Iterable[Signal]) -> None:
         """The database is away: these are to be in the outbox until it has them."""
@@ -71,20 +71,20 @@ class Recording:
 
     async def _record(self, database: TaskDatabase, signals: Sequence[Signal]) -> bool:
         """True once the database has them, or refuses them for good; False while it is away."""
-        outage = self._shared.outage
-        if not outage.worth_asking:
+        availability = self._shared.availability
+        if not availability.worth_asking:
             return False
         await self._shared.turn()
         try:
             await database.record_signals(signals, worker_id=self._shared.worker_id)
         except Exception as error:
             if getattr(error, "retryable", True):
-                outage.failed(error)
+                availability.failed(error)
                 return False
             logger.error(
                 "%d signal(s) from %s on are refused by PostgreSQL: %s",
                 len(signals), one_line(signals[0].signal_id), one_line(str(error), 300),
             )  # fmt: skip
             return True
-        outage.over()
+        availability.over()
         return True

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from llm_integration.availability import Availability
 from llm_integration.config import LLMConfig
 from llm_integration.memory_store import SignalMemoryStore
 from llm_integration.worker.book import TaskBook
-from llm_integration.worker.outage import Outage
 from llm_integration.worker.ports import TaskDatabase, WorkerOutbox
 
 __all__ = ["Shared"]
@@ -29,7 +29,7 @@ class Shared:
     book: TaskBook
     database: TaskDatabase | None
     outbox: WorkerOutbox | None
-    outage: Outage
+    availability: Availability
     worker_id: str
     clock: Callable[[], float]
     wall: Callable[[], datetime]

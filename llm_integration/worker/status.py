@@ -37,7 +37,7 @@ def status(
         "unwritten": book.answers.unstored,
         "undelivered": book.answers.undelivered,
         "sink_errors": parts.delivering.sink_errors,
-        "database_error": parts.storing.error or parts.shared.outage.error,
+        "database_error": parts.shared.availability.error,
         "crashes": dict(crashes),
         "shadows": {"asked": parts.shadows.asked, "left_out": parts.shadows.left_out},
         "memory": parts.shared.store.get_statistics(),

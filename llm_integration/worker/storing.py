@@ -18,8 +18,8 @@ __all__ = ["Storing"]
 
 logger = logging.getLogger(__name__)
 
-FIRST_RETRY_SECONDS = 0.25
-LONGEST_RETRY_SECONDS = 5.0
+LAST_RETRY_SECONDS = 0.25
+"""Between two tries once the end is asked for."""
 CANCEL_SECONDS = 0.2
 PATIENCE_SECONDS = 0.25
 """How long one statement may take before what waits is kept on disk, too."""
@@ -53,12 +53,11 @@ class Storing:
         self._late = False
         self._closed = False
         self._next_at = 0.0
-        self.error: str | None = None
         self.lost = 0
 
     def put(self, task: Task, analysis: LLMAnalysis) -> bool:
         """Take the analysis of a task; O(1). False if it had one before."""
-        away = self.error is not None
+        away = self._away
         answer = self._book.answered(task, analysis, self._shared.clock(), hurry=away)
         if answer is None:
             return False
@@ -88,20 +87,17 @@ class Storing:
 
     async def run(self) -> None:
         """Store what arrives, until ``end`` and for as long as there is hope of storing it."""
-        pause = FIRST_RETRY_SECONDS
         while not (self._ending.is_set() and not self._answers.unstored):
             await self._wait_for_work()
             await self._gather()
             if await self.store_batch():
-                pause = FIRST_RETRY_SECONDS
                 if self._ending.is_set() and self._only_kept_are_left(contested=True):
                     return  # for the next run
                 await asyncio.sleep(0)
             elif self._ending.is_set() and self._only_kept_are_left():
                 return
             else:
-                await self._rest(pause)
-                pause = min(pause * 2, LONGEST_RETRY_SECONDS)
+                await self._rest()
 
     def _only_kept_are_left(self, *, contested: bool = False) -> bool:
         """Whether the outbox has what PostgreSQL has not; ``contested``: and nothing else can be tried."""
@@ -128,13 +124,13 @@ class Storing:
             await asyncio.sleep(wait)
         self._next_at = loop.time() + SPACING_SECONDS
 
-    async def _rest(self, pause: float) -> None:
+    async def _rest(self) -> None:
         """Between two tries; the end is in a hurry."""
         if self._ending.is_set():
-            await asyncio.sleep(FIRST_RETRY_SECONDS)
+            await asyncio.sleep(LAST_RETRY_SECONDS)
             return
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(pause):
+            async with asyncio.timeout(self._shared.availability.retry_in("results")):
                 await self._ending.wait()
 
     async def store_batch(self) -> bool:
@@ -190,12 +186,12 @@ class Storing:
         except Exception as error:
             if not getattr(error, "retryable", True):
                 return self._refused_together(batch, error)
-            self._announce(error)
+            self._failed(error)
             await self._keep_all()
             return None
         finally:
             self._late = False
-        self._announce(None)
+        self._shared.availability.over("results")
         return accepted
 
     async def _claim_and_save(self, database: TaskDatabase, batch: list[Answer]) -> set[str]:
@@ -228,15 +224,16 @@ class Storing:
         if storing.done() and not storing.cancelled():
             storing.exception()  # seen: the answers are in the outbox, or repeated by the next run
 
-    def _announce(self, error: Exception | None) -> None:
-        message = None if error is None else one_line(f"{error}", 300)
-        if message is not None and self.error is None:
-            logger.warning("PostgreSQL does not take results (%s); they wait and are tried again", message)
+    def _failed(self, error: Exception) -> None:
+        first = not self._away
+        self._shared.availability.failed(error, "results")
+        if first:
             self._answers.hurry()
             self._delivering.look()
-        elif message is None and self.error is not None:
-            logger.warning("PostgreSQL takes results again")
-        self.error = message
+
+    @property
+    def _away(self) -> bool:
+        return self._shared.availability.error_of("results") is not None
 
     # The outbox
 

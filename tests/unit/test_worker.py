@@ -25,7 +25,6 @@ from llm_integration.errors import (
 )
 from llm_integration.memory_store import SignalMemoryStore
 from llm_integration.worker import LLMWorker
-from llm_integration.worker.outage import Outage
 from tests.unit.worker_parts import KeptOnDisk, MemoryDatabase, ScriptedProcessor, Sink, signal_mapping
 
 
@@ -642,25 +641,6 @@ async def test_a_task_that_is_claimed_twice_at_once_is_asked_about_once() -> Non
         assert await worker.drain(5)
     assert len(processor.prompts) == 1
     assert database.claims_shown["s1"] == later
-
-
-def test_an_outage_is_over_when_what_failed_works_again(caplog: pytest.LogCaptureFixture) -> None:
-    """A full disk takes heartbeats and no claims: that is one outage, not one per heartbeat."""
-    clock = SteppedClock()
-    outage = Outage(clock)
-    outage.over()
-    outage.over("beat")
-    assert caplog.records == []
-    for _ in range(5):
-        outage.failed(OSError("no space left on device"))
-        outage.over("beat")
-        clock.now += 10
-    assert "no space" in (outage.error or "")
-    outage.failed(OSError("cut"), "beat")
-    outage.over()
-    outage.over("beat")
-    assert outage.error is None
-    assert len(caplog.records) == 2
 
 
 async def test_an_answer_waits_for_the_lease_of_a_dead_worker_and_is_not_asked_for_again() -> None:

@@ -12,12 +12,12 @@ from decimal import Decimal
 from typing import Any
 
 from llm_integration import LLMConfig
+from llm_integration.availability import Availability
 from llm_integration.domain import Claim, LLMAnalysis, Opinion, Signal
 from llm_integration.llm_processor import Completion
 from llm_integration.memory_store import SignalMemoryStore
 from llm_integration.routing import CallPlan
 from llm_integration.worker.book import TaskBook
-from llm_integration.worker.outage import Outage
 from llm_integration.worker.ports import TaskDatabase, WorkerOutbox
 from llm_integration.worker.shared import Shared
 
@@ -54,7 +54,7 @@ def shared_parts(
     store = SignalMemoryStore(clock=clock)
     book = TaskBook(store, max_age_seconds=config.signal_max_age_seconds, lease_seconds=lease_seconds)
     return Shared(
-        config, store, book, database, outbox, Outage(clock), "me", clock=clock,
+        config, store, book, database, outbox, Availability(clock), "me", clock=clock,
         wall=lambda: datetime.now(UTC), turn=turn, wake=asyncio.Event(), ended=asyncio.Event(),
     )  # fmt: skip
 
