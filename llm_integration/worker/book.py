@@ -158,7 +158,7 @@ class TaskBook:
         if task.phase is not Phase.IN_HAND:
             return
         self._give_up_claim(task)
-        if task.from_memory:
+        if task.from_memory and not task.has_history:
             del self._tasks[task.signal_id]
             task.phase = Phase.GIVEN_UP
             self._store.requeue([task.signal_id])
