@@ -5,11 +5,12 @@ Each has a suite in ``tests/contracts`` that every implementation can be run aga
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from llm_integration.domain import Bar, LLMAnalysis, Signal
+from llm_integration.domain import Bar, Claim, LLMAnalysis, Opinion, Signal, TaskScope
 
-__all__ = ["Sink"]
+__all__ = ["Record", "Sink"]
 
 
 class Sink(Protocol):
@@ -35,4 +36,81 @@ class Sink(Protocol):
 
     def close(self, timeout: float = 10.0) -> object:
         """Write what waits and let go, within ``timeout`` seconds. Called in a thread; it may block."""
+        ...
+
+
+class Record(Protocol):
+    """Where signals, tasks and results are kept; ``DatabaseManager`` is one, ``MemoryRecord`` another.
+
+    A signal has one task, which is ``pending``, ``processing`` or has its end. Who works on a task holds a
+    *claim* on it, good until somebody else is given a newer one. A task is *held* while the later of two
+    leases lasts: its own, set when it was reserved or claimed, and that of its worker, which ``heartbeat``
+    extends. What is held is left alone by all other workers; any other task without an end may be taken.
+
+    Every call is bounded in time by the implementation, and may be repeated. An exception with ``retryable =
+    False`` means that repeating cannot help, one with ``answered = True`` that the record is there and
+    refuses this. Ids may be any text. Nothing is promised to be stored before a call has returned.
+    """
+
+    async def record_signals(self, signals: Sequence[Signal], *, worker_id: str | None = None) -> int:
+        """Store signals and their tasks; with ``worker_id`` each new task is reserved for that worker.
+
+        A stored signal, its task and an earlier reservation stay as they are. Returns how many are settled:
+        stored, or refused for good with a message.
+        """
+        ...
+
+    async def claim_signals(
+        self, signals: Sequence[Signal], *, worker_id: str, lease_seconds: float
+    ) -> dict[str, Claim]:
+        """Make sure that signals and tasks are stored, and claim those that are free, by signal id.
+
+        Missing from the answer: those that have their end, and those that another worker holds.
+        """
+        ...
+
+    async def claim_waiting(
+        self, *, worker_id: str, limit: int, lease_seconds: float, exclude: Collection[str] = ()
+    ) -> list[tuple[Claim, Signal]]:
+        """Claim the oldest tasks that wait, or that were left by a worker whose leases have run out.
+
+        Only such as ``work_for`` allows, and what is reserved for this worker. ``exclude`` are signals that
+        it knows of; they are looked up while it works and may change. Each comes with its signal's bars.
+        """
+        ...
+
+    def work_for(self, scope: TaskScope) -> None:
+        """From now on ``claim_waiting`` takes only what ``scope`` allows, and new tasks bear its endpoint."""
+        ...
+
+    async def save_outcomes(self, outcomes: Sequence[tuple[LLMAnalysis, Claim | None]]) -> set[str]:
+        """Store results and end their tasks, each with its task or not at all; the ids that were accepted.
+
+        Fenced: with a claim, the task must still have that claim; without one, no other living worker may
+        hold it, and a signal that never arrived gets a task that ends so. The same outcome again is accepted
+        and changes nothing.
+        """
+        ...
+
+    async def finished_analyses(self, signal_ids: Sequence[str]) -> list[LLMAnalysis]:
+        """How those of these signals ended that have their end, in no order."""
+        ...
+
+    async def save_opinions(self, signal_id: str, opinions: Sequence[Opinion]) -> None:
+        """Store what shadows said about a signal, behind what is there. Raises when it has no task."""
+        ...
+
+    async def release(self, claims: Sequence[Claim]) -> None:
+        """Make claimed tasks ``pending`` again, free for anybody; claims that are void are passed over."""
+        ...
+
+    async def heartbeat(self, worker_id: str, *, lease_seconds: float) -> None:
+        """Extend the worker's lease from now: what it holds stays its own."""
+        ...
+
+    async def retire_worker(self, worker_id: str) -> None:
+        """End the worker's lease: what it still holds is ``pending`` and may be taken at once.
+
+        Its claims stay good until somebody else is given the task: a result on its way is not lost.
+        """
         ...

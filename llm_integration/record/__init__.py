@@ -4,7 +4,8 @@
 ``connections``, ``pool``, ``connector``, ``session``, ``database_url``, ``tls``  how it is reached
 ``migrations``, ``sql/``, ``rights``, ``rehearsal``  its tables, and whether they can be had
 ``task_store``, ``result_store``, ``tasks_by_hand``, ``session_store``, ``opinions``  what is stored
-``reports``   what is read; ``queries`` the SQL, ``batches`` how much of it at a time
+``reports``   what is read; ``statements``, ``*queries`` the SQL from ``sql/``, ``batches`` how much at a time
+``memory``    MemoryRecord: the same claims, leases and fences in dictionaries
 ``ledger``    what was spent, and the sums that several processes share
 ``recorder``  a session's bars and signals on their way, without holding up the bar loop
 ``outbox``    what waits for PostgreSQL, on disk

@@ -9,40 +9,16 @@ from datetime import datetime
 
 from llm_integration.domain import Signal
 from llm_integration.record.connections import Connections
-from llm_integration.record.host_queries import SIGNAL_FIELDS
 from llm_integration.record.reports import CHUNK
 from llm_integration.record.rows import Row, signal_from_row
+from llm_integration.record.statements import load
 from llm_integration.record.storable import clean_key
 
 __all__ = ["PromptSample", "StoredSignal", "StoredSignals"]
 
-# The newest first, $2 of them; with $1 that signal alone.
-SIGNALS = f"""
-SELECT {SIGNAL_FIELDS}, t.context, t.status
-FROM trading_signals s
-LEFT JOIN llm_enhancement_tasks t ON t.signal_id = s.signal_id
-WHERE ($1::text IS NULL OR s.signal_id = $1)
-ORDER BY s.created_at DESC, s."timestamp" DESC NULLS LAST, s.signal_id
-LIMIT $2
-"""  # noqa: S608  a fragment of host_queries
-
-# The messages behind the newest answers that match, simulated or real ones, as command_reports.SPENDING does.
-PROMPTS = """
-SELECT system.content AS system_text, COALESCE(r.prompt_text, prompt.content) AS prompt_text, r.batch_size
-FROM llm_analysis_results r
-JOIN llm_enhancement_tasks t ON t.task_id = r.task_id AND t.status = 'completed'
-JOIN trading_signals s ON s.signal_id = t.signal_id
-LEFT JOIN trading_sessions x ON x.session_id = s.session_id
-LEFT JOIN llm_texts system ON system.text_id = r.system_text_id
-LEFT JOIN llm_texts prompt ON prompt.text_id = r.prompt_text_id
-WHERE COALESCE(r.prompt_text, prompt.content) IS NOT NULL
-  AND ($1::text IS NULL OR s.session_id = $1)
-  AND ($2::timestamptz IS NULL OR COALESCE(r.processed_at, t.completed_at, t.updated_at) >= $2)
-  AND $3::boolean = (COALESCE(x.mode, '') LIKE 'simulated%'
-                     OR COALESCE(r.model_served, '') LIKE 'simulated/%')
-ORDER BY r.result_id DESC
-LIMIT $4
-"""
+_STATEMENTS = load("commands.sql")
+SIGNALS = _STATEMENTS["SIGNALS"]
+PROMPTS = _STATEMENTS["PROMPTS"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,90 +1,18 @@
-"""The SQL of the ledger, as named constants. What is subtle about it stands in ``llm_ledger.sql``."""
+"""The statements of the ledger."""
 
 from __future__ import annotations
 
-CLOCK = "SELECT clock_timestamp() AS at"
+from llm_integration.record.statements import load
 
-RESERVE = """
-SELECT outcome, at, totals FROM llm_ledger_reserve(
-    $1::text, $2::uuid, $3::text, $4::jsonb, $5::numeric, $6::bigint, $7::text, $8::jsonb)
-"""
-
-STATE = "SELECT at, totals FROM llm_budget_state($1::text, $2::jsonb)"
-
-SETTLE = "SELECT llm_ledger_settle($1::text, $2::text, $3::jsonb)"
-
-ABANDONED = "SELECT llm_ledger_abandoned($1::text, $2::interval)"
-
-# Reports. $1 and $2 bound the time of the request, NULL for no bound; $3 is a key, NULL for all; $4 a time
-# zone. Requests that were never sent are left out. A cost that is not known is counted, never taken for 0.
-
-_SUMS = """
-       count(*) AS requests,
-       COALESCE(sum(signals), 0)::bigint AS signals,
-       round(COALESCE(sum(part * billed_usd), 0), 15) AS spent_usd,
-       count(*) FILTER (WHERE billed_usd IS NULL AND state <> 'reserved') AS unknown,
-       count(*) FILTER (WHERE state = 'reserved') AS in_flight,
-       round(COALESCE(sum(part * reserved_usd) FILTER (WHERE billed_usd IS NULL), 0), 15) AS put_aside_usd,
-       round(COALESCE(sum(part * prompt_tokens), 0))::bigint AS prompt_tokens,
-       round(COALESCE(sum(part * completion_tokens), 0))::bigint AS completion_tokens,
-       count(*) FILTER (WHERE billed_tokens IS NULL) AS tokens_unknown
-"""
-
-_SENT = """
-    FROM llm_ledger l
-    LEFT JOIN LATERAL (SELECT sum(n::numeric) AS all_signals
-                       FROM jsonb_each_text(l.symbols) AS e(symbol, n)) a ON true
-"""
-
-_IN_TIME = """
-    WHERE l.state <> 'returned' AND ($1::timestamptz IS NULL OR l.created_at >= $1)
-      AND ($2::timestamptz IS NULL OR l.created_at < $2) AND ($3::text IS NULL OR l.key_fingerprint = $3)
-      AND $4::text IS NOT NULL
-"""
-
-
-def _by(name: str, order: str = "spent_usd DESC, name") -> str:
-    return f"""
-SELECT name, {_SUMS}
-FROM (SELECT {name} AS name, 1 AS part, a.all_signals AS signals, l.* {_SENT} {_IN_TIME}) AS rows
-GROUP BY name ORDER BY {order}
-"""  # noqa: S608  fragments of this module
-
-
-SPENDING_IN_ALL = _by("'all'::text")
-SPENDING_BY_DAY = _by("to_char(l.created_at AT TIME ZONE $4::text, 'YYYY-MM-DD')", "name")
-SPENDING_BY_MODEL = _by("l.model")
-
-# A request about several symbols is divided among them by their signals.
-SPENDING_BY_SYMBOL = f"""
-SELECT name, {_SUMS}
-FROM (SELECT s.symbol AS name, COALESCE(s.n / a.all_signals, 1) AS part, s.n AS signals, l.* {_SENT}
-    LEFT JOIN LATERAL (SELECT symbol, n::numeric FROM jsonb_each_text(l.symbols) AS e(symbol, n)) s ON true
-    {_IN_TIME}) AS rows
-GROUP BY name ORDER BY spent_usd DESC, name
-"""  # noqa: S608  fragments of this module
-
-# By how signals ended: from the results, for the ledger does not know what was answered, and results do not
-# say by which key they came. What a failure cost is known or was nothing.
-SPENDING_BY_RATING = """
-SELECT CASE WHEN t.status <> 'completed' THEN t.status WHEN r.rating IS NULL THEN 'unrated'
-            ELSE r.rating::text END AS name,
-       count(*) AS signals,
-       COALESCE(sum(t.spent_usd), 0) AS spent_usd,
-       count(*) FILTER (WHERE t.status = 'completed' AND r.cost_usd IS NULL) AS unknown,
-       COALESCE(sum(r.prompt_tokens), 0)::bigint AS prompt_tokens,
-       COALESCE(sum(r.completion_tokens), 0)::bigint AS completion_tokens,
-       count(*) FILTER (WHERE t.status = 'completed' AND r.prompt_tokens + r.completion_tokens IS NULL)
-           AS tokens_unknown
-FROM llm_enhancement_tasks t
-LEFT JOIN llm_analysis_results r ON r.task_id = t.task_id AND t.status = 'completed'
-WHERE t.status NOT IN ('pending', 'processing') AND ($1::timestamptz IS NULL OR t.completed_at >= $1)
-  AND ($2::timestamptz IS NULL OR t.completed_at < $2)
-GROUP BY name ORDER BY name
-"""
-
-RATED = """
-SELECT count(*) FROM llm_analysis_results r JOIN llm_enhancement_tasks t ON t.task_id = r.task_id
-WHERE r.rating IS NOT NULL AND t.status = 'completed'
-  AND ($1::timestamptz IS NULL OR t.completed_at >= $1) AND ($2::timestamptz IS NULL OR t.completed_at < $2)
-"""
+_LEDGER = load("ledger.sql")
+CLOCK = _LEDGER["CLOCK"]
+RESERVE = _LEDGER["RESERVE"]
+STATE = _LEDGER["STATE"]
+SETTLE = _LEDGER["SETTLE"]
+ABANDONED = _LEDGER["ABANDONED"]
+SPENDING_BY_SYMBOL = _LEDGER["SPENDING_BY_SYMBOL"]
+SPENDING_BY_RATING = _LEDGER["SPENDING_BY_RATING"]
+RATED = _LEDGER["RATED"]
+SPENDING_IN_ALL = _LEDGER["SPENDING_IN_ALL"]
+SPENDING_BY_DAY = _LEDGER["SPENDING_BY_DAY"]
+SPENDING_BY_MODEL = _LEDGER["SPENDING_BY_MODEL"]

@@ -29,6 +29,7 @@ __all__ = [
     "opinion_rows",
     "outcome_columns",
     "outcome_row",
+    "stand_in_claim",
 ]
 
 UNCLAIMED = uuid.UUID("6f0f2c4e-3b1d-4d7c-9a53-0c9d6f1f7a11")
@@ -76,7 +77,7 @@ def outcome_row(
     row["prompt_text"] = prompt if alone else None
     row["unrated_reason"] = reason if completed and analysis.rating is None else None
     row["signal_id"] = clean_key(analysis.signal_id)
-    row["claim_id"] = _stand_in(analysis) if claim is None else _claim_id(claim.claim_id)
+    row["claim_id"] = stand_in_claim(analysis) if claim is None else _claim_id(claim.claim_id)
     row["claimed"] = claim is not None
     row["status"] = status.value
     row["error"] = None if completed else reason or "no reason given"
@@ -97,7 +98,7 @@ def _digest(text: str) -> str:
     return f"\\x{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def _stand_in(analysis: LLMAnalysis) -> str:
+def stand_in_claim(analysis: LLMAnalysis) -> str:
     """The same for the same outcome, so that sending it twice is recognised."""
     name = f"{analysis.signal_id}|{analysis.status}|{analysis.processed_at}|{analysis.generation_id}"
     digest = hashlib.sha256(UNCLAIMED.bytes + name.encode("utf-8", "replace")).digest()
