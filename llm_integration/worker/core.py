@@ -21,6 +21,7 @@ from llm_integration.config import DEFAULT_BASE_URL, KEY_VARIABLE, LLMConfig
 from llm_integration.llm_processor import LLMProcessor
 from llm_integration.memory_store import SignalMemoryStore
 from llm_integration.model_catalogue import ModelCatalogue
+from llm_integration.ports import Record
 from llm_integration.response_parser import LLMResponseParser
 from llm_integration.routing import CallPlan
 from llm_integration.signal_formatter import SignalFormatter
@@ -28,7 +29,7 @@ from llm_integration.worker.book import TaskBook
 from llm_integration.worker.loops import Loops
 from llm_integration.worker.ownership import Ownership, endpoint_of
 from llm_integration.worker.parts import put_together
-from llm_integration.worker.ports import AnalysisSink, Processor, TaskDatabase, WorkerOutbox
+from llm_integration.worker.ports import AnalysisSink, Processor, WorkerOutbox
 from llm_integration.worker.shared import Shared
 from llm_integration.worker.status import status
 from llm_integration.worker.subscribers import Callback, Subscribers
@@ -66,7 +67,7 @@ class LLMWorker:
         self,
         config: LLMConfig | None = None,
         memory_store: SignalMemoryStore | None = None,
-        db_manager: TaskDatabase | None = None,
+        db_manager: Record | None = None,
         csv_exporter: AnalysisSink | None = None,
         *,
         outbox: WorkerOutbox | None = None,

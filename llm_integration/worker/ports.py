@@ -1,69 +1,15 @@
-"""What the worker needs from its neighbours, as Protocols: any object of this shape will do."""
+"""What the worker needs from its neighbours beside the record, as Protocols: any such object will do."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Protocol
 
-from llm_integration.domain import Claim, LLMAnalysis, Opinion, Signal
+from llm_integration.domain import Claim, LLMAnalysis, Signal
 from llm_integration.llm_processor import Completion
 from llm_integration.routing import CallPlan
 
-__all__ = ["AnalysisSink", "Processor", "TaskDatabase", "WorkerOutbox"]
-
-
-class TaskDatabase(Protocol):
-    """The record of tasks and results; ``database.DatabaseManager`` is one.
-
-    Every call is bounded in time by the implementation. An exception with ``retryable = False`` means
-    that repeating the same call cannot help.
-    """
-
-    async def record_signals(self, signals: Sequence[Signal], *, worker_id: str | None = None) -> int:
-        """Store signals and their tasks, reserved for the worker; repeating it changes nothing.
-
-        Returns how many are settled: stored, or refused for good with a message.
-        """
-        ...
-
-    async def claim_signals(
-        self, signals: Sequence[Signal], *, worker_id: str, lease_seconds: float
-    ) -> dict[str, Claim]:
-        """Make sure that signals and tasks are stored, and claim those that are free, by signal id."""
-        ...
-
-    async def claim_waiting(
-        self, *, worker_id: str, limit: int, lease_seconds: float, exclude: Collection[str] = ()
-    ) -> list[tuple[Claim, Signal]]:
-        """Claim the oldest tasks that wait or were abandoned by a worker whose lease ran out.
-
-        ``exclude`` are signals the worker knows of. They are looked up while it works and may change.
-        """
-        ...
-
-    async def save_outcomes(self, outcomes: Sequence[tuple[LLMAnalysis, Claim | None]]) -> set[str]:
-        """Store results and end their tasks; the ids that were accepted, not refused by the fence."""
-        ...
-
-    async def finished_analyses(self, signal_ids: Sequence[str]) -> list[LLMAnalysis]:
-        """How those of these signals ended that have their end."""
-        ...
-
-    async def save_opinions(self, signal_id: str, opinions: Sequence[Opinion]) -> None:
-        """Store what shadows said about a signal."""
-        ...
-
-    async def release(self, claims: Sequence[Claim]) -> None:
-        """Make claimed tasks ``pending`` again."""
-        ...
-
-    async def heartbeat(self, worker_id: str, *, lease_seconds: float) -> None:
-        """Extend the worker's lease from now."""
-        ...
-
-    async def retire_worker(self, worker_id: str) -> None:
-        """End the worker's lease: what it still holds may be taken at once."""
-        ...
+__all__ = ["AnalysisSink", "Processor", "WorkerOutbox"]
 
 
 class WorkerOutbox(Protocol):

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Sequence
 
 from llm_integration.domain import Signal
-from llm_integration.worker.ports import TaskDatabase
+from llm_integration.ports import Record
 from llm_integration.worker.reading import SignalReader
 from llm_integration.worker.shared import Shared
 from llm_integration.worker.text import one_line
@@ -69,7 +69,7 @@ class Recording:
             if self._shared.book.recorded(signal) and self._shared.outbox is not None:
                 self._shared.outbox.forget_signal(signal)
 
-    async def _record(self, database: TaskDatabase, signals: Sequence[Signal]) -> bool:
+    async def _record(self, database: Record, signals: Sequence[Signal]) -> bool:
         """True once the database has them, or refuses them for good; False while it is away."""
         availability = self._shared.availability
         if not availability.worth_asking:

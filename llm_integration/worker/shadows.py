@@ -10,11 +10,11 @@ from dataclasses import replace
 from llm_integration.config.routes import Shadow
 from llm_integration.domain import Opinion
 from llm_integration.errors import CallError, ConfigError, OversizeRequestError
+from llm_integration.ports import Record
 from llm_integration.routing import RouteChoice
 from llm_integration.second_opinion import in_shadow_sample
 from llm_integration.signal_formatter import SignalFormatter
 from llm_integration.worker.opinions import opinion_of
-from llm_integration.worker.ports import TaskDatabase
 from llm_integration.worker.replies import Replies
 from llm_integration.worker.tasks import Task
 from llm_integration.worker.text import one_line
@@ -42,7 +42,7 @@ class Shadows:
         self,
         shadows: Sequence[Shadow],
         replies: Replies,
-        database: TaskDatabase | None,
+        database: Record | None,
         formatters: Mapping[str | None, SignalFormatter],
         results_stored: Callable[[], Awaitable[None]],
     ) -> None:
@@ -84,7 +84,7 @@ class Shadows:
         if not asking.cancelled() and (error := asking.exception()) is not None:
             logger.error("a shadow call failed inside the sidecar: %s", one_line(repr(error), 300))
 
-    async def _ask(self, database: TaskDatabase, task: Task, choice: RouteChoice, shadow: Shadow) -> None:
+    async def _ask(self, database: Record, task: Task, choice: RouteChoice, shadow: Shadow) -> None:
         model = shadow.model or choice.plan.model
         plan = replace(choice.plan, model=model, fallbacks=())
         formatter = self._formatters[shadow.prompt or choice.prompt]
@@ -105,7 +105,7 @@ class Shadows:
             return False
         return True
 
-    async def _store(self, database: TaskDatabase, signal_id: str, opinion: Opinion) -> None:
+    async def _store(self, database: Record, signal_id: str, opinion: Opinion) -> None:
         """A comparison that cannot be stored after a few tries is dropped: it is no result."""
         if not await self._result_is_there():
             logger.warning(

@@ -10,8 +10,9 @@ from datetime import datetime
 from llm_integration.availability import Availability
 from llm_integration.config import LLMConfig
 from llm_integration.memory_store import SignalMemoryStore
+from llm_integration.ports import Record
 from llm_integration.worker.book import TaskBook
-from llm_integration.worker.ports import TaskDatabase, WorkerOutbox
+from llm_integration.worker.ports import WorkerOutbox
 
 __all__ = ["Shared"]
 
@@ -27,7 +28,7 @@ class Shared:
     config: LLMConfig
     store: SignalMemoryStore
     book: TaskBook
-    database: TaskDatabase | None
+    database: Record | None
     outbox: WorkerOutbox | None
     availability: Availability
     worker_id: str

@@ -7,9 +7,9 @@ import contextlib
 import logging
 
 from llm_integration.domain import LLMAnalysis
+from llm_integration.ports import Record
 from llm_integration.worker.answers import Answer, Verdict
 from llm_integration.worker.delivering import Delivering
-from llm_integration.worker.ports import TaskDatabase
 from llm_integration.worker.shared import Shared
 from llm_integration.worker.tasks import Task
 from llm_integration.worker.text import one_line
@@ -194,7 +194,7 @@ class Storing:
         self._shared.availability.over("results")
         return accepted
 
-    async def _claim_and_save(self, database: TaskDatabase, batch: list[Answer]) -> set[str]:
+    async def _claim_and_save(self, database: Record, batch: list[Answer]) -> set[str]:
         unclaimed = [answer.task for answer in batch if answer.task.claim is None]
         if unclaimed:
             claims = await database.claim_signals(

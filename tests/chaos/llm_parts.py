@@ -20,10 +20,10 @@ from pydantic import SecretStr
 from llm_integration import LLMConfig, LLMCSVExporter, LLMProcessor, LLMWorker, SignalMemoryStore
 from llm_integration.circuit_breaker import CircuitBreaker
 from llm_integration.domain import LLMAnalysis, TaskStatus
+from llm_integration.ports import Record
 from llm_integration.rate_limiter import AsyncRateLimiter, RateLimiter
 from llm_integration.response_parser import LLMResponseParser
 from llm_integration.simulator import SIMULATED_KEY, OpenRouterSimulator
-from llm_integration.worker.ports import TaskDatabase
 from tests.chaos.proxy import FaultProxy
 from tests.unit.worker_parts import signal_mapping
 
@@ -166,7 +166,7 @@ async def rig(
     *,
     key: str = SIMULATED_KEY,
     keys: Iterable[str] = (SIMULATED_KEY,),
-    database: TaskDatabase | None = None,
+    database: Record | None = None,
     breaker: Callable[[Time], CircuitBreaker] = lambda time: CircuitBreaker(clock=time),
     target: tuple[str, int] | None = None,
     parser: LLMResponseParser | None = None,

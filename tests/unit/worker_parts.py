@@ -13,12 +13,13 @@ from typing import Any
 
 from llm_integration import LLMConfig
 from llm_integration.availability import Availability
-from llm_integration.domain import Claim, LLMAnalysis, Opinion, Signal
+from llm_integration.domain import Claim, LLMAnalysis, Opinion, Signal, TaskScope
 from llm_integration.llm_processor import Completion
 from llm_integration.memory_store import SignalMemoryStore
+from llm_integration.ports import Record
 from llm_integration.routing import CallPlan
 from llm_integration.worker.book import TaskBook
-from llm_integration.worker.ports import TaskDatabase, WorkerOutbox
+from llm_integration.worker.ports import WorkerOutbox
 from llm_integration.worker.shared import Shared
 
 GOOD_REPLY = '{"rating": 4, "choppiness": "no", "analysis": "Clean trend.", "recommendations": "Take it."}'
@@ -41,7 +42,7 @@ def no_turns() -> Awaitable[None]:
 
 
 def shared_parts(
-    database: TaskDatabase | None = None,
+    database: Record | None = None,
     outbox: WorkerOutbox | None = None,
     *,
     clock: Callable[[], float] = time.monotonic,
@@ -171,6 +172,9 @@ class MemoryDatabase:
         self.looks += 1
         self.looked.set()
         return [self.waiting.popleft() for _ in range(min(limit, len(self.waiting)))]
+
+    def work_for(self, scope: TaskScope) -> None:
+        """Everything here is this worker's."""
 
     async def save_outcomes(self, outcomes: Sequence[tuple[LLMAnalysis, Claim | None]]) -> set[str]:
         self._check()
