@@ -5,11 +5,13 @@ Each has a suite in ``tests/contracts`` that every implementation can be run aga
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Protocol
 
 from llm_integration.domain import Bar, LLMAnalysis, Signal
 
-__all__ = ["Sink"]
+__all__ = ["Feed", "Sink"]
 
 
 class Sink(Protocol):
@@ -35,4 +37,33 @@ class Sink(Protocol):
 
     def close(self, timeout: float = 10.0) -> object:
         """Write what waits and let go, within ``timeout`` seconds. Called in a thread; it may block."""
+        ...
+
+
+class Feed(Protocol):
+    """Where the closed bars of one instrument come from, one after the other; ``CsvFeed`` is one.
+
+    ``open`` is awaited once, then ``bars`` is read once. Nothing here may block the event loop.
+    """
+
+    @property
+    def source(self) -> str:
+        """What the bars come from; noted with the session, which goes on with the same source alone."""
+        ...
+
+    async def open(self) -> int | None:
+        """Get ready; how many bars there will be, None when nobody can say.
+
+        Raises BarDataError, one line long, for what cannot be traded.
+        """
+        ...
+
+    def bars(self, known_until: datetime | None = None) -> AsyncIterator[Bar]:
+        """The closed bars, each later than the one before, as long as there are any to come.
+
+        Of a run that goes on ``known_until`` is the time of the last bar that was traded. A feed that has
+        bars up to it hands them out again, from its first and at once, so that strategies warm up; another
+        one begins behind it. The reader may stop at any bar, or in the wait for one: an async generator is
+        cancelled and closed then.
+        """
         ...
