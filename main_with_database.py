@@ -14,6 +14,7 @@ import sys
 import uuid
 from collections.abc import Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 
 from llm_integration import LLMAnalysis, LLMWorker, Signal
@@ -47,6 +48,8 @@ class TradingSystem:
     """
 
     def __init__(self, settings: Settings, feed: Feed | None = None) -> None:
+        if feed is not None:
+            settings = replace(settings, source=feed.source)
         self.settings = settings
         self.stop = Stop()
         self.stop_bounds: StopBounds = STOP

@@ -85,11 +85,12 @@ class BarLoop:
                 yield TradedBar(bar, self._take(bar, session_id), known)
                 if not known:
                     self.progress.took(time.perf_counter() - began)
+                await asyncio.sleep(0)  # whatever the feed does, every bar gives the event loop a turn
         self.ended = not self._stop.requested
 
     async def _make_room(self, sidecar: Sidecar) -> None:
         """A history read without pace waits for the writers; live bars never do."""
-        if self._settings.speed > 0 or self._settings.follow:
+        if self._settings.speed > 0 or self.progress.total_bars is None:
             return
         deadline = time.monotonic() + MOST_PACING_SECONDS
         while sidecar.parts.room < 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ class Settings:
             self.session if self.session is not None else new_id,
             symbol=self.symbol,
             source=self.source,
-            sources=(str(self.data),),
+            sources=(str(self.data),) if self.source == str(self.data.resolve()) else (),
             mode=self.mode,
             goes_on="named" if self.session is not None else "newest" if self.resume else "no",
             flag="--resume" if self.resume else "--session",
@@ -114,7 +115,7 @@ def load(args: argparse.Namespace, *, bars_from: str | None = None) -> Settings:
         session=args.session,
         adopt=args.adopt,
         output_named=args.output is not None,
-        again=_again(args),
+        again=_again(args, "main_with_database.py" if bars_from is None else sys.argv[0]),
         dashboard=not args.no_dashboard and terminal_available(),
         picture=args.picture,
     )
@@ -136,9 +137,9 @@ def _for_run(llm: LLMConfig, args: argparse.Namespace) -> LLMConfig:
     return llm.model_copy(update=changes)
 
 
-def _again(args: argparse.Namespace) -> str:
+def _again(args: argparse.Namespace, program: str) -> str:
     """The command that goes on with this run. An address of a database may hold a password: not shown."""
-    words = ["python", "main_with_database.py"]
+    words = ["python", program]
     for name in ("demo", "simulate", "follow"):
         words += [f"--{name}"] if getattr(args, name) else []
     for name in ("config", "data", "symbol", "timezone"):

@@ -40,7 +40,7 @@ class Showing:
             strategy=loop.strategy.name,
             session_id=sidecar.session or "",
             simulated=self._settings.simulated,
-            following=self._settings.follow,
+            following=loop.progress.total_bars is None,
             last_close=loop.last_close,
             llm_on=sidecar.off_reason is None,
             llm_note=sidecar.off_reason or stats.get("note") or _notes(stats),

@@ -75,7 +75,7 @@ class Parts:
         worker_id = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._ending.background.add("the tasks behind the worker", lambda _: self.background.stop())
         await self._open_record(worker_id)
-        self._open_sinks()
+        self._make_sinks()
         session = self.session
         self.rating.config = self.config
         await self.rating.open(
@@ -86,6 +86,7 @@ class Parts:
             adopt=wanted.adopt,
             any_endpoint=wanted.adopt or (session is not None and session.continued is not None),
         )  # fmt: skip
+        self._start_sinks()
         if self.recording is not None:
             self.recording.start_recorder(self._ending, self.background, off_reason=self.rating.off_reason)
         self._restore_answers()
@@ -108,12 +109,15 @@ class Parts:
         if self.session is not None:
             self.config = self.session.config
 
-    def _open_sinks(self) -> None:
+    def _make_sinks(self) -> None:
         given = self._wanted.sinks
         if given is None:
             self.files = SessionFiles(self.config, statistics=self.summary)
             given = [self.files]
         self.sinks = SinkList([self._answers, *given])
+
+    def _start_sinks(self) -> None:
+        """From here on nothing is waited for: files that stand there say that the host may begin."""
         self.sinks.start()
         self._ending.stores.add("the sinks", lambda bounds: self.sinks.close(bounds.stores - 0.6))
 

@@ -65,7 +65,6 @@ class CsvFeed:
         opened = self._opened()
         known = 0 if known_until is None else opened.bars.count_until(known_until)
         for index in range(known):
-            await asyncio.sleep(0)
             yield opened.bars[index]
         async for bar in bars(
             opened,
