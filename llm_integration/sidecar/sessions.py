@@ -35,7 +35,8 @@ class HostSession:
 
     ``goes_on`` with the ``newest`` session of the same ``symbol`` and ``source`` that has bars to come or
     unanswered signals (there is none: ``session_id`` begins), or with the one ``named`` by ``session_id``;
-    ``sources`` are further spellings of the source. ``flag`` is what messages call the wish to go on. Files
+    ``sources`` are further spellings of the source. ``mode`` begins with ``simulated`` or not, as the model
+    does (None: one of ``simulated`` and ``live``). ``flag`` is what messages call the wish to go on. Files
     then go to the folder that the earlier run used, unless ``own_folder``.
 
     ``resumable`` is for a host that goes on by having all its bars again from the first: it hands signals
@@ -47,7 +48,7 @@ class HostSession:
     symbol: str | None = None
     source: str | None = None
     sources: tuple[str, ...] = ()
-    mode: str = "live"
+    mode: str | None = None
     goes_on: Literal["no", "newest", "named"] = "no"
     flag: str = "going on"
     own_folder: bool = False
@@ -121,7 +122,7 @@ class SessionEntry:
         await self._manager.start_session(
             self.session_id,
             symbol=self.wish.symbol,
-            mode=self.wish.mode,
+            mode=self.wish.mode or ("simulated" if self._manager.simulated else "live"),
             source=self.wish.source,
             config=self.config.model_dump(mode="json"),
             endpoint=endpoint_of(self.config),
