@@ -7,7 +7,6 @@ The front door of the bundled host: its parts are in ``trading/``, the sidecar i
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import logging
 import sys
@@ -17,7 +16,8 @@ from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
-from llm_integration import LLMAnalysis, LLMWorker, Signal
+from database import DatabaseManager
+from llm_integration import LLMAnalysis, LLMCSVExporter, LLMWorker, Signal
 from llm_integration.ports import Feed
 from llm_integration.record.embedded import default_base
 from llm_integration.sidecar import DatabaseError, SessionError, Sidecar
@@ -53,7 +53,7 @@ class TradingSystem:
         self.settings = settings
         self.stop = Stop()
         self.stop_bounds: StopBounds = STOP
-        self.loop = BarLoop(settings, feed or settings.csv_feed(in_thread), self.stop)
+        self.bar_loop = BarLoop(settings, feed or settings.csv_feed(in_thread), self.stop)
         self.ratings = Ratings(judged=settings.demo)
         self.sidecar = Sidecar(
             settings.llm,
@@ -61,17 +61,16 @@ class TradingSystem:
             session=settings.host_session(str(uuid.uuid4())),
             adopt=settings.adopt,
             simulate=settings.simulated,
-            summary=self.loop.summary,
+            summary=self.bar_loop.summary,
             models_folder=default_base() / "models",
         )
-        self.showing = Showing(settings, self.loop, self.sidecar, self.ratings)
+        self.memory_store = self.sidecar.memory_store
+        self.worker: LLMWorker | None = None
+        self.exporter: LLMCSVExporter | None = None
+        self.database: DatabaseManager | None = None
+        self.showing = Showing(settings, self.bar_loop, self.sidecar, self.ratings)
         self.finished = False
         self._waits_because: str | None = None
-
-    @property
-    def worker(self) -> LLMWorker | None:
-        """What rates the signals; None where its set-up has failed."""
-        return self.sidecar.parts.rating.worker
 
     def request_stop(self) -> None:
         """End the run soon, as SIGINT does: no further bar, a short wait for answers."""
@@ -92,22 +91,25 @@ class TradingSystem:
 
     async def setup_components(self) -> None:
         """Start and connect every part. Raises, before any bar is traded, for what the user has to change."""
-        await self.loop.open()
+        await self.bar_loop.open()
         try:
             await self.sidecar.start()
         except SessionError as error:
             raise UsageError(str(error)) from error
         except DatabaseError as error:
             raise UsageError(f"database: {error}; check database.url or --database-url") from error
+        parts = self.sidecar.parts
+        self.worker, self.exporter = parts.rating.worker, parts.files
+        self.database = parts.recording.manager if parts.recording is not None else None
         if self.worker is not None:
             self.worker.subscribe(self._on_analysis)
-        if isinstance(self.loop.feed, CsvFeed):
-            logger.info("bars: %s", self.loop.feed.described)
+        if isinstance(self.bar_loop.feed, CsvFeed):
+            logger.info("bars: %s", self.bar_loop.feed.described)
 
     async def run(self) -> None:
         """Trade bar by bar to the end of the feed, then wait for the answers."""
         with self.showing.display():
-            async with aclosing(self.loop.bars(self.sidecar)) as traded:
+            async with aclosing(self.bar_loop.bars(self.sidecar)) as traded:
                 async for bar, signal, known in traded:
                     if signal is not None and not known:
                         await self._handle_new_signal(signal)
@@ -140,8 +142,7 @@ class TradingSystem:
 
     async def _cleanup(self) -> None:
         """End every part, each within its bound; the next run finds what one that hangs has held."""
-        with contextlib.suppress(RuntimeError):  # nothing was started
-            self.sidecar.parts.note_end(completed=self.finished, bars_ended=self.loop.ended)
+        self.sidecar.note_end(completed=self.finished, bars_ended=self.bar_loop.ended)
         await self.sidecar.close(PATIENT)
 
     def state(self) -> DashboardState:
@@ -151,7 +152,7 @@ class TradingSystem:
     async def report(self) -> list[str]:
         """What the run brought, what is open and how to go on; after a demo also what it was worth."""
         lines = self.showing.account(finished=self.finished, waits_because=self._waits_because)
-        feed, folder = self.loop.feed, Path(self.sidecar.config.output_folder)
+        feed, folder = self.bar_loop.feed, Path(self.sidecar.config.output_folder)
         if self.settings.demo and self.finished and not self.sidecar.off_reason and isinstance(feed, CsvFeed):
             lines += await in_thread(self.ratings.judge, list(feed.table), folder)
         return lines

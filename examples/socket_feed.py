@@ -23,9 +23,9 @@ class SocketFeed:
         reader, writer = await asyncio.open_connection(*self._address)
         try:
             async for line in reader:
-                time, *prices, volume = json.loads(line)
+                time, *numbers = json.loads(line)
                 if known_until is None or datetime.fromisoformat(time) > known_until:
-                    yield Bar(datetime.fromisoformat(time), *prices, volume)
+                    yield Bar(datetime.fromisoformat(time), *numbers)
         finally:
             writer.close()
 

@@ -74,9 +74,7 @@ class BarLoop:
         Of a session that goes on, the bars that were traded before come first, and are ``known``. Signals
         carry the session's id: the same bar of the same session always brings the same signal.
         """
-        session_id = sidecar.session or ""
-        resumed = sidecar.parts.session
-        known_until = resumed.resume_after if resumed is not None else None
+        session_id, known_until = sidecar.session or "", sidecar.resume_after
         async with aclosing(self._stop.cuts(self.feed.bars(known_until))) as bars:
             async for bar in bars:
                 known = known_until is not None and bar.timestamp <= known_until

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -210,6 +211,19 @@ class Sidecar:
     def off_reason(self) -> str | None:
         """Why nothing is asked at all, in one line; None when the sidecar is on."""
         return self.parts.rating.off_reason
+
+    @property
+    def resume_after(self) -> datetime | None:
+        """Time of the last bar that earlier runs of the session have stored; None for a new session."""
+        return self.parts.session.resume_after if self.parts.session is not None else None
+
+    def note_end(self, *, completed: bool, bars_ended: bool) -> None:
+        """How the host's session ends, before ``close``: nothing is left to do, and every bar was traded.
+
+        Else it is stored as ``stopped``. Does nothing before the start.
+        """
+        if self._parts is not None:
+            self._parts.note_end(completed=completed, bars_ended=bars_ended)
 
     # Beginning and ending
 

@@ -191,7 +191,7 @@ async def test_when_the_llm_cannot_be_set_up_trading_goes_on(
         " (SELECT count(*) FROM trading_signals) AS signals",
     )
     assert stored["bars"] == 900
-    assert stored["signals"] == system.loop.progress.signals > 5
+    assert stored["signals"] == system.bar_loop.progress.signals > 5
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def config(folder: Path, **values: Any) -> LLMConfig:
 
 
 def block(url: str, folder: Path) -> DatabaseConfig:
-    return DatabaseConfig(url=url, outbox_directory=str(folder / "box"))  # type: ignore[arg-type]
+    return DatabaseConfig(url=url, outbox_directory=str(folder / "box"))
 
 
 def bar_at(hour: int) -> Bar:
@@ -96,9 +96,7 @@ async def test_a_resumable_host_goes_on_behind_its_last_bar_and_asks_nothing_twi
         config(tmp_path, csv_output_directory=str(tmp_path / "elsewhere")),
         database=block(database_url, tmp_path), session=again, simulate=True,
     ) as sidecar:  # fmt: skip
-        session = sidecar.parts.session
-        assert session is not None
-        assert (sidecar.session, session.resume_after) == ("run-1", bar_at(11).timestamp)
+        assert (sidecar.session, sidecar.resume_after) == ("run-1", bar_at(11).timestamp)
         assert sidecar.config.output_folder == tmp_path / "out"
         earlier = await sidecar.rating("s-4")
         assert earlier is not None
@@ -108,7 +106,7 @@ async def test_a_resumable_host_goes_on_behind_its_last_bar_and_asks_nothing_twi
         async with asyncio.timeout(20):
             await sidecar.drain_session()
         assert sidecar.statistics()["completed"] == 2
-        sidecar.parts.note_end(completed=True, bars_ended=True)
+        sidecar.note_end(completed=True, bars_ended=True)
     async with connected(database_url) as link:
         counts = await link.fetchrow(
             "SELECT (SELECT count(*) FROM market_data) AS bars, (SELECT count(*) FROM llm_analysis_results)"
