@@ -8,6 +8,7 @@ import time
 from array import array
 from collections import deque
 from collections.abc import Callable, Coroutine
+from types import SimpleNamespace
 from typing import Any
 
 from benchmarks.figures import compact, percentiles, spread
@@ -110,8 +111,12 @@ class _PostgresAtOnce:
 def _host() -> Callable[[Item], object]:
     settings = load(build_parser().parse_args(["--data", str(DATA), "--no-dashboard"]))
     system: Any = TradingSystem(settings)
-    system.recorder, system.off_reason = _PostgresAtOnce(), None
-    system.memory_store = SignalMemoryStore(max_signals=CHUNK)
+    sidecar = system.sidecar
+    sidecar.memory_store = SignalMemoryStore(max_signals=CHUNK)
+    sidecar._parts = SimpleNamespace(
+        recording=SimpleNamespace(recorder=_PostgresAtOnce()), answered=(),
+        rating=SimpleNamespace(off_reason=None),
+    )  # fmt: skip
 
     def handle(item: Item) -> None:
         work: Coroutine[Any, Any, None] = system._handle_new_signal(item["signal"])

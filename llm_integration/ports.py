@@ -5,12 +5,13 @@ Each has a suite in ``tests/contracts`` that every implementation can be run aga
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from llm_integration.domain import Bar, Claim, LLMAnalysis, Opinion, Signal, TaskScope
 
-__all__ = ["Record", "Sink"]
+__all__ = ["Feed", "Record", "Sink"]
 
 
 class Sink(Protocol):
@@ -112,5 +113,34 @@ class Record(Protocol):
         """End the worker's lease: what it still holds is ``pending`` and may be taken at once.
 
         Its claims stay good until somebody else is given the task: a result on its way is not lost.
+        """
+        ...
+
+
+class Feed(Protocol):
+    """Where the closed bars of one instrument come from, one after the other; ``CsvFeed`` is one.
+
+    ``open`` is awaited once, then ``bars`` is read once. Nothing here may block the event loop.
+    """
+
+    @property
+    def source(self) -> str:
+        """What the bars come from; noted with the session, which goes on with the same source alone."""
+        ...
+
+    async def open(self) -> int | None:
+        """Get ready; how many bars there will be, None when nobody can say.
+
+        Raises BarDataError, one line long, for what cannot be traded.
+        """
+        ...
+
+    def bars(self, known_until: datetime | None = None) -> AsyncIterator[Bar]:
+        """The closed bars, each later than the one before, as long as there are any to come.
+
+        Of a run that goes on ``known_until`` is the time of the last bar that was traded. A feed that has
+        bars up to it hands them out again, from its first and at once, so that strategies warm up; another
+        one begins behind it. The reader may stop at any bar, or in the wait for one: an async generator is
+        cancelled and closed then.
         """
         ...

@@ -1,5 +1,9 @@
-"""The host that ships with the library: feed, indicators, strategy and dashboard.
+"""The host that ships with the library.
 
-A bar and the reader of bar files are the library's own. Nothing else here knows the sidecar or the database;
-``main_with_database.py`` puts them together.
+``settings``, ``config``, ``command_line``  what a run depends on
+``feed``, ``indicators``, ``strategy``, ``bar_loop``  from bars to signals
+``ratings``, ``showing``, ``dashboard``, ``figures``, ``verdict``  what a run shows of itself
+``stopping``, ``stop_bounds``, ``last_resort``, ``program``  how it is asked to end, and ends
+
+It knows the library's public names and its sidecar; ``main_with_database.py`` puts all together.
 """

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from llm_integration import Bar
+
 __all__ = ["Progress", "sidecar_figures"]
 
 COUNTS = ("queued", "in_flight", "rated", "unrated", "failed", "expired")
@@ -23,6 +25,16 @@ class Progress:
     last_bar_at: datetime | None = None
     longest_bar_seconds: float = 0.0
     started: float = field(default_factory=time.monotonic)
+
+    def had(self, bar: Bar, *, signal: bool) -> None:
+        """One more bar, with or without a signal."""
+        self.bars += 1
+        self.signals += signal
+        self.last_bar_at = bar.timestamp
+
+    def took(self, seconds: float) -> None:
+        """So long a bar has kept the loop."""
+        self.longest_bar_seconds = max(self.longest_bar_seconds, seconds)
 
     def shown(self) -> dict[str, Any]:
         """The same by the names that DashboardState has for it."""
@@ -40,7 +52,7 @@ class Progress:
 
 def sidecar_figures(statistics: Mapping[str, Any]) -> dict[str, Any]:
     """What the sidecar says of itself, by the names of DashboardState; nothing while there is none."""
-    if not statistics:
+    if "processor" not in statistics:
         return {}
     usage = statistics["processor"]["limiter"]
     return {

@@ -32,7 +32,7 @@ import talib
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from trading.bar import Bar
+from llm_integration import Bar
 from trading.errors import IndicatorError
 from trading.text import shown
 

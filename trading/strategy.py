@@ -18,7 +18,7 @@ from datetime import datetime
 from itertools import islice, pairwise
 from typing import Literal
 
-from trading.bar import Bar
+from llm_integration import Bar
 from trading.config import TradingConfig
 
 __all__ = ["MovingAverageCross", "TradeSignal"]

@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks import samples
 from benchmarks.batches.jumping import in_jumps
 from benchmarks.figures import median
-from llm_integration import LLMConfig, LLMWorker, SignalMemoryStore
+from llm_integration import Bar, LLMConfig, LLMWorker, SignalMemoryStore
 from llm_integration.budget.prices import Price
 from llm_integration.domain import LLMAnalysis, Signal
 from llm_integration.llm_processor import Completion
@@ -24,7 +24,6 @@ from llm_integration.prompts import estimated_tokens
 from llm_integration.rate_limiter import AsyncRateLimiter, RateLimiter
 from llm_integration.routing import CallPlan
 from llm_integration.simulator import reading_of
-from trading.bar import Bar
 from trading.config import TradingConfig
 from trading.indicators import IndicatorSet
 from trading.strategy import MovingAverageCross

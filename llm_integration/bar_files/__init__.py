@@ -8,5 +8,15 @@ decimal sign. Everything here blocks on the disk: call it from a thread.
 from llm_integration.bar_files.reader import LIVE_BYTES, BarFile, BarReader, open_bars, read_bars
 from llm_integration.bar_files.table import BarTable
 from llm_integration.errors import BarDataError
+from llm_integration.times import zone_named
 
-__all__ = ["LIVE_BYTES", "BarDataError", "BarFile", "BarReader", "BarTable", "open_bars", "read_bars"]
+__all__ = [
+    "LIVE_BYTES",
+    "BarDataError",
+    "BarFile",
+    "BarReader",
+    "BarTable",
+    "open_bars",
+    "read_bars",
+    "zone_named",
+]

@@ -50,8 +50,8 @@ def folders_of_run(output: str | Path, outbox: Path | None) -> dict[str, str]:
 async def session_to_continue(
     database: SessionStore,
     *,
-    symbol: str,
-    sources: Sequence[str],
+    symbol: str | None,
+    sources: Sequence[str] | None,
     simulated: bool,
     session_id: str | None = None,
 ) -> Continued | None:
@@ -66,7 +66,7 @@ async def session_to_continue(
     row = await database.find_session(session_id)
     if row is None:
         raise SessionError(f"there is no session {session_id!r} in this database")
-    if row["symbol"] is not None and row["symbol"] != symbol:
+    if symbol is not None and row["symbol"] not in (None, symbol):
         raise SessionError(
             f"session {session_id} is about {row['symbol']!r}, not {symbol!r}; name it with --symbol"
         )

@@ -89,7 +89,7 @@ class SessionRecorder:
         self._max_bars = max_bars
         self._sleep = sleep
         self._signals: deque[tuple[Signal, asyncio.Future[bool]]] = deque()
-        self._bars: deque[tuple[int, Bar]] = deque()
+        self._bars: deque[tuple[int, str, Bar]] = deque()
         self._signals_seen = 0
         self._signals_done = 0
         self._new_signal = asyncio.Event()
@@ -111,14 +111,17 @@ class SessionRecorder:
         """Signals and bars that PostgreSQL does not have yet."""
         return len(self._signals), len(self._bars)
 
-    def record_bar(self, bar: Bar) -> None:
-        """Queue one bar; O(1). When 100,000 wait already, it is left out and counted."""
+    def record_bar(self, bar: Bar, symbol: str | None = None) -> None:
+        """Queue one bar, of ``symbol`` if it is another than the session's; O(1).
+
+        When 100,000 wait already, it is left out and counted.
+        """
         if len(self._bars) >= self._max_bars:
             self.lost_bars += 1
             if self.lost_bars == 1:
                 logger.error("%d bars wait for PostgreSQL; further ones are not stored", self._max_bars)
             return
-        self._bars.append((self._signals_seen, bar))
+        self._bars.append((self._signals_seen, symbol or self._symbol, bar))
         self._new_bar.set()
 
     async def record_signal(self, signal: Signal) -> bool:
@@ -208,24 +211,25 @@ class SessionRecorder:
             await self._sleep(BAR_INTERVAL_SECONDS)
             self._new_bar.clear()
             while batch := self._storable_bars():
-                ok = await self._insist(BARS, partial(self._store_bars, batch), f"{len(batch)} bars")
-                self.lost_bars += 0 if ok else len(batch)
+                for symbol, bars in _by_symbol(batch).items():
+                    store = partial(self._database.record_bars, self._session_id, symbol, bars)
+                    ok = await self._insist(BARS, store, f"{len(bars)} bars")
+                    self.lost_bars += 0 if ok else len(bars)
                 for _ in batch:
                     self._bars.popleft()
             if self._bars:
                 self._new_bar.set()
             await self._tell()
 
-    def _storable_bars(self) -> list[Bar]:
-        """The oldest bars whose signals are stored.
+    def _storable_bars(self) -> list[tuple[str, Bar]]:
+        """The oldest bars whose signals are stored, each with its symbol.
 
         A bar in PostgreSQL says that everything up to it is there: a resumed run starts behind it.
         """
         count = min(BARS_PER_STATEMENT, len(self._bars))
-        return [bar for seen, bar in islice(self._bars, count) if seen <= self._signals_done]
-
-    async def _store_bars(self, batch: Sequence[Bar]) -> None:
-        await self._database.record_bars(self._session_id, self._symbol, batch)
+        return [
+            (symbol, bar) for seen, symbol, bar in islice(self._bars, count) if seen <= self._signals_done
+        ]
 
     async def _insist(self, kind: str, store: Callable[[], Awaitable[None]], what: str) -> bool:
         """Try until it is stored; False when PostgreSQL refuses it for what it is."""
@@ -260,6 +264,13 @@ class SessionRecorder:
     async def _tell(self) -> None:
         async with self._written:
             self._written.notify_all()
+
+
+def _by_symbol(batch: Sequence[tuple[str, Bar]]) -> dict[str, list[Bar]]:
+    found: dict[str, list[Bar]] = {}
+    for symbol, bar in batch:
+        found.setdefault(symbol, []).append(bar)
+    return found
 
 
 def _state_of(error: Exception) -> str:

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from pydantic import SecretStr
 
-from llm_integration.config import LLMConfig, environment, load_settings, read_json
-from llm_integration.csv_exporter import LLMCSVExporter
-from llm_integration.domain import Bar, LLMAnalysis
+from llm_integration.config import LLMConfig, load_settings
+from llm_integration.domain import Bar, LLMAnalysis, Signal
 from llm_integration.errors import InvalidSignalError
 from llm_integration.memory_store import SignalMemoryStore
 from llm_integration.ports import Sink
 from llm_integration.record import DatabaseConfig
+from llm_integration.sidecar.bounds import CLOSE, CloseBounds
+from llm_integration.sidecar.ending import Ending
+from llm_integration.sidecar.handing import BarQueue, GivenBar, as_mapping, in_session
 from llm_integration.sidecar.joining import SignalsOfBars
-from llm_integration.sidecar.parts import Parts
-from llm_integration.sinks import Answers, SinkList
+from llm_integration.sidecar.parts import Parts, Wanted
+from llm_integration.sidecar.rating import check_prompts
+from llm_integration.sidecar.sessions import HostSession
+from llm_integration.sidecar.settings_file import SettingsFile
+from llm_integration.sidecar.waiting import Waiters, session_answered
 from llm_integration.worker import LLMWorker
 
 __all__ = ["Sidecar"]
@@ -42,13 +46,17 @@ class Sidecar:
     ``database_url`` (or the ``database`` block of a file) signals and results are stored in PostgreSQL, at
     that URL or, for ``"embedded"``, in a server that comes with the installation. Results also go to
     ``sinks``; None: to the CSV files of the settings, ``()``: nowhere else. ``session`` names what this host
-    does: the unfinished signals of a session are taken up by the next sidecar of that name; signals without
-    one count as one session. With ``adopt`` waiting signals of other sessions are answered, too. ``told`` is
-    called in the event loop with each result, and must return at once.
+    does: the unfinished signals of a session are taken up by the next sidecar of that name, and its bars are
+    stored; signals without one count as one session; a ``HostSession`` says more of it. With ``adopt``
+    waiting signals of other sessions are answered, too. ``told`` is called in the event loop with each
+    result, and must return at once. With ``simulate`` a simulated model answers, for a trial: no key, no
+    network. ``summary`` is what the host adds to the summary file, called in a thread. Lists of models are
+    kept in ``models_folder`` (None: ``.tradent/models`` beside the settings).
 
     Building it checks the settings and raises ConfigError; ``start`` (or ``async with``) connects, and raises
-    DatabaseError only if the ``database`` block says that PostgreSQL is required. ``close`` ends everything
-    within ``CLOSE.total`` seconds in whatever state it is, and loses no answer that was read.
+    DatabaseError only if the ``database`` block says that PostgreSQL is required, and SessionError for a
+    session that cannot go on. ``close`` ends everything within its bounds in whatever state it is, and loses
+    no answer that was read.
     """
 
     def __init__(
@@ -58,21 +66,31 @@ class Sidecar:
         database_url: str | SecretStr | None = None,
         database: DatabaseConfig | None = None,
         sinks: Sequence[Sink] | None = None,
-        session: str | None = None,
+        session: str | HostSession | None = None,
         adopt: bool = False,
         told: Callable[[LLMAnalysis], None] = lambda _analysis: None,
+        simulate: bool = False,
+        summary: Callable[[], Mapping[str, object]] = dict,
+        models_folder: Path | None = None,
     ) -> None:
-        self.config = config or LLMConfig()
-        self.session = session
-        self._adopt, self._told = adopt, told
-        self._block = _database_block(database, database_url)
-        self._store = SignalMemoryStore(self.config.max_memory_signals, self.config.memory_retention_minutes)
-        self._answers = Answers(self._tell)
-        given: Sequence[Sink] = (LLMCSVExporter(self.config),) if sinks is None else sinks
-        self._sinks = SinkList([self._answers, *given])
+        config = config or LLMConfig()
+        check_prompts(config)
+        self._wanted = Wanted(
+            config=config,
+            block=_database_block(database, database_url),
+            sinks=sinks,
+            session=HostSession(session) if isinstance(session, str) else session,
+            adopt=adopt,
+            simulate=simulate,
+            models_folder=models_folder or config.folder / ".tradent" / "models",
+            summary=summary,
+        )
+        self.memory_store = SignalMemoryStore(config.max_memory_signals, config.memory_retention_minutes)
+        self._waiters = Waiters(told)
+        self._ending = Ending()
         self._parts: Parts | None = None
         self._of_bars = SignalsOfBars()
-        self._waiting: dict[str, set[asyncio.Future[None]]] = {}
+        self._bars = BarQueue(self._take_bar)
         self._refused = 0
         self._closed = False
 
@@ -83,14 +101,10 @@ class Sidecar:
         ``DATABASE_URL`` of the environment goes over the file's URL. ``options`` are those of ``Sidecar``.
         Raises ConfigError, one line long.
         """
-        file = Path(path)
-        config, block = LLMConfig.load(file), read_json(file).get("database")
-        if block is not None and "database" not in options:
-            values = dict(block)
-            if url := environment(beside=config.folder).get("DATABASE_URL"):
-                values["url"] = url
-            read = load_settings(DatabaseConfig, values, f"{file}: database")
-            options["database"] = read.in_folder(file.absolute().parent)
+        file = SettingsFile(path)
+        config = file.llm()
+        if "database" in file and "database" not in options:
+            options["database"] = file.database()
         return cls(config, **options)
 
     # The host's side
@@ -100,10 +114,10 @@ class Sidecar:
 
         False, with a line in the log, for what is no signal, and when memory is full of unanswered ones.
         """
-        if self.session is not None:
-            signal = _in_session(signal, self.session)
+        if (session := self.session) is not None:
+            signal = in_session(signal, session)
         try:
-            taken = self._store.add_signal(signal)
+            taken = self.memory_store.add_signal(signal)
         except InvalidSignalError as error:
             self._refused += 1
             logger.error("a signal is not taken: %s", error)
@@ -117,12 +131,30 @@ class Sidecar:
             )  # fmt: skip
         return taken
 
-    def add_bar(self, bar: Bar, *, symbol: str = "") -> None:
+    async def record_signal(self, signal: Signal) -> bool:
+        """Hand over a signal that PostgreSQL is to have first, with its task, in one statement.
+
+        For a ``resumable`` session. Waits for PostgreSQL no longer than ``handoff_timeout_seconds``; a later
+        answer is not lost. False if nobody is going to be asked: an earlier run has the answer, or it is off.
+        """
+        parts = self.parts
+        if parts.recording is not None and parts.recording.recorder is not None:
+            await parts.recording.recorder.record_signal(signal)
+        if signal.signal_id in parts.answered or parts.rating.off_reason is not None:
+            return False
+        self.memory_store.add_signal(as_mapping(signal))
+        return True
+
+    def add_bar(
+        self, bar: Bar, *, symbol: str = "", signal: Signal | None = None, stored: bool = False
+    ) -> None:
         """A closed bar of ``symbol``, in bar order, for files and other sinks; from any thread.
 
-        Signals of the same symbol and time that were added before it stand in its row.
+        ``signal`` is the one that it brought; without it signals of the same symbol and time that were added
+        before stand in its row. With a session the bar goes to PostgreSQL, too, unless it is ``stored``: one
+        that an earlier run has brought there.
         """
-        self._sinks.record_bar(self.session, symbol, bar, self._of_bars.of(symbol, bar))
+        self._bars.put(GivenBar(bar, symbol, signal, stored))
 
     def subscribe(self, callback: Callable[[LLMAnalysis], Awaitable[Any] | Any]) -> Callable[[], None]:
         """Have ``callback`` called with each result, rated or not; returns what ends that. See LLMWorker."""
@@ -130,49 +162,68 @@ class Sidecar:
 
     async def rating(self, signal_id: str, timeout: float = 0.0) -> LLMAnalysis | None:
         """How the signal ended, waiting for it up to ``timeout`` seconds; None when it has not by then."""
-        analysis = self._answers.get(signal_id)
-        if analysis is not None or timeout <= 0:
-            return analysis
-        came: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(signal_id, set()).add(came)
-        try:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(timeout):
-                    await came
-        finally:
-            others = self._waiting.get(signal_id, set())
-            others.discard(came)
-            if not others:
-                self._waiting.pop(signal_id, None)
-        return self._answers.get(signal_id)
+        return await self._waiters.wait(signal_id, timeout)
 
     async def drain(self, timeout: float) -> bool:
         """Wait until every signal has its end, stored and delivered; False if it takes over ``timeout`` s."""
         return await self.worker.drain(timeout)
 
+    async def drain_session(self) -> None:
+        """Wait until every signal of the session has its end, also those that PostgreSQL alone knows of.
+
+        With ``adopt`` also those of others. Returns when nothing will change by itself: it is off, or the
+        server refuses requests without a key and there is none.
+        """
+        await session_answered(self.parts, adopt=self._wanted.adopt)
+
     def statistics(self) -> dict[str, Any]:
         """Counters and states of all parts; plain values, cheap enough to ask several times a second."""
-        parts = self._parts
-        return {
-            **self.worker.get_statistics(),
-            "session": self.session,
-            "refused_signals": self._refused,
-            "sink_errors": dict(self._sinks.errors),
-            "outbox": parts.outbox.statistics() if parts is not None and parts.outbox is not None else None,
-            "restarts": dict(parts.supervisor.crashes) if parts is not None else {},
-        }
+        return {**self.parts.statistics(), "refused_signals": self._refused}
+
+    @property
+    def config(self) -> LLMConfig:
+        """The settings; once a session goes on, with the folder of its files."""
+        return self._parts.config if self._parts is not None else self._wanted.config
+
+    @property
+    def session(self) -> str | None:
+        """The session that runs: that of the host, or the earlier one that it goes on with."""
+        if self._parts is not None:
+            return self._parts.session_id
+        return self._wanted.session.session_id if self._wanted.session is not None else None
+
+    @property
+    def parts(self) -> Parts:
+        """What it has built."""
+        if self._parts is None:
+            raise RuntimeError("the sidecar is not started: use `async with`, or await start()")
+        return self._parts
 
     @property
     def worker(self) -> LLMWorker:
         """The worker; there is one once the sidecar has started."""
-        if self._parts is None or self._parts.worker is None:
-            raise RuntimeError("the sidecar is not started: use `async with`, or await start()")
-        return self._parts.worker
+        worker = self.parts.rating.worker
+        if worker is None:
+            raise RuntimeError(f"the sidecar has no worker: {self.off_reason}")
+        return worker
 
     @property
     def off_reason(self) -> str | None:
         """Why nothing is asked at all, in one line; None when the sidecar is on."""
-        return self.worker.off_reason()
+        return self.parts.rating.off_reason
+
+    @property
+    def resume_after(self) -> datetime | None:
+        """Time of the last bar that earlier runs of the session have stored; None for a new session."""
+        return self.parts.session.resume_after if self.parts.session is not None else None
+
+    def note_end(self, *, completed: bool, bars_ended: bool) -> None:
+        """How the host's session ends, before ``close``: nothing is left to do, and every bar was traded.
+
+        Else it is stored as ``stopped``. Does nothing before the start.
+        """
+        if self._parts is not None:
+            self._parts.note_end(completed=completed, bars_ended=bars_ended)
 
     # Beginning and ending
 
@@ -182,21 +233,27 @@ class Sidecar:
             raise RuntimeError("a closed sidecar cannot be started again; build a new one")
         if self._parts is not None:
             return
-        self._parts = Parts(
-            self.config, self._store, self._sinks, self._block, session=self.session, adopt=self._adopt
-        )
+        self._parts = Parts(self._wanted, self.memory_store, self._waiters.answers, self._ending)
         try:
             await self._parts.open()
+            self._bars.open()
         except BaseException:
             await self.close()
             raise
 
-    async def close(self) -> None:
-        """End every part, producers before consumers. Repeating it does nothing."""
-        if self._parts is not None and not self._closed:
-            self._closed = True
-            await self._parts.close()
+    async def close(self, bounds: CloseBounds = CLOSE) -> None:
+        """End every part, producers before consumers, each within ``bounds``. Repeating it does nothing."""
         self._closed = True
+        await self._ending.close(bounds)
+
+    def hurry(self, bounds: CloseBounds = CLOSE) -> None:
+        """Somebody waits for the end: from now on ``bounds`` hold, also for a ``close`` that is under way."""
+        self._ending.hurry(bounds)
+
+    def abandon(self) -> None:
+        """For the last moment of a stuck process, from any thread: its embedded server ends with it."""
+        if self._parts is not None and self._parts.server is not None:
+            self._parts.server.abandon()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -207,12 +264,8 @@ class Sidecar:
     ) -> None:
         await self.close()
 
-    def _tell(self, analysis: LLMAnalysis) -> None:
-        """A result has come: whoever waits for it is woken."""
-        for came in self._waiting.pop(analysis.signal_id, ()):
-            if not came.done():
-                came.set_result(None)
-        self._told(analysis)
+    def _take_bar(self, given: GivenBar) -> None:
+        self.parts.take_bar(given, given.signal or self._of_bars.of(given.symbol, given.bar))
 
 
 def _database_block(block: DatabaseConfig | None, url: str | SecretStr | None) -> DatabaseConfig | None:
@@ -224,14 +277,3 @@ def _database_block(block: DatabaseConfig | None, url: str | SecretStr | None) -
         return load_settings(DatabaseConfig, {"url": text, "required": False}, "database_url")
     load_settings(DatabaseConfig, {"url": text}, "database_url")
     return block.model_copy(update={"url": SecretStr(text.strip())})
-
-
-def _in_session(signal: Mapping[str, Any], session: str) -> Mapping[str, Any]:
-    """The signal with the host's session, unless it names one."""
-    try:
-        data = signal["signal_data"]
-        if "session_id" in data or not isinstance(data, Mapping):
-            return signal
-        return {**signal, "signal_data": {**data, "session_id": session}}
-    except Exception:  # whatever it is, the store says what is wrong with it
-        return signal

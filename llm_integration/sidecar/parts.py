@@ -1,188 +1,210 @@
-"""The parts of a sidecar: each is built, and pushes its end; the ends are called in reverse order."""
+"""The parts of a sidecar: built from the record to the worker, ended from the worker to the record."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import os
 import socket
-import time
 import uuid
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
-
-from llm_integration.budget import MemoryLedger, key_fingerprint
 from llm_integration.config import LLMConfig
-from llm_integration.llm_processor import LLMProcessor
+from llm_integration.domain import LLMAnalysis, Signal
 from llm_integration.memory_store import SignalMemoryStore
-from llm_integration.model_catalogue import ModelCatalogue
-from llm_integration.record import DatabaseConfig, DatabaseError, DatabaseManager, Leftovers, Outbox
-from llm_integration.record.embedded import EmbeddedPostgres
-from llm_integration.record.ledger import PostgresLedger
-from llm_integration.record.postmaster import ServerBounds
-from llm_integration.sidecar.bounds import CLOSE
-from llm_integration.sinks import SinkList
-from llm_integration.threads import in_thread
-from llm_integration.worker import LLMWorker
-from llm_integration.worker.ownership import endpoint_of
-from llm_integration.worker.supervision import Supervisor
+from llm_integration.ports import Sink
+from llm_integration.record import DatabaseConfig, EmbeddedPostgres
+from llm_integration.sidecar.background import Background
+from llm_integration.sidecar.bounds import CloseBounds
+from llm_integration.sidecar.ending import Ending
+from llm_integration.sidecar.files import SessionFiles
+from llm_integration.sidecar.handing import GivenBar, unasked
+from llm_integration.sidecar.rating import Rating
+from llm_integration.sidecar.recording import Recording, connected
+from llm_integration.sidecar.sessions import HostSession, SessionEntry
+from llm_integration.sinks import Answers, SinkList
 
-__all__ = ["Parts"]
+__all__ = ["Parts", "Wanted"]
 
-logger = logging.getLogger(__name__)
+UNBOUNDED = 1_000_000
+"""Bars at once where nobody keeps them waiting."""
+NOTHING_WAITS: Mapping[str, Any] = {"signals": 0, "bars": 0, "outbox": None}
 
-_SERVER = ServerBounds(lock=0.3, fast=0.8, immediate=0.3, killed=0.2)
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be built. See Sidecar, whose arguments these are."""
+
+    config: LLMConfig
+    block: DatabaseConfig | None
+    sinks: Sequence[Sink] | None
+    session: HostSession | None
+    adopt: bool
+    simulate: bool
+    models_folder: Path
+    summary: Callable[[], Mapping[str, object]]
 
 
 class Parts:
-    """Builds everything with ``open``, from the record to the worker, and ends it with ``close``.
+    """Everything that a sidecar owns between ``open`` and ``close``."""
 
-    What is built first ends last: the worker ends before the sinks that take its results, those before the
-    outbox and the connections.
-    """
-
-    def __init__(
-        self,
-        config: LLMConfig,
-        store: SignalMemoryStore,
-        sinks: SinkList,
-        block: DatabaseConfig | None,
-        *,
-        session: str | None,
-        adopt: bool,
-    ) -> None:
-        self._config, self._store, self._sinks, self._block = config, store, sinks, block
-        self._session, self._adopt = session, adopt
-        self._worker_id = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-        self._stack = AsyncExitStack()
-        self._tasks: list[asyncio.Task[None]] = []
-        self.supervisor = Supervisor(clock=time.monotonic)
-        self.worker: LLMWorker | None = None
-        self.outbox: Outbox | None = None
+    def __init__(self, wanted: Wanted, store: SignalMemoryStore, answers: Answers, ending: Ending) -> None:
+        self._wanted, self._store = wanted, store
+        self._ending = ending
+        self.config = wanted.config
+        """The settings; of a session that goes on with the folder of its files."""
+        self.background = Background()
+        self.server: EmbeddedPostgres | None = None
+        self.recording: Recording | None = None
+        self.rating = Rating(
+            wanted.config, ending, simulate=wanted.simulate, models_folder=wanted.models_folder
+        )
+        self.files: SessionFiles | None = None
+        self.sinks = SinkList([answers])
+        self._answers = answers
+        self.answered: set[str] = set()
+        """Signals of earlier runs of the session that have their answer."""
 
     async def open(self) -> None:
-        """Build and connect. Raises DatabaseError if PostgreSQL is required; ``close`` is due even then."""
-        manager = await self._connect()
-        self.outbox = await self._open_outbox(manager)
-        models = self._config.folder / ".tradent" / "models"
-        catalogue = ModelCatalogue(self._config.base_url, cache_folder=models)
-        await catalogue.load()
-        ledger = self._open_ledger(manager, catalogue)
-        self._at_the_end("the tasks behind the worker", self._stop_tasks, CLOSE.background)
-        self._sinks.start()
-        closing = partial(self._sinks.close, CLOSE.sinks)
-        self._at_the_end("the sinks", closing, CLOSE.sinks + CLOSE.sinks_margin)
-        self._start_worker(manager, catalogue, ledger, models)
+        """Build, connect and start; what was built has its end in ``ending``, whatever is raised here.
 
-    async def close(self) -> None:
-        """End what was built, each part within its bound of ``CLOSE``."""
-        await self._stack.aclose()
-
-    def _start_worker(
-        self,
-        manager: DatabaseManager | None,
-        catalogue: ModelCatalogue,
-        ledger: PostgresLedger | MemoryLedger,
-        models: Path,
-    ) -> None:
-        processor = LLMProcessor(self._config, guard=ledger, catalogue=catalogue, dialect_folder=models)
-        worker = self.worker = LLMWorker(
-            self._config, self._store, manager, self._sinks, outbox=self.outbox, processor=processor,
-            worker_id=self._worker_id, catalogue=catalogue, session=self._session, adopt=self._adopt,
+        Raises ConfigError, SessionError, and DatabaseError if PostgreSQL is required.
+        """
+        wanted = self._wanted
+        worker_id = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._ending.background.add("the tasks behind the worker", lambda _: self.background.stop())
+        await self._open_record(worker_id)
+        self._make_sinks()
+        session = self.session
+        self.rating.config = self.config
+        await self.rating.open(
+            self._store, self.sinks, self.recording, self.background,
+            worker_id=worker_id,
+            stores_signals=wanted.session is None or not wanted.session.resumable,
+            session=self.session_id,
+            adopt=wanted.adopt,
+            any_endpoint=wanted.adopt or (session is not None and session.continued is not None),
         )  # fmt: skip
-        self._at_the_end("the worker", partial(worker.stop, CLOSE.worker), CLOSE.worker + CLOSE.worker_margin)
-        self._run("worker", worker.run)
-        if worker.off_reason() is None:
-            processor.say_where()
-            self._run("model catalogue", catalogue.run)
-            if isinstance(ledger, PostgresLedger):
-                self._run("ledger", ledger.run)
+        self._start_sinks()
+        if self.recording is not None:
+            self.recording.start_recorder(self._ending, self.background, off_reason=self.rating.off_reason)
+        self._restore_answers()
+        if self.rating.worker is not None:
+            self.background.start("worker", self.rating.worker.run)
 
-    async def _connect(self) -> DatabaseManager | None:
-        if self._block is None:
-            return None
-        url = self._block.url
-        if self._block.embedded:
-            server = EmbeddedPostgres()
-            self._at_the_end("embedded PostgreSQL", partial(server.stop, _SERVER), CLOSE.server)
-            url = SecretStr(await server.start())
-        manager = DatabaseManager.from_config(self._block, url)
-        manager.simulated = self._config.model.startswith("simulated/")
-        self._at_the_end("the connections", manager.close, CLOSE.connections)
-        try:
-            await manager.connect()
-            if self._session is not None:
-                await manager.start_session(self._session, endpoint=endpoint_of(self._config))
-        except DatabaseError as error:
-            if self._block.required:
-                raise
-            logger.warning("%s; until it answers, results go to the other sinks", error)
-        return manager
-
-    async def _open_outbox(self, manager: DatabaseManager | None) -> Outbox | None:
-        folder = self._block.outbox_folder if self._block is not None else None
-        if manager is None or folder is None or self._block is None:
-            return None
-        outbox = Outbox(
-            folder, target=manager.address, worker_id=self._worker_id,
-            max_entries=self._block.outbox_max_entries, endpoint=endpoint_of(self._config),
-            simulated=manager.simulated,
+    async def _open_record(self, worker_id: str) -> None:
+        wanted = self._wanted
+        if wanted.block is None:
+            return
+        self.server = EmbeddedPostgres() if wanted.block.embedded else None
+        manager = await connected(
+            wanted.block, self.server, ending=self._ending,
+            simulated=wanted.config.model.startswith("simulated/"),
+            others="CSV" if wanted.sinks is None else "the other sinks",
         )  # fmt: skip
-        outbox.start()
-        self._at_the_end("the outbox", partial(in_thread, outbox.close, CLOSE.outbox - 0.1), CLOSE.outbox)
-        leftovers = Leftovers(
-            folder, manager, target=manager.address, worker_id=f"outbox:{self._worker_id}",
-            lease_seconds=self._config.lease_seconds,
-        )  # fmt: skip
-        self._run("leftovers", leftovers.run)
-        return outbox
+        if manager is not None:
+            self.recording = Recording(manager, wanted.block, wanted.config, worker_id=worker_id)
+            await self.recording.open(wanted.session, self._ending, self.background)
+        if self.session is not None:
+            self.config = self.session.config
 
-    def _open_ledger(
-        self, manager: DatabaseManager | None, prices: ModelCatalogue
-    ) -> PostgresLedger | MemoryLedger:
-        """Every request passes it; with PostgreSQL its sums hold for all processes on this key."""
-        if manager is None:
-            return MemoryLedger(self._config.budgets, prices)
-        key = self._config.api_key.get_secret_value() if self._config.api_key else None
-        ledger = PostgresLedger(
-            manager.connections, self._config.budgets, prices,
-            key_fingerprint=key_fingerprint(key, self._config.base_url), worker_id=self._worker_id,
-        )  # fmt: skip
-        self._at_the_end("the ledger", partial(ledger.close, CLOSE.ledger - 0.1), CLOSE.ledger)
-        return ledger
+    def _make_sinks(self) -> None:
+        given = self._wanted.sinks
+        if given is None:
+            self.files = SessionFiles(self.config, statistics=self.summary)
+            given = [self.files]
+        self.sinks = SinkList([self._answers, *given])
 
-    def _run(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
-        self._tasks.append(asyncio.create_task(self.supervisor.keep(name, loop), name=f"sidecar {name}"))
+    def _start_sinks(self) -> None:
+        """From here on nothing is waited for: files that stand there say that the host may begin."""
+        self.sinks.start()
+        self._ending.stores.add("the sinks", lambda bounds: self.sinks.close(bounds.stores - 0.6))
 
-    async def _stop_tasks(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+    def _restore_answers(self) -> None:
+        """Of a session that goes on: what was answered before stands in the sinks, and is not asked for."""
+        if self.session is None or self.session.continued is None:
+            return
+        self._tell(self.session.earlier)
+        self.session.earlier = []
+        self._ending.late_answers.add("late answers", self._restore_late_answers)
 
-    def _at_the_end(self, name: str, work: Callable[[], Awaitable[Any]], seconds: float) -> None:
-        self._stack.push_async_callback(_end, name, work, seconds)
+    async def _restore_late_answers(self, _bounds: CloseBounds) -> None:
+        """What another process answered of the session's earlier part after this one had looked."""
+        if self.session is not None and self.session.completed and not self._ending.hurried:
+            self._tell(await self.session.look_for_late_answers())
 
+    def _tell(self, outcomes: Sequence[tuple[Signal, LLMAnalysis]]) -> None:
+        for signal, analysis in outcomes:
+            if signal.signal_id not in self.answered and self._answers.get(signal.signal_id) is None:
+                self.sinks.write_analysis(signal, analysis)
+                self.answered.add(signal.signal_id)
 
-async def _end(name: str, work: Callable[[], Awaitable[Any]], seconds: float) -> None:
-    """One step of the end. Whoever is cancelled in it goes on to its bound first: nothing is cut off."""
-    task = asyncio.ensure_future(work())
-    until = time.monotonic() + seconds
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done() and (left := until - time.monotonic()) > 0:
-        try:
-            await asyncio.wait({task}, timeout=left)
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if not task.done():
-        task.cancel()
-        logger.warning("%s did not end within %.1f s and is left behind", name, seconds)
-    elif not task.cancelled() and (fault := task.exception()) is not None:
-        logger.error("ending %s failed: %s", name, fault or type(fault).__name__, exc_info=fault)
-    if cancelled is not None:
-        raise cancelled
+    def note_end(self, *, completed: bool, bars_ended: bool) -> None:
+        """What the host says of the end of its session, for PostgreSQL and for the files."""
+        if self.session is not None:
+            self.session.completed, self.session.bars_ended = completed, bars_ended
+        if self.files is not None:
+            self.files.goes_on = not bars_ended
+
+    def unstored(self) -> dict[str, Any]:
+        """What PostgreSQL does not have yet, in memory and in the outbox."""
+        waiting = self.recording.waiting() if self.recording is not None else NOTHING_WAITS
+        results = self.rating.worker.unwritten if self.rating.worker is not None else 0
+        return {
+            "signals": waiting["signals"], "bars": waiting["bars"], "results": results,
+            "outbox": waiting["outbox"],
+        }  # fmt: skip
+
+    def take_bar(self, given: GivenBar, signal: Signal | None) -> None:
+        """A closed bar and the signal that it brought: to the sinks, and to the tables of the session."""
+        self.sinks.record_bar(self.session_id, given.symbol, given.bar, signal)
+        if signal is not None and self.rating.off_reason is not None:
+            self.sinks.write_analysis(signal, unasked(signal, self.rating.off_reason))
+        if self.recording is not None and self.recording.recorder is not None and not given.stored:
+            self.recording.recorder.record_bar(given.bar, given.symbol)
+
+    @property
+    def room(self) -> int:
+        """Bars that may be added now before they pile up."""
+        rooms = [] if self.files is None else [self.files.room]
+        rooms += [] if self.recording is None else [self.recording.room]
+        return min(rooms, default=UNBOUNDED)
+
+    def statistics(self) -> dict[str, Any]:
+        """Counters and states of all parts."""
+        worker, recording = self.rating.worker, self.recording
+        figures = worker.get_statistics() if worker is not None else {"state": "off", "database_error": None}
+        return {
+            **figures,
+            "session": self.session_id,
+            "sink_errors": dict(self.sinks.errors),
+            "database_error": (recording.error if recording is not None else None)
+            or figures["database_error"],
+            "outbox": self.unstored()["outbox"],
+            "restarts": dict(self.background.crashes),
+            "gone_models": list(self.rating.gone_models),
+            "budgets": self.rating.budgets(),
+        }
+
+    def summary(self) -> dict[str, object]:
+        """The ``run`` part of the summary file: what the host says, and what it cannot know."""
+        return {
+            "session_id": self.session_id,
+            **self._wanted.summary(),
+            "waiting_for_database": self.unstored(),
+            "restarts": dict(self.background.crashes),
+            "budgets": self.rating.budgets(),
+        }
+
+    @property
+    def session(self) -> SessionEntry | None:
+        """The session in PostgreSQL."""
+        return self.recording.session if self.recording is not None else None
+
+    @property
+    def session_id(self) -> str | None:
+        """The session that runs: that of the host, or the one it goes on with."""
+        if self.session is not None:
+            return self.session.session_id
+        return self._wanted.session.session_id if self._wanted.session is not None else None

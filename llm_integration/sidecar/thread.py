@@ -158,4 +158,4 @@ class SidecarThread:
         self._ready.set()
 
     def _tell(self, analysis: LLMAnalysis) -> None:
-        self._verdicts.settle(analysis.signal_id, verdict_of(analysis))
+        self._verdicts.settle(analysis.signal_id, self._off or verdict_of(analysis))

@@ -21,12 +21,13 @@ from llm_integration.budget import MemoryLedger
 from llm_integration.errors import BudgetExceededError
 from llm_integration.llm_processor import SpendRequest
 from llm_integration.simulator import SIMULATED_KEY, OpenRouterSimulator
-from tests.acceptance.test_program import fetch
+from tests.acceptance.test_program import environment, fetch
+from trading.settings import SAMPLE_BARS
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 MOST_LINES = 50
-SINK_LINES = 30
+PLUGGED_IN_LINES = 30
 
 
 async def run(file: Path, folder: Path, **variables: str) -> str:
@@ -47,8 +48,8 @@ async def run(file: Path, folder: Path, **variables: str) -> str:
 
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.py")), ids=lambda file: file.stem)
 def test_an_example_is_short(file: Path) -> None:
-    """It is read in a minute, and a sink of one's own in half of one."""
-    most = SINK_LINES if file.stem == "json_lines" else MOST_LINES
+    """It is read in a minute, and a sink or feed of one's own in half of one."""
+    most = PLUGGED_IN_LINES if file.stem in ("json_lines", "socket_feed") else MOST_LINES
     assert len([line for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]) < most
 
 
@@ -89,6 +90,51 @@ async def test_a_sink_of_ones_own_gets_the_result(tmp_path: Path) -> None:
     assert float(row["cost_usd"]) > 0
 
 
+@pytest.mark.postgres
+async def test_a_feed_of_ones_own_is_traded_and_a_second_run_goes_on_with_it(
+    tmp_path: Path, database_url: str
+) -> None:
+    """Bars of a TCP server: stored, decided on and rated; --resume goes on behind the last of them."""
+    lines = SAMPLE_BARS.read_text(encoding="utf-8").splitlines()[1:]
+    rows = [line.split(",") for line in lines]
+    texts = [json.dumps([row[0].replace("Z", "+00:00"), *map(float, row[1:])]) + "\n" for row in rows]
+    sent = [texts[:300], texts[250:500]]
+
+    async def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write("".join(sent.pop(0)).encode())
+        await writer.drain()
+        writer.close()
+
+    async def trade(*options: str) -> str:
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, str(EXAMPLES / "socket_feed.py"), "--simulate", "--symbol", "ES",
+             "--no-dashboard", "--database-url", database_url, "--output", str(tmp_path), *options],
+            capture_output=True, text=True, timeout=60, check=False,
+            env=environment(PYTHONPATH=str(ROOT), BARS_PORT=port),
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = str(server.sockets[0].getsockname()[1])
+        first = await trade()
+        assert "bars 300, " in first
+        (session,) = await fetch(database_url, "SELECT session_id, source, status FROM trading_sessions")
+        assert (session["source"], session["status"]) == (f"tcp://127.0.0.1:{port}", "completed")
+        again = await trade("--session", session["session_id"])
+    assert "bars 200, " in again
+    (counts,) = await fetch(
+        database_url,
+        "SELECT (SELECT count(*) FROM trading_sessions) AS sessions,"
+        " (SELECT count(*) FROM market_data) AS bars,"
+        " (SELECT count(*) FROM trading_signals) AS signals,"
+        " (SELECT count(*) FROM llm_analysis_results) AS results",
+    )
+    assert (counts["sessions"], counts["bars"]) == (1, 500)
+    assert counts["signals"] == counts["results"] > 3
+
+
 def code_of(page: str, mark: str) -> str:
     """The Python blocks under ``<!-- mark -->`` on a page of docs/how-to, one after the other."""
     text = (ROOT / "docs" / "how-to" / page).read_text(encoding="utf-8")
@@ -97,10 +143,13 @@ def code_of(page: str, mark: str) -> str:
     return "\n".join(blocks)
 
 
-def test_the_sink_on_its_page_is_the_one_that_runs() -> None:
-    """What "Add a sink" shows is examples/json_lines.py, letter for letter."""
-    shown = code_of("add-a-sink.md", "file: examples/json_lines.py")
-    assert shown == (EXAMPLES / "json_lines.py").read_text(encoding="utf-8")
+@pytest.mark.parametrize(
+    ("page", "name"), [("add-a-sink.md", "json_lines"), ("add-a-feed.md", "socket_feed")]
+)
+def test_what_is_shown_on_its_page_is_what_runs(page: str, name: str) -> None:
+    """ "Add a sink" and "Add a feed" show the files of ``examples``, letter for letter."""
+    shown = code_of(page, f"file: examples/{name}.py")
+    assert shown == (EXAMPLES / f"{name}.py").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("mark", ["settings", "shared limiter"])

@@ -15,12 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
-from llm_integration.budget import MemoryLedger
-from llm_integration.config import DEFAULT_MODEL, LLMConfig
-from llm_integration.model_catalogue import ModelCatalogue
-from llm_integration.record.ledger import PostgresLedger
+from llm_integration.config import DEFAULT_MODEL
+from llm_integration.sidecar import rating
 from llm_integration.simulator import SIMULATED_KEY, OpenRouterSimulator
 from main_with_database import TradingSystem, load
 from tests.acceptance.test_program import PROGRAM, ROOT, bars_file, environment, fetch, rows
@@ -164,26 +161,22 @@ async def test_the_block_with_its_own_model_does_not_wait_in_silence(
     assert [row["status"] for row in states] == ["pending"]
 
 
-class WithoutLedger(TradingSystem):
-    """A program whose LLM cannot be set up, for a reason that is nobody's settings."""
-
-    def _open_ledger(
-        self, config: LLMConfig, key: SecretStr | None, prices: ModelCatalogue
-    ) -> PostgresLedger | MemoryLedger:
-        raise OSError("no room for another thread")
-
-
 async def test_when_the_llm_cannot_be_set_up_trading_goes_on(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Every bar and signal is stored, the failure is told once, and nothing is asked."""
+
+    def no_ledger(*_: object, **_words: object) -> None:
+        raise OSError("no room for another thread")
+
+    monkeypatch.setattr(rating, "PostgresLedger", no_ledger)
     monkeypatch.setenv("OPENROUTER_API_KEY", SIMULATED_KEY)
     home = pasted(tmp_path)
     settings = load(build_parser().parse_args([
         "--data", str(es_bars(tmp_path)), "--config", str(home / "config.json"),
         "--database-url", database_url, "--no-dashboard",
     ]))  # fmt: skip
-    system = WithoutLedger(settings)
+    system = TradingSystem(settings)
     try:
         await system.setup_components()
         await system.run()
@@ -198,7 +191,7 @@ async def test_when_the_llm_cannot_be_set_up_trading_goes_on(
         " (SELECT count(*) FROM trading_signals) AS signals",
     )
     assert stored["bars"] == 900
-    assert stored["signals"] == system.progress.signals > 5
+    assert stored["signals"] == system.bar_loop.progress.signals > 5
 
 
 @pytest.mark.parametrize(

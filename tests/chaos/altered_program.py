@@ -53,8 +53,8 @@ def _block_a_thread(analysis: LLMAnalysis) -> None:
 class _Blocked(main_with_database.TradingSystem):
     """One whose host has a plain callback that never returns."""
 
-    async def _setup_llm(self) -> None:
-        await super()._setup_llm()
+    async def setup_components(self) -> None:
+        await super().setup_components()
         assert self.worker is not None
         self.worker.subscribe(_block_a_thread)
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+from pathlib import Path
 
 import asyncpg
 import pytest
 
-from llm_integration import LLMConfig, LLMWorker, SignalMemoryStore
+from llm_integration import LLMConfig, LLMWorker, Sidecar, SignalMemoryStore
+from llm_integration.csv_exporter import SUMMARY_FILE
 from llm_integration.domain import LLMAnalysis, Signal
+from llm_integration.model_catalogue import ModelWatch
 from llm_integration.worker.supervision import Supervisor
-from main_with_database import TradingSystem, load
 from tests.unit.worker_parts import MemoryDatabase, ScriptedProcessor, signal_mapping
-from trading.command_line import build_parser
 
 
 class Enough(BaseException):
@@ -82,9 +84,10 @@ async def test_a_cancellation_from_inside_does_not_end_a_loop_silently() -> None
     assert (runs, supervisor.crashes) == (3, {"ledger": 2})
 
 
-async def test_what_runs_behind_the_host_is_restarted_and_counted() -> None:
-    """Ledger, recorder, leftovers, catalogue: the host starts all of them in this way."""
-    system = TradingSystem(load(build_parser().parse_args(["--demo", "--no-dashboard"])))
+async def test_what_runs_behind_the_host_is_restarted_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ledger, recorder, leftovers, catalogue: the sidecar of the program starts all of them in this way."""
     runs = 0
     goes_on = asyncio.Event()
 
@@ -96,10 +99,16 @@ async def test_what_runs_behind_the_host_is_restarted_and_counted() -> None:
         goes_on.set()
         await asyncio.Event().wait()
 
-    system._start("ledger", loop)
-    await asyncio.wait_for(goes_on.wait(), 5)
-    assert system._summary()["restarts"] == {"ledger": 1}
-    await system._cleanup()
+    async def watch(_watch: ModelWatch) -> None:
+        await loop()
+
+    monkeypatch.setattr(ModelWatch, "run", watch)
+    config = LLMConfig(csv_output_directory=str(tmp_path / "out"), model="simulated/m")
+    async with Sidecar(config, simulate=True, summary=lambda: {"bars": 5}) as sidecar:
+        await asyncio.wait_for(goes_on.wait(), 5)
+        assert sidecar.statistics()["restarts"] == {"model warnings": 1}
+    summary = json.loads((tmp_path / "out" / SUMMARY_FILE).read_text(encoding="utf-8"))
+    assert (summary["run"]["restarts"], summary["run"]["bars"]) == ({"model warnings": 1}, 5)
 
 
 class FaultySink:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trading.bar import Bar
+from llm_integration import Bar
 from trading.errors import IndicatorError
 from trading.feed import read_bars
 from trading.indicators import ALIASES, FAMILIES, MAX_PERIOD, IndicatorSet

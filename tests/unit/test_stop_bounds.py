@@ -6,27 +6,32 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import main_with_database
-from llm_integration import LLMConfig
-from llm_integration.record.config import DatabaseConfig
+from llm_integration import LLMConfig, LLMCSVExporter, LLMWorker
+from llm_integration.record import DatabaseConfig, DatabaseManager, EmbeddedPostgres, Outbox, SessionRecorder
+from llm_integration.record.ledger import PostgresLedger
+from llm_integration.sidecar import CloseBounds
+from llm_integration.sidecar.ending import Ending
+from llm_integration.simulator import OpenRouterSimulator
 from trading.config import TradingConfig
-from trading.stop_bounds import LAST_RESORT_SECONDS, PROMISED_SECONDS, STOP, StopBounds
+from trading.stop_bounds import LAST_RESORT_SECONDS, PROMISED_SECONDS, STOP
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_table_adds_up_to_less_than_what_is_promised() -> None:
     """All steps, then the last resort, then the promise; each step has a bound of its own."""
-    assert STOP.total == pytest.approx(sum(asdict(STOP).values()))
+    steps = asdict(STOP)
+    steps.update(steps.pop("sidecar"))
+    assert STOP.total == pytest.approx(sum(steps.values()))
     assert STOP.total < LAST_RESORT_SECONDS < PROMISED_SECONDS
-    assert all(seconds > 0 for seconds in asdict(STOP).values())
+    assert all(seconds > 0 for seconds in steps.values())
 
 
 def test_the_guarantees_name_the_promise() -> None:
@@ -35,62 +40,90 @@ def test_the_guarantees_name_the_promise() -> None:
     assert f"within {PROMISED_SECONDS:.0f} s" in text
 
 
-class Hanging:
+class Stuck:
     """A part of which every method waits for ever, also when it is cancelled: like one on a dead disk."""
-
-    connected = True
 
     def __init__(self) -> None:
         self.released = asyncio.Event()
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        async def hang(*_arguments: object, **_words: object) -> bool:
-            while not self.released.is_set():
-                try:
-                    await self.released.wait()
-                except asyncio.CancelledError:
-                    continue
-            return True
-
-        return hang
+    async def hang(self, *_arguments: object, **_words: object) -> None:
+        while not self.released.is_set():
+            try:
+                await self.released.wait()
+            except asyncio.CancelledError:
+                continue
 
 
-class HangingThread:
-    """An exporter or outbox whose ``close`` blocks its thread for longer than it was told."""
-
-    def close(self, timeout: float, **_words: object) -> None:
-        time.sleep(timeout + 1.0)
+def block_a_thread(_part: object, timeout: float, **_words: object) -> None:
+    """An exporter's or outbox's ``close`` that blocks its thread for longer than it was told."""
+    time.sleep(timeout + 1.0)
 
 
-def system(bounds: StopBounds) -> main_with_database.TradingSystem:
-    """A trading system of which nothing was set up yet."""
-    settings = main_with_database.Settings(
-        LLMConfig(), DatabaseConfig(), TradingConfig(), main_with_database.SAMPLE_BARS, "EURUSD"
+HANGING: list[tuple[type, str]] = [
+    (LLMWorker, "stop"), (SessionRecorder, "flush"), (PostgresLedger, "close"),
+    (DatabaseManager, "end_session"), (DatabaseManager, "close"), (EmbeddedPostgres, "stop"),
+]  # fmt: skip
+
+
+def settings(folder: Path) -> main_with_database.Settings:
+    """A simulated run over the sample's bars, with an embedded server."""
+    llm = LLMConfig(csv_output_directory=str(folder / "out"), model="simulated/m")
+    block = DatabaseConfig(outbox_directory=str(folder / "box"))
+    return main_with_database.Settings(
+        llm, block, TradingConfig(), main_with_database.SAMPLE_BARS, "EURUSD", simulated=True
     )
-    found = main_with_database.TradingSystem(settings)
-    found.stop_bounds = bounds
-    return found
 
 
+@pytest.mark.postgres
 @pytest.mark.parametrize("asked", ["before", "meanwhile"])
-async def test_parts_that_never_end_take_no_longer_than_the_table(asked: str) -> None:
+async def test_parts_that_never_end_take_no_longer_than_the_table(
+    asked: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also when the signal comes in the midst of an end that had all the time it wanted."""
-    bounds = replace(STOP, worker=0.2, worker_margin=0.1, stores=0.7, session=0.3, connections=0.2)
-    stuck: Any = system(bounds)
-    stuck.worker = stuck.recorder = stuck.database = stuck._simulator = stuck._embedded = hanging = Hanging()
-    stuck.exporter = stuck.outbox = HangingThread()
-    background = asyncio.create_task(hanging.run(), name="background")
-    stuck._background.append(background)
-    loop = asyncio.get_running_loop()
-    loop.call_later(0.0 if asked == "before" else 0.3, stuck.request_stop)
+    stuck = Stuck()
+
+    async def start(_server: EmbeddedPostgres) -> str:
+        return database_url
+
+    quick = replace(STOP.sidecar, worker=0.2, worker_margin=0.1, stores=0.7, session=0.3, connections=0.2)
+    system = main_with_database.TradingSystem(settings(tmp_path))
+    system.stop_bounds = bounds = replace(STOP, sidecar=quick)
+    monkeypatch.setattr(EmbeddedPostgres, "start", start)
+    await system.setup_components()
+    parts, worker = system.sidecar.parts, system.worker
+    parts.background.start("a loop that never ends", stuck.hang)
     await asyncio.sleep(0)
-    began = time.monotonic()
-    try:
-        await stuck._cleanup()
+    simulators: list[OpenRouterSimulator] = []
+
+    async def hang_as_well(simulator: OpenRouterSimulator) -> None:
+        simulators.append(simulator)
+        await stuck.hang()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(OpenRouterSimulator, "stop", hang_as_well)
+        for part, method in HANGING:
+            patch.setattr(part, method, stuck.hang)
+        for thread in (LLMCSVExporter, Outbox):
+            patch.setattr(thread, "close", block_a_thread)
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.0 if asked == "before" else 0.3, system.request_stop)
+        await asyncio.sleep(0)
+        began = time.monotonic()
+        await system._cleanup()
         took = time.monotonic() - began
-    finally:
-        hanging.released.set()
-        await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()})
+    stuck.released.set()
+    assert parts.recording is not None
+    assert parts.recording.outbox is not None
+    assert parts.files is not None
+    assert worker is not None
+    await worker.stop(1.0)
+    for simulator in simulators:
+        await simulator.stop()
+    await parts.recording.manager.close()
+    for ended in (parts.files, parts.recording.outbox):
+        await asyncio.to_thread(ended.close, 5.0)
+    if others := asyncio.all_tasks() - {asyncio.current_task()}:
+        await asyncio.wait(others, timeout=5.0)
     assert took < bounds.total - bounds.answers + (0.3 if asked == "meanwhile" else 0.0)
 
 
@@ -98,22 +131,43 @@ async def test_a_part_that_fails_does_not_keep_the_others_from_their_end(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """It is logged with its cause."""
+    ended: list[str] = []
 
-    class Failing:
-        async def stop(self, _timeout: float) -> None:
-            raise ZeroDivisionError("a fault")
+    async def fail(_bounds: CloseBounds) -> None:
+        raise ZeroDivisionError("a fault")
 
-    class Counting:
-        ended = 0
+    async def end(name: str, _bounds: CloseBounds) -> None:
+        ended.append(name)
 
-        def close(self, _timeout: float, **_words: object) -> None:
-            self.ended += 1
-
-    faulty: Any = system(STOP)
-    faulty.worker, faulty.exporter, faulty.outbox = Failing(), Counting(), Counting()
-    await faulty._cleanup()
-    assert (faulty.exporter.ended, faulty.outbox.ended) == (1, 1)
+    ending = Ending()
+    ending.worker.add("the worker", fail)
+    for step, name in ((ending.stores, "files"), (ending.records, "outbox"), (ending.server, "server")):
+        step.add(name, partial(end, name))
+    await asyncio.gather(ending.close(), ending.close())
+    assert ended == ["files", "outbox", "server"]
     assert "ending the worker failed: a fault" in caplog.text
+
+
+async def test_whoever_is_cancelled_at_the_end_goes_on_to_its_bound() -> None:
+    """Nothing is cut off: the part has ended when the cancellation comes through."""
+    ended, begun, goes_on = [], asyncio.Event(), asyncio.Event()
+
+    async def end(_bounds: CloseBounds) -> None:
+        begun.set()
+        await goes_on.wait()
+        ended.append("files")
+
+    ending = Ending()
+    ending.stores.add("files", end)
+    closing = asyncio.create_task(ending.close())
+    await begun.wait()
+    closing.cancel()
+    await asyncio.sleep(0)
+    assert not closing.done()
+    goes_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert ended == ["files"]
 
 
 BLOCKED = """

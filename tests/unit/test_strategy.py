@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from trading.bar import Bar
+from llm_integration import Bar
 from trading.config import TradingConfig
 from trading.feed import read_bars
 from trading.strategy import MovingAverageCross, TradeSignal

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from itertools import islice
 
-from trading.bar import Bar
+from llm_integration import Bar
 from trading.errors import BarDataError
 from trading.feed import BarTable, open_bars
 

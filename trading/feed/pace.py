@@ -9,8 +9,8 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any
 
+from llm_integration import Bar
 from llm_integration.bar_files import LIVE_BYTES, BarFile, BarReader, BarTable
-from trading.bar import Bar
 
 __all__ = ["Pacer", "bars"]
 
