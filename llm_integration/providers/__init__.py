@@ -21,11 +21,21 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from llm_integration.config import DEFAULT_BASE_URL
+from llm_integration.http_client.scrub import Scrubber
 from llm_integration.providers.compatible import Compatible
 from llm_integration.providers.failures import ErrorReader
 from llm_integration.providers.openrouter import OpenRouter
+from llm_integration.providers.replies import classify, json_of
 
-__all__ = ["Compatible", "ErrorReader", "OpenRouter", "provider_for"]
+__all__ = [
+    "Compatible",
+    "ErrorReader",
+    "OpenRouter",
+    "Scrubber",
+    "classify",
+    "json_of",
+    "provider_for",
+]
 
 PROVIDERS: dict[str, type[Compatible]] = {DEFAULT_BASE_URL: OpenRouter}
 """By base URL; every other one is asked as any compatible server."""

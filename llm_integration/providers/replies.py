@@ -20,7 +20,7 @@ from llm_integration.providers.message import finish_reason, read_message
 from llm_integration.providers.stream import assembled, is_stream
 from llm_integration.providers.usage import read_usage
 
-__all__ = ["ONE_SLICE_BYTES", "read_reply", "reading_of"]
+__all__ = ["ONE_SLICE_BYTES", "classify", "json_of", "read_reply", "reading_of"]
 
 SLOW_JSON_BYTES = 65_536
 """Up to this size a body that orjson refuses gets a second reading by the tolerant standard parser."""
@@ -35,7 +35,7 @@ UNREADABLE = object()
 
 def read_reply(raw: RawReply, reader: ErrorReader) -> Reply | Failed:
     """What a response with a short body that is no stream is worth."""
-    return _classify(raw, _decode(raw.body), reader)
+    return classify(raw, json_of(raw.body), reader)
 
 
 def reading_of(raw: RawReply, reader: ErrorReader) -> Steps[Reply | Failed]:
@@ -43,13 +43,13 @@ def reading_of(raw: RawReply, reader: ErrorReader) -> Steps[Reply | Failed]:
     if is_stream(raw):
         whole = yield from assembled(raw.body)
         yield
-        return _classify(raw, whole.body, reader, whole.warnings)
+        return classify(raw, whole.body, reader, whole.warnings)
     body = _decode_quickly(raw.body)
     yield
     if body is UNREADABLE:
         body = _decode_tolerantly(raw.body)
         yield
-    return _classify(raw, body, reader)
+    return classify(raw, body, reader)
 
 
 GOOD_ENDS = frozenset({"stop", "length", "tool_calls", "end_turn", "eos", "stop_sequence", "completed"})
@@ -58,9 +58,10 @@ NOTHING = frozenset({"", "0", "200", "none", "null", "ok", "success"})
 WRAPPERS = ("result", "data", "response")
 
 
-def _classify(
+def classify(
     raw: RawReply, body: object, reader: ErrorReader, warnings: tuple[str, ...] = ()
 ) -> Reply | Failed:
+    """What a response is worth whose decoded ``body`` is a chat completion, or was made into one."""
     if not 200 <= raw.status < 300:
         return reader.failed(raw, body, read_usage(body, reader.scrub))
     if not isinstance(body, dict):
@@ -159,8 +160,8 @@ def _read_choice(
     return Reply(message.text, finish, model, provider, generation, usage, message.warnings)
 
 
-def _decode(body: bytes) -> object:
-    """The JSON value in ``body``; None if there is none."""
+def json_of(body: bytes) -> object:
+    """The JSON value in ``body``, which may be anything, at a bounded cost; None if there is none."""
     value = _decode_quickly(body)
     return _decode_tolerantly(body) if value is UNREADABLE else value
 
