@@ -70,7 +70,7 @@ ENDS: dict[str, type[CallError]] = {
 class Simulated:
     """The project's stand-in for OpenRouter.
 
-    Like every server here it has the ``url`` of its base, a ``model`` that it lists, and ``will``, by which the
+    Like every server here it has the ``url`` of its base, a ``model`` that it lists, and ``will``: how the
     next requests end (one of ENDS, ``cut`` or ``ok``); ``sent`` gives headers, in lower case, and bodies.
     """
 
@@ -391,7 +391,7 @@ async def test_headers_and_the_way_to_show_a_key_are_the_providers() -> None:
 
     ollama: Any = DOCUMENTED["Ollama"]
 
-    class Other(ollama):  # type: ignore[misc, valid-type]
+    class Other(ollama):  # type: ignore[misc]
         profile = Profile("other", {"X-Version": "7"}, "/api/tags")
 
         def authorization(self, key: str) -> dict[str, str]:
