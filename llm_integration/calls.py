@@ -94,15 +94,18 @@ class ModelInfo:
 class Profile:
     """What is known of a kind of server before it was ever asked.
 
-    ``headers`` go with every request; the list of models stands at ``models_path`` below the base URL.
-    ``needs_key``: it answers nobody without a key. ``tells_of_keys``: ``GET /key`` says what a key may do, so
-    that silence about it is a fault. ``lists_all``: a model that is not in its list is not served.
-    ``shipped_list``: the list that comes with this library is of its models and prices.
+    ``headers`` go with every request; the list of models stands at ``models_path`` below the base URL. The
+    key is shown in ``key_header``, behind ``key_prefix``. ``needs_key``: nobody is answered without one.
+    ``tells_of_keys``: ``GET /key`` says what a key may do, so that silence about it is a fault.
+    ``lists_all``: a model that is not in its list is not served. ``shipped_list``: the list that comes with
+    this library is of its models and prices.
     """
 
     name: str
     headers: Mapping[str, str] = field(default_factory=dict)
     models_path: str = "/models"
+    key_header: str = "Authorization"
+    key_prefix: str = "Bearer "
     needs_key: bool = False
     tells_of_keys: bool = False
     lists_all: bool = False

@@ -79,10 +79,6 @@ class Provider(Protocol):
         """
         ...
 
-    def authorization(self, key: str) -> Mapping[str, str]:
-        """The headers that show ``key``."""
-        return {"Authorization": f"Bearer {key}"}
-
     def adapt(self, sent: WireRequest, refusal: Refusal, *, bounded: bool) -> tuple[str, ...] | None:
         """Ask differently from now on, because the server refused a field of ``sent``; None if nothing helps.
 

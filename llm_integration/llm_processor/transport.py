@@ -106,8 +106,8 @@ class Transport:
             raise ConfigError(f"base_url: {objection}")
         self._base_url, self._base = base_url, URL(base_url)
         self._path, self._url = "", self._base
-        self._headers = {**HEADERS, **provider.profile.headers}
-        self._authorize = provider.authorization
+        self._profile = provider.profile
+        self._headers = {**HEADERS, **self._profile.headers}
         self.proxy = proxy_for(base_url) if session is None else None
         self._key = key
         self._connections = connections
@@ -145,16 +145,15 @@ class Transport:
         self._bounds.close()
 
     async def _exchange(self, request: WireRequest, watch: Watch) -> RawReply:
-        session, key, path = self._opened(), self._key, request.path
-        # The key goes along with each request, and stands nowhere else.
-        headers = {} if key is None else self._authorize(key.get_secret_value())
-        response = await session.post(
-            self._url if path == self._path else self._url_of(path),
+        response = await self._opened().post(
+            self._url if request.path == self._path else self._url_of(request.path),
             data=_Body(request.body, watch),
             allow_redirects=False,
             auto_decompress=False,
             timeout=NO_TIMEOUTS,
-            **proxy_options(self.proxy, headers if self._own else {**self._headers, **headers}),
+            **proxy_options(
+                self.proxy, self._key_header() if self._own else {**self._headers, **self._key_header()}
+            ),
         )
         try:
             watch.heard = True
@@ -180,6 +179,13 @@ class Transport:
         """The address of ``path``, which mostly is the one of the request before."""
         self._path, self._url = path, URL(f"{self._base_url}{path}")
         return self._url
+
+    def _key_header(self) -> dict[str, str]:
+        """The key goes along with each request, and stands nowhere else, in no variable either."""
+        if self._key is None:
+            return {}
+        profile = self._profile
+        return {profile.key_header: f"{profile.key_prefix}{self._key.get_secret_value()}"}
 
     def _fault(self, error: Exception) -> CallError:
         """Our own error for one of aiohttp's. A certificate that is refused stays refused."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from pydantic import SecretStr
@@ -17,18 +17,48 @@ from llm_integration.pieces import Steps
 from llm_integration.ports import Provider
 from llm_integration.providers.dialect import Dialect, changes_for, note
 from llm_integration.providers.failures import ErrorReader
-from llm_integration.providers.formats import Form, choose_form
+from llm_integration.providers.formats import choose_format, response_format
 from llm_integration.providers.learnt import LearntDialects
 from llm_integration.providers.listing import read_models
 from llm_integration.providers.profiles import COMPATIBLE
 from llm_integration.providers.replies import ONE_SLICE_BYTES, read_reply, reading_of
 from llm_integration.providers.stream import is_stream
 
-__all__ = ["Compatible"]
+__all__ = ["Compatible", "Form", "choose_form"]
 
 CHAT_PATH = "/chat/completions"
 MOST_FORMS = 1_000
 """Models whose response format is remembered; settings name a few dozen."""
+
+
+class Form(NamedTuple):
+    """A response format that was chosen, as the bytes of a request, and what it was chosen by."""
+
+    name: str
+    field: orjson.Fragment
+    wanted: str
+    listed: ModelInfo | None
+    refused: int
+    schema: Mapping[str, Any] | None
+    schema_name: str
+
+    def still_fits(self, request: ChatRequest, refused: Collection[str]) -> bool:
+        """Whether choosing again would give the same. Refusals of a model only become more."""
+        return (
+            self.schema is request.schema
+            and self.listed is request.listed
+            and self.refused == len(refused)
+            and self.wanted == request.response_format
+            and self.schema_name == request.schema_name
+        )
+
+
+def choose_form(request: ChatRequest, refused: Collection[str]) -> Form:
+    """What ``choose_format`` chooses, ready to be sent."""
+    wanted, listed, schema = request.response_format, request.listed, request.schema
+    name = choose_format(wanted, listed, refused, schema=schema is not None)
+    field = orjson.Fragment(orjson.dumps(response_format(name, schema, request.schema_name)))
+    return Form(name, field, wanted, listed, len(refused), schema, request.schema_name)
 
 
 class Compatible(Provider):

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-import orjson
+from llm_integration.calls import ModelInfo
 
-from llm_integration.calls import ChatRequest, ModelInfo
-
-__all__ = ["Form", "choose_form", "choose_format", "response_format"]
+__all__ = ["choose_format", "response_format"]
 
 FORMATS = ("json_schema", "json_object", "text")
 """From the strictest to the one that every server takes."""
@@ -41,36 +39,6 @@ def _takes(name: str, parameters: Collection[str] | None, wanted: str) -> bool:
     if name == wanted:  # asked for by name; a server ignores what it does not know
         return True
     return name == "text" or not {"response_format", "structured_outputs"}.isdisjoint(parameters)
-
-
-class Form(NamedTuple):
-    """A response format that was chosen, as the bytes of a request, and what it was chosen by."""
-
-    name: str
-    field: orjson.Fragment
-    wanted: str
-    listed: ModelInfo | None
-    refused: int
-    schema: Mapping[str, Any] | None
-    schema_name: str
-
-    def still_fits(self, request: ChatRequest, refused: Collection[str]) -> bool:
-        """Whether choosing again would give the same. Refusals of a model only become more."""
-        return (
-            self.schema is request.schema
-            and self.listed is request.listed
-            and self.refused == len(refused)
-            and self.wanted == request.response_format
-            and self.schema_name == request.schema_name
-        )
-
-
-def choose_form(request: ChatRequest, refused: Collection[str]) -> Form:
-    """What ``choose_format`` chooses, ready to be sent."""
-    wanted, listed, schema = request.response_format, request.listed, request.schema
-    name = choose_format(wanted, listed, refused, schema=schema is not None)
-    field = orjson.Fragment(orjson.dumps(response_format(name, schema, request.schema_name)))
-    return Form(name, field, wanted, listed, len(refused), schema, request.schema_name)
 
 
 def response_format(name: str, schema: Mapping[str, Any] | None, schema_name: str) -> dict[str, Any]:

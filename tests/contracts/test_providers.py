@@ -392,10 +392,9 @@ async def test_headers_and_the_way_to_show_a_key_are_the_providers() -> None:
     ollama: Any = DOCUMENTED["Ollama"]
 
     class Other(ollama):  # type: ignore[misc]
-        profile = Profile("other", {"X-Version": "7"}, "/api/tags")
-
-        def authorization(self, key: str) -> dict[str, str]:
-            return {"X-Api-Key": key}
+        profile = Profile(
+            "other", {"X-Version": "7"}, models_path="/api/tags", key_header="X-Api-Key", key_prefix=""
+        )
 
     async with AsyncExitStack() as stack:
         made = Bench("ollama", stack)

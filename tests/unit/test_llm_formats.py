@@ -9,7 +9,8 @@ import orjson
 import pytest
 
 from llm_integration.calls import ChatRequest, ModelInfo
-from llm_integration.providers.formats import choose_form, choose_format, response_format
+from llm_integration.providers.compatible import choose_form
+from llm_integration.providers.formats import choose_format, response_format
 from llm_integration.reply_schema import BATCH_SCHEMA, SINGLE_SCHEMA
 from llm_integration.routing import CallPlan
 
