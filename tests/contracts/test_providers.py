@@ -409,6 +409,39 @@ async def test_headers_and_the_way_to_show_a_key_are_the_providers() -> None:
         assert not {"x-api-key", "authorization"} & made.server.asked_for_list[0].keys()
 
 
+class Slow(Compatible):
+    """Gets ready when it is told to, and does not let go."""
+
+    def __init__(self, base_url: str) -> None:
+        super().__init__(base_url)
+        self.ready, self.started = asyncio.Event(), 0
+
+    async def start(self) -> None:
+        self.started += 1
+        await self.ready.wait()
+
+    async def close(self) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_a_provider_gets_ready_once_before_the_first_request_and_may_be_cut_off() -> None:
+    """Calls wait for it together, nothing is sent before, and one that hangs holds no close up."""
+    async with AsyncExitStack() as stack:
+        made = Bench("compatible", stack)
+        await made.server.start(stack)
+        provider = Slow(made.server.url)
+        client = made.client(provider)
+        asked = [asyncio.create_task(client.complete("rate this")) for _ in range(3)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert (provider.started, made.server.sent()) == (1, [])
+        provider.ready.set()
+        assert [done.attempts for done in await asyncio.gather(*asked)] == [1, 1, 1]
+        assert (provider.started, len(made.server.sent())) == (1, 3)
+        async with asyncio.timeout(1.5):
+            await client.close()
+
+
 # The provider of the documentation
 
 
