@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import logging
 import os
-import stat
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from io import FileIO
 from pathlib import Path
 
 from llm_integration.bar_files.decoding import Decoder
+from llm_integration.bar_files.file_pieces import FilePieces, problem_of, shown
 from llm_integration.bar_files.layout import Columns, Layout, cells_of, columns_of, further_header, judge
 from llm_integration.bar_files.rows import parse_row
 from llm_integration.bar_files.table import BarTable
@@ -29,13 +28,11 @@ LOAD_BYTES = 1 << 20
 LIVE_BYTES = 1 << 13
 """Read at once while trading: about 125 bars, a millisecond of the interpreter's lock."""
 MAX_LINE_BYTES = 1 << 16
-TAIL_BYTES = 256
 SAMPLED_LINES = 500
 """Lines that usually show how a file is written."""
 MOST_UNDECIDED = 200_000
 """Lines that may wait for one that does."""
 MOST_NAMED = 5
-MOST_SHOWN = 500
 
 
 class BarReader:
@@ -58,6 +55,7 @@ class BarReader:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._path = Path(path)
+        self._pieces = FilePieces(self._path)
         self._growing = growing
         self._zone = zone_named(zone)
         self._zone_name = zone
@@ -65,9 +63,6 @@ class BarReader:
         self._chosen_symbol = symbol is not None
         self._clock = clock
         self._live = False
-        self._identity: tuple[int, int] | None = None
-        self._offset = 0
-        self._tail = b""
         self._decoder = Decoder()
         self._rest = ""
         self._line = 0
@@ -89,7 +84,7 @@ class BarReader:
     @property
     def described(self) -> str:
         """How the file is read, in one line; says so while nothing is known yet."""
-        name = _plain(self._path)
+        name = shown(self._path)
         if self._layout is None:
             return f"{name}: no bar yet that shows how it is written"
         skipped = f"; {self._empty} lines without prices left out" if self._empty else ""
@@ -104,7 +99,7 @@ class BarReader:
         was replaced, shortened or rewritten since the last call. After ``check_complete`` a line of a
         growing file that is not a bar is left out with a warning.
         """
-        piece = self._next_piece(limit)
+        piece = self._pieces.next(limit)
         finished = len(piece) < limit
         self._take(piece, table, last=finished and not self._growing)
         return not finished
@@ -122,32 +117,6 @@ class BarReader:
             )
         if not self._growing:
             raise self._problem("no bar below the header" if self._columns else "the file is empty")
-
-    def _next_piece(self, limit: int) -> bytes:
-        try:
-            with FileIO(self._path, opener=_without_waiting) as file:
-                self._check_same(file)
-                file.seek(self._offset - len(self._tail))
-                found = _read_fully(file, len(self._tail) + limit)
-        except OSError as error:
-            raise self._problem(f"cannot be read: {error.strerror or error}") from error
-        if not found.startswith(self._tail):
-            raise self._problem("was rewritten while it was being followed; start again on the new file")
-        piece = found[len(self._tail) :]
-        self._offset += len(piece)
-        self._tail = found[-TAIL_BYTES:]
-        return piece
-
-    def _check_same(self, file: FileIO) -> None:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise self._problem("is not a regular file")
-        identity = (status.st_dev, status.st_ino)
-        if self._identity not in (None, identity):
-            raise self._problem("was replaced by another file while it was being followed; start again")
-        if status.st_size < self._offset:
-            raise self._problem("became shorter while it was being followed; start again on the new file")
-        self._identity = identity
 
     def _take(self, piece: bytes, table: BarTable, *, last: bool) -> None:
         text = self._rest + self._decoded(piece, last=last)
@@ -257,7 +226,7 @@ class BarReader:
             logger.warning(
                 "%s: its bars wait until one shows whether the day or the month stands first, and what the"
                 " comma means",
-                _plain(self._path),
+                shown(self._path),
             )
 
     def _take_row(self, number: int, line: str, table: BarTable, layout: Layout) -> None:
@@ -304,30 +273,11 @@ class BarReader:
         raise ValueError("earlier than the bar before; bars must be in order of time")
 
     def _problem(self, text: str, line: int | None = None) -> BarDataError:
-        place = _plain(self._path) if line is None else f"{_plain(self._path)}:{line}"
-        return BarDataError(f"{place}: {text}")
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """Opening a named pipe would wait for a writer; this way it is opened, seen and refused."""
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
-def _read_fully(file: FileIO, size: int) -> bytes:
-    pieces: list[bytes] = []
-    while size > 0 and (piece := file.read(size)):
-        pieces.append(piece)
-        size -= len(piece)
-    return b"".join(pieces)
+        return problem_of(self._path, text, line)
 
 
 def _folded(symbol: str) -> str:
     return "".join(symbol.split()).casefold()
-
-
-def _plain(path: Path) -> str:
-    """A path as a message shows it: on one line, nothing that a terminal takes for a command."""
-    return "".join(char if char.isprintable() else "?" for char in str(path))[:MOST_SHOWN]
 
 
 @dataclass(frozen=True, slots=True)

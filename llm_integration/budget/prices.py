@@ -6,50 +6,13 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from typing import Protocol
 
+from llm_integration.calls import Price
 from llm_integration.llm_processor.guard import SpendRequest
 
 __all__ = ["Cost", "Price", "PriceList", "highest_cost"]
 
 SMALLEST_USD = Decimal("1e-12")
 """Amounts are rounded up to this; nobody bills less."""
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """US dollars per prompt token, per completion token, and per request on top.
-
-    ``cache_write`` is the price of a prompt token that is written to a cache, ``reasoning`` that of a token
-    of thoughts; 0 where the list names none.
-    """
-
-    prompt: Decimal
-    completion: Decimal
-    request: Decimal = Decimal(0)
-    cache_write: Decimal = Decimal(0)
-    reasoning: Decimal = Decimal(0)
-
-    @property
-    def known(self) -> bool:
-        """True when each part is an amount that somebody can ask for."""
-        parts = (self.prompt, self.completion, self.request, self.cache_write, self.reasoning)
-        return all(part.is_finite() and part >= 0 for part in parts)
-
-    @property
-    def highest_prompt(self) -> Decimal:
-        """The most a token of the prompt may cost: any of them may be written to a cache."""
-        return _together(self.prompt, self.cache_write)
-
-    @property
-    def highest_completion(self) -> Decimal:
-        """The most a token of the reply may cost: any of them may be a thought."""
-        return _together(self.completion, self.reasoning)
-
-
-def _together(usual: Decimal, other: Decimal) -> Decimal:
-    """A higher price takes the place of the usual one (Anthropic's cache writes), a lower one comes on top of
-    it (Gemini's, which are the storage alone).
-    """
-    return other if other >= usual else usual + other
 
 
 class PriceList(Protocol):

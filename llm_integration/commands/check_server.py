@@ -14,10 +14,11 @@ from typing import Any
 
 import aiohttp
 
+from llm_integration.calls import Profile
 from llm_integration.commands.check_database import skew
 from llm_integration.commands.check_item import Item, failed, fine, warned
 from llm_integration.commands.terminal import digits
-from llm_integration.config import DEFAULT_BASE_URL, KEY_VARIABLE, LLMConfig
+from llm_integration.config import KEY_VARIABLE, LLMConfig
 from llm_integration.config.origin import address_origin
 from llm_integration.domain import parse_time
 from llm_integration.errors import ConfigError
@@ -29,9 +30,10 @@ from llm_integration.http_client import (
     proxy_for,
     proxy_options,
 )
-from llm_integration.llm_processor.dialect import note
-from llm_integration.llm_processor.dialect_book import KEEP_SECONDS, DialectBook
 from llm_integration.model_catalogue import ModelCatalogue
+from llm_integration.providers import provider_for
+from llm_integration.providers.dialect import note
+from llm_integration.providers.learnt import KEEP_SECONDS, LearntDialects
 
 __all__ = ["check"]
 
@@ -82,9 +84,9 @@ def _address(config: LLMConfig) -> Item:
 
 def _dialects(config: LLMConfig, folder: Path | None) -> Iterator[Item]:
     """What the server refused in the last days; none of it is asked for until it is forgotten."""
-    book = DialectBook(config.base_url, folder=folder)
-    book.load_now()
-    for model, changes in sorted(book.learnt().items()):
+    known = LearntDialects(config.base_url, folder=folder)
+    known.load_now()
+    for model, changes in sorted(known.learnt().items()):
         told = []
         for change, moment in changes.items():
             end = datetime.fromtimestamp(moment + KEEP_SECONDS, UTC).date()
@@ -93,9 +95,9 @@ def _dialects(config: LLMConfig, folder: Path | None) -> Iterator[Item]:
 
 
 async def _key(config: LLMConfig, today: date) -> list[Item]:
-    ours = config.base_url == DEFAULT_BASE_URL
+    profile = provider_for(config.base_url).profile
     if config.api_key is None:
-        say = failed if ours else warned
+        say = failed if profile.needs_key else warned
         return [say("key", f"{KEY_VARIABLE} is not set: put it into the environment or into .env")]
     if objection := key_objection(config.base_url, allowed=config.allow_plain_http):
         return [failed("key", objection)]
@@ -107,7 +109,7 @@ async def _key(config: LLMConfig, today: date) -> list[Item]:
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
         reason = describe(error, config.base_url).replace(_secret(config), "***")
         return [failed("key", f"{config.base_url} does not answer: {reason}; check the network or base_url")]
-    items = list(_judged(answer, today, ours=ours))
+    items = list(_judged(answer, today, profile))
     if answer.clock is not None:
         items.append(skew("clock of the server", answer.clock, answer.before, answer.after))
     return items
@@ -150,11 +152,11 @@ def _data(body: bytes) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _judged(answer: Answer, today: date, *, ours: bool) -> Iterator[Item]:
+def _judged(answer: Answer, today: date, profile: Profile) -> Iterator[Item]:
     if answer.status in (401, 403):
         yield failed("key", f"refused (HTTP {answer.status}); make a new one and set {KEY_VARIABLE}")
         return
-    if answer.status == 404 and not ours:
+    if answer.status == 404 and not profile.tells_of_keys:
         yield warned(
             "key", "this server does not tell about keys; whether it takes yours shows the first call"
         )
@@ -221,7 +223,7 @@ async def _models(config: LLMConfig, today: date) -> list[Item]:
 def _unread(catalogue: ModelCatalogue, config: LLMConfig, today: date) -> list[Item]:
     """What is known of the models without the server: those that the shipped list knows to be gone."""
     named = config.models_named
-    say = failed if config.base_url == DEFAULT_BASE_URL else warned
+    say = failed if provider_for(config.base_url).profile.lists_all else warned
     unread = say("models", f"{config.base_url}/models cannot be read; whether they are served is unknown")
     gone = [name for name in named if catalogue.is_gone(name, today)]
     told = catalogue.warnings(gone, today, named)
@@ -232,7 +234,8 @@ def _model(catalogue: ModelCatalogue, name: str, config: LLMConfig, today: date)
     title = f"model {name}"
     info = catalogue.find(name)
     told = "; ".join(catalogue.warnings([name], today, config.models_named))
-    if info is None and told and (config.base_url == DEFAULT_BASE_URL or catalogue.is_retired(name)):
+    lists_all = provider_for(config.base_url).profile.lists_all
+    if info is None and told and (lists_all or catalogue.is_retired(name)):
         return failed(title, told)
     if info is None:  # other servers' lists are often not what they serve
         return warned(title, f"{told or 'not in the list of the server'}; the first request decides")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
 
+from llm_integration.calls import ChatRequest
 from llm_integration.commands.errors import CommandError, UsageError
 from llm_integration.commands.prompt_show import show_text
 from llm_integration.commands.prompt_source import (
@@ -25,10 +26,10 @@ from llm_integration.commands.prompt_source import (
 from llm_integration.commands.settings import Settings, add_common_arguments, load, open_database
 from llm_integration.commands.terminal import digits, json_line, say, show_table
 from llm_integration.config import LLMConfig
-from llm_integration.llm_processor.formats import response_format
-from llm_integration.llm_processor.wire import prompt_tokens, request_body
+from llm_integration.llm_processor.wire import prompt_tokens
 from llm_integration.prompts import PromptParts, PromptTemplate, PromptText, prompt_parts
 from llm_integration.prompts.compare import render_stored
+from llm_integration.providers import provider_for
 from llm_integration.record.command_signals import StoredSignal
 from llm_integration.routing import RouteChoice
 
@@ -110,15 +111,18 @@ async def _request(config: LLMConfig, stored: StoredSignal, prompt: str | None) 
     models = asked(config, choice, await catalogue_of(config))
     plan = choice.plan
     room = config.max_tokens if plan.max_tokens is None else plan.max_tokens
-    body = request_body(
+    request = ChatRequest(
         rendered.text.user,
-        system=rendered.text.system,
-        model=models[0].model,
-        max_tokens=room,
-        temperature=config.temperature if plan.temperature is None else plan.temperature,
-        response_format=response_format(models[0].response_format, replace(plan, model=models[0].model)),
-        reasoning_effort=config.reasoning_effort,
+        rendered.text.system,
+        models[0].model,
+        room,
+        config.temperature if plan.temperature is None else plan.temperature,
+        config.reasoning_effort,
+        models[0].response_format,
+        plan.response_schema,
+        plan.schema_name,
     )
+    body = provider_for(config.base_url).encode(request).body
     parts, text = rendered.parts, rendered.text
     return Request(stored, choice, template, text, parts, models, room, json.loads(body))
 

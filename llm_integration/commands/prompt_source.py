@@ -13,10 +13,10 @@ from llm_integration.commands.errors import UsageError
 from llm_integration.commands.settings import Settings, open_database
 from llm_integration.commands.terminal import clean
 from llm_integration.config import LLMConfig
-from llm_integration.llm_processor.formats import choose_format
 from llm_integration.llm_processor.guard import SpendRequest
 from llm_integration.model_catalogue import ModelCatalogue
 from llm_integration.prompts import PromptLibrary, PromptTemplate
+from llm_integration.providers.formats import choose_format
 from llm_integration.record.command_signals import StoredSignal
 from llm_integration.record.embedded import default_base
 from llm_integration.routing import CallPlan, RouteChoice, router_for
@@ -106,7 +106,7 @@ def asked(config: LLMConfig, choice: RouteChoice, catalogue: ModelCatalogue) -> 
 
 def _asked(config: LLMConfig, plan: CallPlan, model: str, role: str, catalogue: ModelCatalogue) -> Asked:
     listed = catalogue.find(model)
-    form = choose_format(config.response_format, plan, listed, ())
+    form = choose_format(config.response_format, listed, (), schema=plan.response_schema is not None)
     return Asked(model, role, form, catalogue.price(model), listed is not None)
 
 

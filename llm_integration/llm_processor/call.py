@@ -6,22 +6,22 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import backoff
 
+from llm_integration.calls import UNKNOWN, Failed, Reply, Usage, WireRequest
 from llm_integration.errors import CallError, DeadlineError
-from llm_integration.llm_processor.dialect import PLAIN, Dialect
-from llm_integration.llm_processor.formats import Form
-from llm_integration.llm_processor.models import Seat
-from llm_integration.llm_processor.usage import UNKNOWN, Most, Usage, bounded
-from llm_integration.llm_processor.wire import Completion, Failed, Reply, prompt_tokens
+from llm_integration.llm_processor.believed import Most, bounded
+from llm_integration.llm_processor.models import ModelEntry
+from llm_integration.llm_processor.wire import Completion, prompt_tokens
 from llm_integration.rate_limiter import AsyncRateLimiter, Permit
 from llm_integration.routing import CallPlan
 
-__all__ = ["Attempt", "Books", "Call", "Next", "believed"]
+__all__ = ["Attempt", "Call", "Counters", "FailedAttempt", "believed"]
 
 LARGEST_REPLY_TOKENS = 65_536
+NOTHING_SENT: Final = WireRequest("", "", b"", "text")
 LONGEST_PAUSE_SECONDS = 30.0
 """Upper end of the pauses between attempts, which double from one second and are drawn at random below."""
 
@@ -119,31 +119,29 @@ class Call:
     def completion(self, reply: Reply, attempt: Attempt, now: float) -> Completion:
         """The call, answered by ``attempt``."""
         text, finish_reason, model, provider, generation_id, usage, odd = reply
-        dialect = attempt.dialect
+        wire = attempt.wire
         return Completion(
             text, finish_reason, self.plan.model, model, provider, generation_id,
             usage.prompt_tokens, usage.completion_tokens, None if usage.cost is None else self.cost,
             self.attempts, self.api_seconds * 1000, max(0.0, now - self.started - self.api_seconds) * 1000,
-            attempt.model, attempt.downgraded, attempt.form.name,
+            attempt.model, attempt.downgraded, wire.response_format,
             usage.cached_tokens, usage.cache_write_tokens, usage.reasoning_tokens, usage.service_tier,
-            (*self.warnings, *(dialect.notes(attempt.model) if dialect.changes else ()), *odd),
+            (*self.warnings, *wire.warnings, *odd),
         )  # fmt: skip
 
 
 @dataclass(slots=True, eq=False)
 class Attempt:
-    """One request: to whom and in which form, whether it left, and what it is known to have taken.
+    """One request: to whom and how worded, whether it left, and what it is known to have taken.
 
     ``model`` is asked; ``asked`` is the model of the plan, which a budget may replace, and ``reserved_usd``
     what it put aside, None when nobody knows a price. ``refused``: the server turned the request away
-    unread, so it cost nothing. ``heard``: the head of a response came. ``body`` is what was sent, ``dialect``
-    what of the server's ways it already heeds.
+    unread, so it cost nothing. ``heard``: the head of a response came. ``wire`` is what was sent.
     """
 
-    seat: Seat
+    model_entry: ModelEntry
     model: str
     asked: str
-    form: Form
     permit: Permit
     limiter: AsyncRateLimiter
     downgraded: bool = False
@@ -152,8 +150,7 @@ class Attempt:
     heard: bool = False
     usage: Usage = UNKNOWN
     reserved_usd: Decimal | None = None
-    dialect: Dialect = PLAIN
-    body: bytes = b""
+    wire: WireRequest = NOTHING_SENT
 
     def on_send(self) -> None:
         """The request leaves now, which is when its permit starts to count."""
@@ -170,7 +167,7 @@ def believed(outcome: Reply | Failed, most: Most) -> Reply | Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class Next:
+class FailedAttempt:
     """An attempt failed with ``error``. ``at_once``: another model or another form may help right now."""
 
     error: CallError
@@ -178,7 +175,7 @@ class Next:
 
 
 @dataclass(slots=True)
-class Books:
+class Counters:
     """Counters over all calls since the start."""
 
     requests: int = 0

@@ -10,8 +10,7 @@ import logging
 import math
 from collections.abc import Callable
 
-import orjson
-
+from llm_integration.calls import Failed, Refusal
 from llm_integration.circuit_breaker import MINIMUM_CALLS, Change, CircuitBreaker, Entry
 from llm_integration.config import LLMConfig
 from llm_integration.errors import (
@@ -25,11 +24,9 @@ from llm_integration.errors import (
     NoCompletionError,
     RequestRejectedError,
 )
-from llm_integration.llm_processor.call import Attempt, Books, Call, Next
-from llm_integration.llm_processor.dialect import Refusal, changes_for, note
-from llm_integration.llm_processor.dialect_book import DialectBook
-from llm_integration.llm_processor.models import ModelBoard
-from llm_integration.llm_processor.wire import Failed
+from llm_integration.llm_processor.call import Attempt, Call, Counters, FailedAttempt
+from llm_integration.llm_processor.models import ModelStates
+from llm_integration.ports import Provider
 
 __all__ = ["Judge", "line_breaker", "without_response"]
 
@@ -81,45 +78,45 @@ class Judge:
     """Tells line and models how requests ended.
 
     ``hold_everybody`` keeps all requests back for some seconds; a server that asks for more than
-    ``longest_wait`` seconds stops line or model instead. What is learnt about the fields a model takes goes
-    to ``dialects``; with ``budget_holds`` a reply always stays bounded.
+    ``longest_wait`` seconds stops line or model instead. What a server refuses of a request ``provider`` may
+    learn; with ``budget_holds`` a reply always stays bounded.
     """
 
     def __init__(
         self,
         line: CircuitBreaker,
-        board: ModelBoard,
-        books: Books,
+        models: ModelStates,
+        counters: Counters,
         *,
-        dialects: DialectBook,
+        provider: Provider,
         hold_everybody: Callable[[float], None],
         longest_wait: float,
         budget_holds: bool,
     ) -> None:
-        self._line, self._board, self._books = line, board, books
-        self._dialects, self._budget_holds = dialects, budget_holds
+        self._line, self._models, self._counters = line, models, counters
+        self._provider, self._budget_holds = provider, budget_holds
         self._hold_everybody, self._longest_wait = hold_everybody, longest_wait
 
     def answered(self, call: Call, entry: Entry, attempt: Attempt) -> None:
         """The model answered, so it and the line work."""
-        attempt.seat.state.rejections = 0
+        attempt.model_entry.state.rejections = 0
         self._said_no(call, entry, attempt)
 
     def _said_no(self, call: Call, entry: Entry, attempt: Attempt) -> None:
         """Line and model work, be it only to reject this request."""
         if change := self._line.succeeded(entry):
             self._announce_line(change)
-        if change := attempt.seat.succeeded():
+        if change := attempt.model_entry.succeeded():
             self._announce_model(call, attempt.model, change)
 
-    def failed(self, call: Call, entry: Entry, attempt: Attempt, failure: Failed) -> Next:
+    def failed(self, call: Call, entry: Entry, attempt: Attempt, failure: Failed) -> FailedAttempt:
         """No completion came: who is to blame, and what to do next."""
         error = failure.error
         logger.debug("attempt %d with %s: %s: %s", call.attempts, attempt.model, type(error).__name__, error)
         if failure.refusal is not None and self._learns(call, attempt, failure.refusal, error):
             self._announce_line(self._line.succeeded(entry))
-            return Next(error, at_once=True)
-        self._books.failures[type(error).__name__] += 1
+            return FailedAttempt(error, at_once=True)
+        self._counters.failures[type(error).__name__] += 1
         if stopped := self._rejected_again(call, attempt, error):
             return self._model_failed(call, entry, attempt, stopped)
         if failure.silent:
@@ -130,7 +127,7 @@ class Judge:
 
     def _rejected_again(self, call: Call, attempt: Attempt, error: CallError) -> LineStoppedError | None:
         """Why the model is not asked for now: it rejects one request after the other for the same reason."""
-        state = attempt.seat.state
+        state = attempt.model_entry.state
         if isinstance(error, ContentFilteredError):
             state.rejections = 0  # the request as such was understood
         if not isinstance(error, RequestRejectedError) or not call.about_one:
@@ -148,46 +145,46 @@ class Judge:
 
         Requests that were under way when another one learnt the same are made again too.
         """
-        changes = changes_for(
-            refusal, orjson.loads(attempt.body), attempt.dialect, budget_holds=self._budget_holds
-        )
-        if not changes or call.relearned >= MOST_RELEARNED:
+        if call.relearned >= MOST_RELEARNED:
+            return False
+        learnt = self._provider.adapt(attempt.wire, refusal, bounded=self._budget_holds)
+        if learnt is None:
             return False
         call.relearned += 1
-        for change in self._dialects.learn(attempt.model, changes):
-            logger.warning("model %s %s, from now on: %s", attempt.model, note(change), error)
+        for change in learnt:
+            logger.warning("model %s %s, from now on: %s", attempt.model, change, error)
         return True
 
-    def _silent(self, call: Call, entry: Entry, attempt: Attempt, error: CallError) -> Next:
+    def _silent(self, call: Call, entry: Entry, attempt: Attempt, error: CallError) -> FailedAttempt:
         """Not a byte came: from this model, if others can tell, else from the server.
 
         Others can when the next model of the plan may be asked, or when somebody was answered meanwhile.
         """
         call.failed |= {attempt.asked, attempt.model}
-        others_tell = self._board.first_ready(call.untried) or self._line.answered_since(entry)
-        if others_tell or attempt.seat.state.breaker.reason is not None:
+        others_tell = self._models.first_ready(call.untried) or self._line.answered_since(entry)
+        if others_tell or attempt.model_entry.state.breaker.reason is not None:
             return self._model_failed(call, entry, attempt, error)
         self._announce_line(self._line.failed(entry, str(error), silent=True))
-        return Next(error)
+        return FailedAttempt(error)
 
-    def _model_failed(self, call: Call, entry: Entry, attempt: Attempt, error: CallError) -> Next:
+    def _model_failed(self, call: Call, entry: Entry, attempt: Attempt, error: CallError) -> FailedAttempt:
         """The model or its provider failed; the next of the plan is asked at once, if one may be."""
         if not isinstance(error, (CallTimeoutError, DeadlineError)):
             self._announce_line(self._line.succeeded(entry))
         call.failed |= {attempt.asked, attempt.model}
-        another = self._board.first_ready(call.untried)
+        another = self._models.first_ready(call.untried)
         if error.retry_after is not None and not isinstance(error, LineStoppedError):
             error = self._obey(error, error.retry_after, None if another is None else attempt.model)
         if isinstance(error, LineStoppedError):
-            change = attempt.seat.stop(error)
+            change = attempt.model_entry.stop(error)
         else:
-            change = attempt.seat.failed(error)
+            change = attempt.model_entry.failed(error)
         self._announce_model(call, attempt.model, change)
         if another is None and isinstance(error, ModelUnavailableError):
-            error = ModelUnavailableError(self._board.no_model_left(call.models, error), status=error.status)
-        return Next(error, at_once=another is not None and not isinstance(error, DeadlineError))
+            error = ModelUnavailableError(self._models.no_model_left(call.models, error), status=error.status)
+        return FailedAttempt(error, at_once=another is not None and not isinstance(error, DeadlineError))
 
-    def _line_failed(self, call: Call, entry: Entry, attempt: Attempt, error: CallError) -> Next:
+    def _line_failed(self, call: Call, entry: Entry, attempt: Attempt, error: CallError) -> FailedAttempt:
         """The fault lies with the prompt, the key, the deadline or the way to the server."""
         if error.retry_after is not None:
             error = self._obey(error, error.retry_after, None)
@@ -199,7 +196,7 @@ class Judge:
             self._announce_line(self._line.failed(entry, str(error)))
         else:  # server and model are well and said no to this prompt
             self._said_no(call, entry, attempt)
-        return Next(error)
+        return FailedAttempt(error)
 
     def _obey(self, error: CallError, wait: float, model: str | None) -> CallError:
         """A wait the server asked for holds everybody back, or only ``model`` when others can be asked.
@@ -210,7 +207,7 @@ class Judge:
             if model is None:
                 self._hold_everybody(wait)
             else:
-                self._board.hold(model, wait)
+                self._models.hold(model, wait)
             return error
         return CircuitOpenError(
             f"the server asks to wait {wait:.0f} s, longer than retry_after_cap_seconds="
@@ -237,7 +234,7 @@ class Judge:
         if not change.open:
             logger.warning("model %s answers again after %.0f s", model, change.seconds)
             return
-        instead = self._board.first_ready(call.models)
+        instead = self._models.first_ready(call.models)
         if instead is not None:
             logger.warning(
                 "model %s is down and %s is asked instead, next try in %.0f s: %s",
@@ -246,5 +243,5 @@ class Judge:
         else:
             logger.warning(
                 "model %s is down and no other is left, its signals wait, next try in %.0f s: %s",
-                model, change.seconds, str(self._board.refusal(call.models)),
+                model, change.seconds, str(self._models.refusal(call.models)),
             )  # fmt: skip

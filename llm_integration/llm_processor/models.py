@@ -1,4 +1,4 @@
-"""How each model fares, whoever asks it: its breaker, what it refuses, why it is down. Pure."""
+"""How each model fares, whoever asks it, and whether one may be asked now. Pure."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
+from llm_integration.calls import ModelInfo
 from llm_integration.circuit_breaker import Change, CircuitBreaker, Entry
 from llm_integration.errors import CallError, CircuitOpenError, LineStoppedError, ModelUnavailableError
-from llm_integration.llm_processor.formats import Form
 
-__all__ = ["ModelBoard", "ModelState", "Seat"]
+__all__ = ["Availability", "Listings", "ModelEntry", "ModelState", "ModelStates"]
 
 FAILURES_IN_A_ROW = 5
 """So many failures of a model in a row take it down, also when requests are far between."""
@@ -21,12 +21,24 @@ MOST_MODELS = 1_000
 """Models that are remembered; settings name a few dozen."""
 
 
+class Listings(Protocol):
+    """A catalogue of models; ``ModelCatalogue`` is one."""
+
+    def find(self, model: str) -> ModelInfo | None:
+        """What is listed about ``model``; None when it is not listed."""
+        ...
+
+    def successor(self, model: str) -> str | None:
+        """A served model to name to somebody whose ``model`` is gone; None when none is known."""
+        ...
+
+
 @dataclass(slots=True, eq=False)
 class ModelState:
     """One model, shared by every call.
 
-    ``form`` is the response format it was last asked for. ``rejection`` is what it said to the last requests
-    that it rejected, ``rejections`` how many it rejected alike, without an answer in between.
+    ``rejection`` is what it said to the last requests that it rejected, ``rejections`` how many it rejected
+    alike, without an answer in between.
     """
 
     model: str
@@ -34,7 +46,6 @@ class ModelState:
     requests: int = 0
     failures: int = 0
     held_until: float = 0.0
-    form: Form | None = None
     rejection: str = ""
     rejections: int = 0
 
@@ -52,8 +63,8 @@ class ModelState:
 
 
 @dataclass(slots=True, eq=False)
-class Seat:
-    """One request's place at ``model``; hand it back by ``succeeded``, ``failed``, ``stop`` or ``leave``."""
+class ModelEntry:
+    """Leave to ask ``model`` once; hand it back by ``succeeded``, ``failed``, ``stop`` or ``leave``."""
 
     state: ModelState
     entry: Entry
@@ -78,7 +89,7 @@ class Seat:
         return self.state.breaker.stop(self.entry, type(error), str(error), error.retry_after)
 
 
-class ModelBoard:
+class ModelStates:
     """The state of every model that was asked. ``clock`` in seconds.
 
     ``advise`` answers for a model that is gone with the setting that names it, and with a served successor
@@ -102,14 +113,14 @@ class ModelBoard:
             known = self._states[model] = ModelState(model, breaker)
         return known
 
-    def enter(self, models: Iterable[str]) -> Seat | None:
-        """A seat at the first of ``models`` that may be asked now; None if none may."""
+    def enter(self, models: Iterable[str]) -> ModelEntry | None:
+        """Leave to ask the first of ``models`` that may be asked now; None if none may."""
         for model in models:
             state = self._states.get(model) or self.state(model)
             if not state.held_until or state.held_until <= self._clock():
                 entry = state.breaker.enter()
                 if entry is not None:
-                    return Seat(state, entry, model)
+                    return ModelEntry(state, entry, model)
         return None
 
     def first_ready(self, models: Iterable[str]) -> str | None:
@@ -186,3 +197,40 @@ class ModelBoard:
 
     def _wait(self, model: str) -> float:
         return self.state(model).ready_in(self._clock())
+
+
+class Availability:
+    """Whether a request may be sent now, and if not, when and why not: what line and models together allow.
+
+    ``routes`` are the models of each way that a signal may take.
+    """
+
+    def __init__(self, line: CircuitBreaker, models: ModelStates, routes: Sequence[tuple[str, ...]]) -> None:
+        self._line, self._models, self._routes = line, models, routes
+
+    def ready_in(self, models: Sequence[str] | None = None) -> float:
+        """Seconds until one of ``models``, by default of any route, may be asked; 0: one may be now."""
+        if models is not None:
+            return max(self._line.ready_in(), self._models.ready_in(models))
+        return max(self._line.ready_in(), min(map(self._models.ready_in, self._routes)))
+
+    def reason(self, models: Sequence[str] | None = None) -> str | None:
+        """Why none of ``models``, by default of any route, is asked at present, in one line; else None."""
+        if self._line.reason is not None:
+            return self._line.reason
+        if models is not None:
+            return self._models.reason(models)
+        reasons = [self._models.reason(route) for route in self._routes]
+        return None if None in reasons else reasons[0]
+
+    def refusal(self, models: Sequence[str]) -> LineStoppedError:
+        """The error for a call that cannot be made now."""
+        if self._line.ready_in() > 0:
+            return self._line.refusal()
+        return self._models.refusal(models)
+
+    def state(self) -> str:
+        """``closed`` when requests go, ``open`` when none does, ``half_open`` when one may try."""
+        if self._line.reason is not None or self.reason() is None:
+            return self._line.state
+        return "open" if self.ready_in() > 0 else "half_open"

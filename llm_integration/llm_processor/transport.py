@@ -12,6 +12,7 @@ from aiohttp.abc import AbstractStreamWriter
 from pydantic import SecretStr
 from yarl import URL
 
+from llm_integration.calls import RawReply, WireRequest
 from llm_integration.config import URL_VARIABLE
 from llm_integration.errors import (
     CallError,
@@ -31,9 +32,9 @@ from llm_integration.http_client import (
     proxy_for,
     proxy_options,
 )
+from llm_integration.http_client.scrub import Scrubber
 from llm_integration.llm_processor.bounds import Bounds
-from llm_integration.llm_processor.envelope import RawReply
-from llm_integration.llm_processor.scrub import Scrubber
+from llm_integration.ports import Provider
 
 __all__ = ["MOST_REPLY_BYTES", "Transport", "Watch"]
 
@@ -84,7 +85,7 @@ class _Body(aiohttp.BytesPayload):
 
 
 class Transport:
-    """Sends bodies to ``base_url`` + ``/chat/completions`` over a session of its own, or a given one.
+    """Sends the requests of ``provider`` to ``base_url`` over a session of its own, or a given one.
 
     Its own session takes the proxy that the environment names, and ends responses without end below the
     parser; a given one does as whoever brings it wants. Raises ConfigError for a key that would go
@@ -95,6 +96,7 @@ class Transport:
         self,
         base_url: str,
         key: SecretStr | None,
+        provider: Provider,
         *,
         connections: int,
         session: aiohttp.ClientSession | None = None,
@@ -102,7 +104,10 @@ class Transport:
     ) -> None:
         if key is not None and (objection := key_objection(base_url, allowed=allow_plain_http)):
             raise ConfigError(f"base_url: {objection}")
-        self._url = URL(f"{base_url}/chat/completions")
+        self._base_url, self._base = base_url, URL(base_url)
+        self._path, self._url = "", self._base
+        self._profile = provider.profile
+        self._headers = {**HEADERS, **self._profile.headers}
         self.proxy = proxy_for(base_url) if session is None else None
         self._key = key
         self._connections = connections
@@ -112,13 +117,13 @@ class Transport:
         self._scrub = Scrubber(key)
         self._bounds = Bounds()
 
-    async def post(self, body: bytes, *, timeout: float, watch: Watch) -> RawReply:
+    async def post(self, request: WireRequest, *, timeout: float, watch: Watch) -> RawReply:
         """The server's response, complete within ``timeout`` seconds and MOST_REPLY_BYTES.
 
         Raises TransportError, CallTimeoutError or NoCompletionError (too long or undecodable).
         """
         try:
-            return await self._bounds.within(timeout, self._exchange(body, watch))
+            return await self._bounds.within(timeout, self._exchange(request, watch))
         except CallError as error:
             fault = error
         except TimeoutError:
@@ -139,15 +144,15 @@ class Transport:
                     await session.close()
         self._bounds.close()
 
-    async def _exchange(self, body: bytes, watch: Watch) -> RawReply:
+    async def _exchange(self, request: WireRequest, watch: Watch) -> RawReply:
         response = await self._opened().post(
-            self._url,
-            data=_Body(body, watch),
+            self._url if request.path == self._path else self._url_of(request.path),
+            data=_Body(request.body, watch),
             allow_redirects=False,
             auto_decompress=False,
             timeout=NO_TIMEOUTS,
             **proxy_options(
-                self.proxy, self._authorization() if self._own else HEADERS | self._authorization()
+                self.proxy, self._key_header() if self._own else {**self._headers, **self._key_header()}
             ),
         )
         try:
@@ -167,22 +172,30 @@ class Transport:
         if self._closed or (self._session is not None and self._session.closed):
             raise TransportError("the session is closed")
         if self._session is None:
-            self._session = open_session(LIMITS, connections=self._connections, headers=HEADERS)
+            self._session = open_session(LIMITS, connections=self._connections, headers=self._headers)
         return self._session
 
-    def _authorization(self) -> dict[str, str]:
-        """The key goes along with each request, and nowhere else."""
-        return {} if self._key is None else {"Authorization": f"Bearer {self._key.get_secret_value()}"}
+    def _url_of(self, path: str) -> URL:
+        """The address of ``path``, which mostly is the one of the request before."""
+        self._path, self._url = path, URL(f"{self._base_url}{path}")
+        return self._url
+
+    def _key_header(self) -> dict[str, str]:
+        """The key goes along with each request, and stands nowhere else, in no variable either."""
+        if self._key is None:
+            return {}
+        profile = self._profile
+        return {profile.key_header: f"{profile.key_prefix}{self._key.get_secret_value()}"}
 
     def _fault(self, error: Exception) -> CallError:
         """Our own error for one of aiohttp's. A certificate that is refused stays refused."""
         if isinstance(error, ExcessError):
             return NoCompletionError(f"the reply is no reply: {error}")
-        if told := certificate_fault(error, self._url):
+        if told := certificate_fault(error, self._base):
             return LineStoppedError(told)
         if isinstance(error, aiohttp.InvalidURL):
             return TransportError(f"base_url ({URL_VARIABLE}) is not an address: {self._scrub(error, 100)}")
-        return TransportError(self._scrub(describe(error, self._url), 260))
+        return TransportError(self._scrub(describe(error, self._base), 260))
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

@@ -12,19 +12,21 @@ from pathlib import Path
 
 import aiohttp
 
-from llm_integration.budget.prices import Price
+from llm_integration.calls import ModelInfo, Price
 from llm_integration.config import DEFAULT_BASE_URL, normalise_model_id
 from llm_integration.errors import ConfigError
 from llm_integration.http_client import Limits, describe, open_session, proxy_for, proxy_options
 from llm_integration.model_catalogue.files import (
     cache_file,
-    parse,
+    give_way,
     read_cache,
     read_shipped,
     write_cache,
 )
-from llm_integration.model_catalogue.listing import MOST_LISTING_BYTES, Listing, ModelInfo
+from llm_integration.model_catalogue.listing import MOST_LISTING_BYTES, Listing
 from llm_integration.model_catalogue.successors import WARN_DAYS, successor_of
+from llm_integration.ports import Provider
+from llm_integration.providers import provider_for
 from llm_integration.threads import in_thread, in_thread_later
 
 __all__ = ["ModelCatalogue"]
@@ -49,19 +51,22 @@ class ModelCatalogue:
     """What the server at ``base_url`` says about its models.
 
     ``find`` and ``price`` answer at once from memory, which is empty until ``load``. ``run`` keeps it fresh
-    and is to be owned as a task; ``refresh`` reads once. ``cache_folder`` None keeps nothing on disk. The
-    copy that ships serves only for OpenRouter itself. ``wall_clock`` in epoch seconds.
+    and is to be owned as a task; ``refresh`` reads once. ``provider`` knows where the list stands and how it
+    is read; without one ``base_url`` decides. ``cache_folder`` None keeps nothing on disk. ``wall_clock`` in
+    epoch seconds.
     """
 
     def __init__(
         self,
         base_url: str = DEFAULT_BASE_URL,
         *,
+        provider: Provider | None = None,
         cache_folder: Path | None = None,
         wall_clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._base_url = base_url.rstrip("/")
+        self._provider: Provider = provider or provider_for(self._base_url)
         self._file = None if cache_folder is None else cache_file(cache_folder, self._base_url)
         self._wall_clock = wall_clock
         self._sleep = sleep
@@ -197,7 +202,7 @@ class ModelCatalogue:
                 body = await self._fetch()
             moment = datetime.fromtimestamp(self._wall_clock(), UTC)
             await in_thread_later(read_shipped)
-            self._listing = await in_thread_later(parse, body, moment)
+            self._listing = await in_thread_later(self._read, body, moment)
         except (ConfigError, _NoListError) as error:
             self._tell_failure(str(error))
             return False
@@ -226,13 +231,19 @@ class ModelCatalogue:
         age = self._wall_clock() - self._listing.as_of.timestamp()
         return MAX_AGE.total_seconds() - age if age >= 0 else 0.0  # read in the future: the clock was wrong
 
+    def _read(self, body: bytes, moment: datetime) -> Listing:
+        """The server's list as it was at ``moment``. Blocks; raises ValueError."""
+        models = self._provider.read_models(body, between=give_way)
+        return Listing(models, moment, complete=True)
+
     async def _fetch(self) -> bytes:
         """The list, without a key: nobody needs one for it."""
-        options = proxy_options(proxy_for(self._base_url), {})
+        profile = self._provider.profile
+        options = proxy_options(proxy_for(self._base_url), profile.headers)
         async with (
             open_session(LIMITS) as session,
             session.get(
-                f"{self._base_url}/models",
+                f"{self._base_url}{profile.models_path}",
                 allow_redirects=False,
                 **options,
             ) as response,
@@ -261,7 +272,7 @@ class ModelCatalogue:
         kept = None if self._file is None else read_cache(self._file, self._base_url)
         if kept is not None:
             return kept
-        return read_shipped() if self._base_url == DEFAULT_BASE_URL else Listing()
+        return read_shipped() if self._provider.profile.shipped_list else Listing()
 
     def _tell_failure(self, reason: str) -> None:
         if self._failing:

@@ -21,7 +21,7 @@ from llm_integration.model_catalogue.listing import (
     write_listing,
 )
 
-__all__ = ["cache_file", "parse", "read_cache", "read_shipped", "write_cache"]
+__all__ = ["cache_file", "give_way", "read_cache", "read_shipped", "write_cache"]
 
 
 def cache_file(folder: Path, base_url: str) -> Path:
@@ -39,7 +39,7 @@ def read_cache(file: Path, base_url: str) -> Listing | None:
         head = read_head(text)
         if head is None or head[0] != base_url:
             return None
-        return read_listing(text, as_of=head[1], between=_give_way)
+        return read_listing(text, as_of=head[1], between=give_way)
     except (OSError, ValueError):
         return None
 
@@ -50,7 +50,7 @@ def write_cache(file: Path, base_url: str, listing: Listing) -> None:
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as out:
-            out.write(write_listing(listing, base_url, between=_give_way))
+            out.write(write_listing(listing, base_url, between=give_way))
         Path(name).replace(file)
     except BaseException:
         Path(name).unlink(missing_ok=True)
@@ -70,11 +70,6 @@ def read_shipped() -> Listing:
     )
 
 
-def parse(body: bytes, as_of: datetime) -> Listing:
-    """The list in a server's answer. Raises ValueError."""
-    return read_listing(body.decode("utf-8-sig", "replace"), as_of=as_of, between=_give_way)
-
-
-def _give_way() -> None:
+def give_way() -> None:
     """Hand the interpreter to the event loop's thread, which must not wait for the whole list."""
     time.sleep(0)

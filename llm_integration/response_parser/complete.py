@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import Final
 
@@ -10,12 +9,7 @@ from llm_integration.domain import Choppiness, ParseMethod
 from llm_integration.pieces import Steps
 from llm_integration.response_parser.fields import MAX_TEXT_CHARS
 from llm_integration.response_parser.final import ends_reply, hints_at_another
-from llm_integration.response_parser.keywords import (
-    PRAISE_HINTS,
-    REJECT_HINTS,
-    keyword_choppiness,
-    keyword_verdicts,
-)
+from llm_integration.response_parser.layers import may_say_something, opposed, prose_verdicts
 from llm_integration.response_parser.model import (
     BLANK,
     Budget,
@@ -27,15 +21,11 @@ from llm_integration.response_parser.model import (
 )
 from llm_integration.response_parser.objects import Search, gaps, has_words, search
 from llm_integration.response_parser.prose import Verdicts
-from llm_integration.response_parser.stated import stated_verdicts
 from llm_integration.response_parser.thoughts import Rest, Span, hidden_parts, without_thoughts
 
 __all__ = ["read_complete"]
 
 _STRICT: Final = (ParseMethod.FENCED_JSON, ParseMethod.EMBEDDED_JSON)
-_DIGIT: Final = re.compile("[0-9]")
-_WORDS: Final = ("chop", "rat", "scor", "give", *REJECT_HINTS, *PRAISE_HINTS)
-"""Without one of these, or a digit, a text states nothing."""
 _TANGLED: Final = "the reply is too tangled to be read"
 _TWO_RATINGS: Final = "the reply gives different ratings and none of them ends it"
 _TWO_VERDICTS: Final = "the reply gives choppiness both ways and no object ends it"
@@ -115,14 +105,14 @@ def _against_the_rest(text: str, found: Search, reading: Reading, budget: Budget
     ratings = {rival.rating for rival in found.rivals} | {reading.rating}
     choppiness = {rival.choppiness for rival in found.rivals} | {reading.choppiness}
     prose = lowered(found.prose)
-    if _may_say_something(prose):
+    if may_say_something(prose):
         try:
-            _, verdicts = yield from _verdicts(prose, budget)
+            _, verdicts = yield from prose_verdicts(prose, budget)
         except OutOfWork:
             verdicts = Verdicts(None, None, True, [])
         if verdicts.about_rating:
             ratings.add(verdicts.rating or 0)
-        elif reading.rating is not None and _opposed(reading.rating, verdicts.rating):
+        elif reading.rating is not None and opposed(reading.rating, verdicts.rating):
             ratings.add(verdicts.rating)
         choppiness.add(verdicts.choppiness)
     behind = text[found.place.end :] if found.place else text
@@ -134,18 +124,13 @@ def _against_the_rest(text: str, found: Search, reading: Reading, budget: Budget
         reading.warnings.append(_TWO_VERDICTS)
 
 
-def _may_say_something(prose: str) -> bool:
-    """False for the usual words around an object, which are then not looked at any closer."""
-    return _DIGIT.search(prose) is not None or any(word in prose for word in _WORDS)
-
-
 def _from_prose(found: Search, budget: Budget, notes: list[str]) -> Steps[ParsedResponse]:
     """The rating from prose; whatever an object without a rating said stays as it is."""
     if found.debris or (found.reading is not None and found.method is ParseMethod.REPAIRED_JSON):
         return as_response(found.reading, found.method, *notes, "the reply is an object that cannot be read")
     text = lowered(found.prose)
     try:
-        method, verdicts = yield from _verdicts(text, budget)
+        method, verdicts = yield from prose_verdicts(text, budget)
         if verdicts.rating is not None and hints_at_another(text[verdicts.last :], verdicts.rating):
             verdicts.rating = None
             verdicts.warnings.append(_TWO_RATINGS)
@@ -171,31 +156,3 @@ def _one_of(own: Choppiness | None, other: Choppiness | None, warnings: list[str
         return own
     warnings.append(_TWO_VERDICTS)
     return None
-
-
-def _verdicts(text: str, budget: Budget) -> Steps[tuple[ParseMethod, Verdicts]]:
-    """What is stated, else what the words say; the method is that of the rating, if there is one."""
-    verdicts = stated_verdicts(text, budget)
-    stated = verdicts.about_rating or verdicts.choppiness is not None
-    yield
-    words = keyword_verdicts(text, budget)
-    if not verdicts.about_rating:
-        stated = stated and words.rating is None
-        verdicts = Verdicts(words.rating, verdicts.choppiness, False, verdicts.warnings + words.warnings)
-    elif _opposed(verdicts.rating, words.rating):
-        verdicts.rating = None
-        verdicts.warnings.append("the number and the words of the text contradict each other")
-    if verdicts.choppiness is not None or not verdicts.warnings:
-        yield
-        said = keyword_choppiness(text, budget)
-        if verdicts.choppiness is None:
-            verdicts.choppiness = said
-        elif said not in (None, verdicts.choppiness):
-            verdicts.choppiness = None
-            verdicts.warnings.append("the text states choppiness both ways")
-    return ParseMethod.REGEX if stated else ParseMethod.KEYWORDS, verdicts
-
-
-def _opposed(number: int | None, words: int | None) -> bool:
-    """True when the words for one end of the scale stand beside a number that is not near it."""
-    return number is not None and words is not None and abs(number - words) > 1

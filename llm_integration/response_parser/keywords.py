@@ -10,11 +10,19 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from llm_integration.domain import Choppiness
+from llm_integration.domain import Choppiness, ParseMethod
 from llm_integration.response_parser.model import Budget
-from llm_integration.response_parser.prose import Verdicts, after, before, clause, gives_orders, mentions
+from llm_integration.response_parser.prose import (
+    Layer,
+    Verdicts,
+    after,
+    before,
+    clause,
+    gives_orders,
+    mentions,
+)
 
-__all__ = ["PRAISE_HINTS", "REJECT_HINTS", "keyword_choppiness", "keyword_verdicts"]
+__all__ = ["LAYER", "keyword_choppiness"]
 
 _MAX_CHARS: Final = 6_000
 
@@ -33,11 +41,11 @@ _BEFORE_BARE: Final = re.compile(
     re.ASCII,
 )
 _PRAISE: Final = re.compile(r"excellent (?:[a-z]{1,10} )?(?:signal|trade|setup|opportunity)\b", re.ASCII)
-REJECT_HINTS: Final = (
+_REJECT_HINTS: Final = (
     *("avoid", "skip", "pass on", "stay ", "no trade", "do not", "don't", "don’t"),
     *("should not", "shouldn", "would not", "wouldn"),
 )
-PRAISE_HINTS: Final = ("excellent ",)
+_PRAISE_HINTS: Final = ("excellent ",)
 """Without one of these a text is not searched by the slower pattern."""
 _WEIGH: Final = re.compile(
     r"\b(?:if|unless|until|whether|suppose|could|may|might|would have|looks? like|almost|nearly|no reason"
@@ -64,14 +72,14 @@ _CHOP_DOUBT: Final = re.compile(
 )
 
 
-def keyword_verdicts(text: str, budget: Budget) -> Verdicts:
+def _verdicts(text: str, budget: Budget) -> Verdicts:
     """The verdict on the signal that ``text`` (lower case, 6,000 characters at most) gives in words."""
     if len(text) > _MAX_CHARS:
         return Verdicts(None, None, False, [])
     warnings: list[str] = []
     verdicts = {
-        1: _meant(_REJECT, REJECT_HINTS, text, budget),
-        5: _meant(_PRAISE, PRAISE_HINTS, text, budget),
+        1: _meant(_REJECT, _REJECT_HINTS, text, budget),
+        5: _meant(_PRAISE, _PRAISE_HINTS, text, budget),
     }
     named = [rating for rating, meant in verdicts.items() if meant]
     rating = named[0] if len(named) == 1 and False not in verdicts[named[0]] else None
@@ -80,7 +88,7 @@ def keyword_verdicts(text: str, budget: Budget) -> Verdicts:
     if rating and gives_orders(text, budget):
         rating = None
         warnings.append("the text gives orders to the rater, so its words do not count")
-    return Verdicts(rating, None, bool(named), warnings)
+    return Verdicts(rating, None, False, warnings)
 
 
 def keyword_choppiness(text: str, budget: Budget) -> Choppiness | None:
@@ -115,3 +123,6 @@ def _meant(words: re.Pattern[str], hints: tuple[str, ...], text: str, budget: Bu
             continue
         found.add(not _DENIED.search(clause(sentence)))
     return found
+
+
+LAYER: Final = Layer(ParseMethod.KEYWORDS, _verdicts, (*_REJECT_HINTS, *_PRAISE_HINTS))

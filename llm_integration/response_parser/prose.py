@@ -1,16 +1,16 @@
-"""What the two layers for prose share: whose words are these, and are they meant."""
+"""What the layers for prose share: whose words are these, and are they meant."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
-from llm_integration.domain import Choppiness
+from llm_integration.domain import Choppiness, ParseMethod
 from llm_integration.response_parser.model import Budget
 
-__all__ = ["Verdicts", "after", "before", "clause", "gives_orders", "mentions"]
+__all__ = ["Layer", "Verdicts", "after", "before", "clause", "gives_orders", "mentions"]
 
 _BEFORE: Final = 160
 _AFTER: Final = 80
@@ -30,14 +30,27 @@ _ORDER: Final = re.compile(
 
 @dataclass(slots=True)
 class Verdicts:
-    """What a piece of prose says. ``about_rating`` is true when it says anything about the rating, and
-    ``last`` is where it has said so for the last time."""
+    """What a piece of prose says. ``about_rating`` is true when it states a rating as such, be it one that
+    is none, and ``last`` is where it has done so for the last time."""
 
     rating: int | None
     choppiness: Choppiness | None
     about_rating: bool
     warnings: list[str]
     last: int = 0
+
+
+class Layer(NamedTuple):
+    """One way to read prose.
+
+    ``read`` takes a text in lower case and pays for its work from the budget, linear in the length; it raises
+    OutOfWork when that is spent. ``hints`` are all the characters and words without which it finds nothing: a
+    text around an object that has none of any layer's is not looked at.
+    """
+
+    method: ParseMethod
+    read: Callable[[str, Budget], Verdicts]
+    hints: tuple[str, ...]
 
 
 def mentions(word: re.Pattern[str], text: str, budget: Budget) -> Iterator[re.Match[str]]:

@@ -10,12 +10,20 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from llm_integration.domain import Choppiness
+from llm_integration.domain import Choppiness, ParseMethod
 from llm_integration.response_parser.fields import as_rating
 from llm_integration.response_parser.model import Budget
-from llm_integration.response_parser.prose import Verdicts, after, before, clause, gives_orders, mentions
+from llm_integration.response_parser.prose import (
+    Layer,
+    Verdicts,
+    after,
+    before,
+    clause,
+    gives_orders,
+    mentions,
+)
 
-__all__ = ["stated_verdicts"]
+__all__ = ["LAYER", "stated_verdicts"]
 
 _N: Final = (
     r"(?P<number>\d{1,9}(?:[.,]\d{1,9})?|one|two|three|four|five)[*_]{0,3}"
@@ -181,3 +189,6 @@ def _choppiness(text: str, budget: Budget, warnings: list[str]) -> Choppiness | 
     if len(found) != 1:
         return None
     return "yes" if found.pop() else "no"
+
+
+LAYER: Final = Layer(ParseMethod.REGEX, stated_verdicts, (*"0123456789", "chop", "rat", "scor", "give"))

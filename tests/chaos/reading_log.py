@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import pytest
 
-from llm_integration.llm_processor.envelope import RawReply
+from llm_integration.calls import RawReply, WireRequest
 from llm_integration.llm_processor.transport import Transport, Watch
 
 __all__ = ["note_replies"]
@@ -23,8 +23,8 @@ def note_replies(note: Callable[[str], None], patch: pytest.MonkeyPatch) -> None
     """Have ``note`` called with the generation id of each reply that any client reads."""
     post = Transport.post
 
-    async def noted(self: Transport, body: bytes, *, timeout: float, watch: Watch) -> RawReply:
-        raw = await post(self, body, timeout=timeout, watch=watch)
+    async def noted(self: Transport, request: WireRequest, *, timeout: float, watch: Watch) -> RawReply:
+        raw = await post(self, request, timeout=timeout, watch=watch)
         if raw.status == 200:
             note(json.loads(raw.body)["id"])
         return raw

@@ -21,8 +21,8 @@ from llm_integration.commands.check_item import Status
 from llm_integration.commands.line import load_command
 from llm_integration.commands.settings import Settings, load
 from llm_integration.config import DEFAULT_BASE_URL, LLMConfig
-from llm_integration.llm_processor.dialect_book import DialectBook
 from llm_integration.model_catalogue import ModelCatalogue
+from llm_integration.providers.learnt import LearntDialects
 from llm_integration.simulator import SIMULATED_KEY, OpenRouterSimulator
 from tests.conftest import PostgresForTests
 from tests.integration.database_helpers import plain
@@ -341,7 +341,7 @@ async def test_what_was_learnt_about_the_server_and_its_address_are_shown(
     simulator: OpenRouterSimulator, tmp_path: Path
 ) -> None:
     """Each change with the day on which it is forgotten, and the variable that named the address."""
-    book = DialectBook(simulator.base_url, folder=tmp_path / "models")
+    book = LearntDialects(simulator.base_url, folder=tmp_path / "models")
     book.learn(MODEL, ["drop:temperature", "system:user"])
     await book.keep()
     config = load(parsed("embedded")).llm

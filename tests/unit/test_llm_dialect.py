@@ -15,17 +15,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_integration.llm_processor.dialect import (
+from llm_integration.calls import ChatRequest, Refusal
+from llm_integration.providers import Compatible
+from llm_integration.providers.dialect import (
     PLAIN,
     Dialect,
-    Refusal,
     changes_for,
     is_change,
     kind_of,
     note,
 )
-from llm_integration.llm_processor.dialect_book import KEEP_SECONDS, DialectBook, dialect_file
-from llm_integration.llm_processor.wire import request_body
+from llm_integration.providers.learnt import KEEP_SECONDS, LearntDialects, dialect_file
 
 URL = "http://localhost:1/v1"
 SENT: dict[str, Any] = {
@@ -147,12 +147,14 @@ def test_requests_look_as_the_dialect_wants() -> None:
 
 def test_a_request_is_built_in_the_dialect() -> None:
     """Also where a lone surrogate needs a second try."""
-    sent = request_body(
-        "a\ud800b", system="brief", model="m", max_tokens=64, temperature=0.0,
-        response_format={"type": "text"}, reasoning_effort="low",
-        dialect=Dialect(("system:user", "drop:reasoning")),
-    )  # fmt: skip
-    body = orjson.loads(sent)
+    server = Compatible(URL)
+    request = ChatRequest("a\ud800b", "brief", "m", 64, 0.0, "low")
+    for words in ("the system role is not supported", "reasoning is not supported"):
+        refused = Refusal(frozenset(), (), words)
+        assert server.adapt(server.encode(request), refused, bounded=True)
+    sent = server.encode(request)
+    body = orjson.loads(sent.body)
+    assert sent.changes == ("system:user", "drop:reasoning")
     assert body["messages"] == [{"role": "user", "content": "brief\n\na?b"}]
     assert "reasoning" not in body
 
@@ -228,8 +230,8 @@ class Wall:
         return self.now
 
 
-def book(folder: Path | None, wall: Wall, url: str = URL) -> DialectBook:
-    return DialectBook(url, folder=folder, wall_clock=wall)
+def book(folder: Path | None, wall: Wall, url: str = URL) -> LearntDialects:
+    return LearntDialects(url, folder=folder, wall_clock=wall)
 
 
 async def test_what_was_learnt_outlives_the_process_for_seven_days(tmp_path: Path) -> None:

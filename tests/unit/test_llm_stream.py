@@ -12,13 +12,12 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 from pydantic import SecretStr
 
-from llm_integration.llm_processor.envelope import RawReply
-from llm_integration.llm_processor.failures import Reader
-from llm_integration.llm_processor.scrub import Scrubber
-from llm_integration.llm_processor.stream import Assembled, assembled, is_stream
-from llm_integration.llm_processor.wire import Reply, read_reply
+from llm_integration.calls import RawReply, Reply
+from llm_integration.providers import Compatible
+from llm_integration.providers.stream import Assembled, assembled, is_stream
+from tests.unit.provider_parts import decoded
 
-READER = Reader(Scrubber(SecretStr("sk-or-v1-MARKERMARKER")), lambda: 1.8e9)
+SERVER = Compatible("http://127.0.0.1:1/v1", SecretStr("sk-or-v1-MARKERMARKER"), wall_clock=lambda: 1.8e9)
 MOST_SLICE_SECONDS = 0.004
 """The work of a slice is half a millisecond; a machine that is shared may take a few times as much."""
 
@@ -49,7 +48,7 @@ def test_a_text_is_the_same_however_it_is_cut(parts: list[str], end: str, commen
     """Deltas are joined in order; comments and line ends make no difference."""
     lines = [event(part) for part in parts] + [event(None, "stop"), "data: [DONE]"]
     text = "".join((f": ping{end}{end}" if comments else "") + line + end * 2 for line in lines)
-    outcome = read_reply(RawReply(200, CIMultiDict(), text.encode("utf-8", "surrogatepass")), READER)
+    outcome = decoded(SERVER, RawReply(200, CIMultiDict(), text.encode("utf-8", "surrogatepass")))
     whole = "".join(parts)
     if whole.strip():
         assert isinstance(outcome, Reply)
@@ -64,7 +63,7 @@ def test_nothing_that_begins_like_a_stream_breaks_the_reading(junk: bytes) -> No
     for start in (b"data:", b"data: {", b": x\ndata:", b'data: {"choices": [{"delta": ', b"event: e\ndata: "):
         body = start + junk
         assert is_stream(RawReply(200, CIMultiDict(), body))
-        assert read_reply(RawReply(200, CIMultiDict(), body), READER)
+        assert decoded(SERVER, RawReply(200, CIMultiDict(), body))
 
 
 HOSTILE: dict[str, bytes] = {
@@ -121,7 +120,7 @@ def test_no_text_of_an_error_is_long_in_reading(status: int, word: str) -> None:
 
     def seconds() -> float:
         started = time.thread_time()
-        read_reply(raw, READER)
+        decoded(SERVER, raw)
         return time.thread_time() - started
 
     assert min(seconds() for _ in range(5)) < MOST_SLICE_SECONDS

@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from llm_integration.llm_processor.scrub import Scrubber
-from llm_integration.llm_processor.usage import UNKNOWN, Doubts, Most, Usage, bounded, read_usage
+from llm_integration.calls import UNKNOWN, Usage
+from llm_integration.http_client.scrub import Scrubber
+from llm_integration.llm_processor.believed import Doubts, Most, bounded
+from llm_integration.providers.usage import read_usage
 
 DATA = Path(__file__).parent.parent / "data"
 SCRUB = Scrubber(SecretStr("sk-or-v1-secret-of-the-test"))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import time
 from decimal import Decimal
+from types import GeneratorType
 from typing import Any
 
 import orjson
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 from pydantic import SecretStr
 
+from llm_integration.calls import ChatRequest, Failed, RawReply, Reply, Usage
 from llm_integration.config import LLMConfig
 from llm_integration.errors import (
     CallError,
@@ -29,25 +30,18 @@ from llm_integration.errors import (
     ServerError,
     TruncatedError,
 )
-from llm_integration.llm_processor.envelope import RawReply
-from llm_integration.llm_processor.failures import Reader
-from llm_integration.llm_processor.scrub import Scrubber
-from llm_integration.llm_processor.usage import Usage
-from llm_integration.llm_processor.wire import (
-    MESSAGE_TOKENS,
-    Failed,
-    Reply,
-    estimate_tokens,
-    prompt_tokens,
-    read_long_reply,
-    read_reply,
-    request_body,
-)
+from llm_integration.http_client.scrub import Scrubber
+from llm_integration.llm_processor.wire import MESSAGE_TOKENS, estimate_tokens, prompt_tokens
+from llm_integration.pieces import at_once
+from llm_integration.providers import Compatible, ErrorReader
+from llm_integration.providers.replies import ONE_SLICE_BYTES, read_reply, reading_of
+from tests.unit.provider_parts import decoded
 
 KEY = "sk-or-v1-MARKERMARKERMARKER"
 NOW = 1_743_600_000.0  # 2025-04-02 13:20 UTC
 MIDNIGHT = 1_743_638_400.0
-READER = Reader(Scrubber(SecretStr(KEY)), lambda: NOW)
+READER = ErrorReader(Scrubber(SecretStr(KEY)), lambda: NOW)
+SERVER = Compatible("http://127.0.0.1:1/v1", SecretStr(KEY), wall_clock=lambda: NOW)
 
 
 def raw(body: object, status: int = 200, **headers: str) -> RawReply:
@@ -70,13 +64,13 @@ def answer(content: object = "fine", *, usage: object = None, **choice: Any) -> 
 
 
 def reply(body: object, **options: Any) -> Reply:
-    outcome = read_reply(raw(body, **options), READER)
+    outcome = decoded(SERVER, raw(body, **options))
     assert isinstance(outcome, Reply), outcome
     return outcome
 
 
 def error(body: object, status: int = 200, **headers: str) -> CallError:
-    outcome = read_reply(raw(body, status, **headers), READER)
+    outcome = decoded(SERVER, raw(body, status, **headers))
     assert isinstance(outcome, Failed), outcome
     return outcome.error
 
@@ -89,15 +83,10 @@ def envelope(code: object, message: str = "Provider returned error", **metadata:
 
 
 def body_of(config: LLMConfig, prompt: str = "rate", system: str | None = "be brief") -> dict[str, Any]:
-    sent = request_body(
-        prompt,
-        system=system,
-        model="a/b",
-        max_tokens=64,
-        temperature=config.temperature,
-        response_format={"type": config.response_format},
-        reasoning_effort=config.reasoning_effort,
+    request = ChatRequest(
+        prompt, system, "a/b", 64, config.temperature, config.reasoning_effort, config.response_format
     )
+    sent = SERVER.encode(request).body
     return dict(orjson.loads(sent))
 
 
@@ -155,7 +144,7 @@ def test_the_generation_id_comes_from_the_header_if_the_body_has_none() -> None:
     """Some endpoints name it only there."""
     body = answer()
     del body["id"]
-    outcome = read_reply(raw(body, x_generation_id="gen-2"), READER)
+    outcome = decoded(SERVER, raw(body, x_generation_id="gen-2"))
     assert isinstance(outcome, Reply)
     assert outcome.generation_id == "gen-2"
 
@@ -218,7 +207,7 @@ def test_numbers_of_hundreds_of_digits_are_unknown_and_lose_no_reply() -> None:
     huge = "9" * 400
     choices = '[{"message": {"content": "Fine.", "x": NaN}}]'
     body = f'{{"choices": {choices}, "usage": {{"cost": {huge}, "total_tokens": {huge}}}}}'
-    outcome = read_reply(RawReply(200, CIMultiDict(), body.encode()), READER)
+    outcome = decoded(SERVER, RawReply(200, CIMultiDict(), body.encode()))
     assert isinstance(outcome, Reply)
     assert (outcome.text, outcome.usage.cost, outcome.usage.total_tokens) == ("Fine.", None, None)
 
@@ -335,7 +324,7 @@ def test_a_budget_used_up_by_reasoning_names_the_settings() -> None:
 
 def test_a_failed_attempt_still_reports_what_it_cost() -> None:
     """Usage is read from failing bodies too."""
-    outcome = read_reply(raw(answer("")), READER)
+    outcome = decoded(SERVER, raw(answer("")))
     assert isinstance(outcome, Failed)
     assert outcome.usage.cost == Decimal("0.0001008")
 
@@ -560,7 +549,7 @@ JSON = st.recursive(
 def test_no_body_raises_or_makes_an_unprintable_error(body: object, status: int, retry_after: str) -> None:
     """Any JSON with any status is a reply with text or a leaf with a plain line."""
     response = RawReply(status, CIMultiDict({"Retry-After": retry_after}), json.dumps(body).encode())
-    outcome = read_reply(response, READER)
+    outcome = decoded(SERVER, response)
     if isinstance(outcome, Reply):
         assert outcome.text.strip()
         outcome.text.encode()
@@ -573,7 +562,7 @@ def test_no_body_raises_or_makes_an_unprintable_error(body: object, status: int,
 @given(st.binary(max_size=200), st.sampled_from([200, 400, 502]))
 def test_no_bytes_raise(body: bytes, status: int) -> None:
     """Rubbish is a failure, not a crash."""
-    assert isinstance(read_reply(RawReply(status, CIMultiDict(), body), READER), Failed)
+    assert isinstance(decoded(SERVER, RawReply(status, CIMultiDict(), body)), Failed)
 
 
 @pytest.mark.parametrize(
@@ -637,7 +626,7 @@ def test_a_fault_of_the_model_is_told_from_one_of_the_line(
     code: int, details: dict[str, Any], of_model: bool
 ) -> None:
     """A provider that fails or limits is the model's; key, account and OpenRouter's own faults are not."""
-    outcome = read_reply(raw(envelope(code, **details), code), READER)
+    outcome = decoded(SERVER, raw(envelope(code, **details), code))
     assert isinstance(outcome, Failed)
     assert outcome.of_model is of_model
 
@@ -653,7 +642,7 @@ def test_a_fault_of_the_model_is_told_from_one_of_the_line(
 )
 def test_a_200_without_a_completion_is_the_models_fault(body: Any, of_model: bool) -> None:
     """Unless it is not the API at all that answers."""
-    outcome = read_reply(raw(body, 200), READER)
+    outcome = decoded(SERVER, raw(body, 200))
     assert isinstance(outcome, Failed)
     assert outcome.of_model is of_model
 
@@ -700,24 +689,24 @@ def test_surrogates_end_as_the_codec_would_end_them(text: str) -> None:
     ],
     ids=["text", "padded", "surrogates", "nan", "bytes", "padding", "null", "deep", "structure", "error"],
 )
-async def test_a_long_reply_is_read_like_a_short_one(body: bytes) -> None:
-    """Reading in several turns of the loop ends as reading at once does."""
-    at_once, in_turns = read_reply(raw(body), READER), await read_long_reply(raw(body), READER)
-    assert type(at_once) is type(in_turns)
-    if isinstance(at_once, Failed) and isinstance(in_turns, Failed):
-        assert repr(at_once.error) == repr(in_turns.error)
-        assert (at_once.usage, at_once.of_model) == (in_turns.usage, in_turns.of_model)
+def test_a_long_reply_is_read_like_a_short_one(body: bytes) -> None:
+    """Reading in steps ends as reading at once does."""
+    short, in_steps = read_reply(raw(body), READER), at_once(reading_of(raw(body), READER))
+    assert type(short) is type(in_steps)
+    if isinstance(short, Failed) and isinstance(in_steps, Failed):
+        assert repr(short.error) == repr(in_steps.error)
+        assert (short.usage, short.of_model) == (in_steps.usage, in_steps.of_model)
     else:
-        assert at_once == in_turns
+        assert short == in_steps
 
 
-async def test_a_long_reply_is_read_in_turns() -> None:
-    """Others have their turn between decoding and judging."""
-    long = raw(answer("fine" * 9000))
-    reading = asyncio.create_task(read_long_reply(long, READER))
-    await asyncio.sleep(0)
-    assert not reading.done()
-    assert isinstance(await reading, Reply)
+def test_a_long_reply_is_read_in_steps() -> None:
+    """Others have their turn between decoding and judging; a short one is read at once."""
+    steps = SERVER.decode(raw(answer("fine" * 9000)))
+    assert isinstance(steps, GeneratorType)
+    next(steps)
+    assert isinstance(at_once(steps), Reply)
+    assert isinstance(SERVER.decode(raw(answer("f" * (ONE_SLICE_BYTES - 500)))), Reply)
 
 
 def test_a_cost_too_large_for_any_number_is_unknown() -> None:

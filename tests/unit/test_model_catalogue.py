@@ -32,6 +32,7 @@ from llm_integration.model_catalogue.listing import (
     read_listing,
     write_listing,
 )
+from llm_integration.providers import Compatible
 from llm_integration.simulator import OpenRouterSimulator
 
 FLASH = "google/gemini-2.5-flash"
@@ -603,21 +604,22 @@ async def test_files_and_long_lists_are_no_business_of_the_event_loop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Reading, decoding and writing all happen in other threads."""
-    used: set[int] = set()
-    for name in ("read_cache", "parse", "write_cache"):
-        original = getattr(catalogue, name)
+    used: dict[str, int] = {}
+    places = ((catalogue, "read_cache"), (Compatible, "read_models"), (catalogue, "write_cache"))
+    for place, name in places:
+        original = getattr(place, name)
 
-        def noted(*values: Any, _original: Any = original) -> Any:
-            used.add(threading.get_ident())
-            return _original(*values)
+        def noted(*values: Any, _original: Any = original, _name: str = name, **others: Any) -> Any:
+            used[_name] = threading.get_ident()
+            return _original(*values, **others)
 
-        monkeypatch.setattr(catalogue, name, noted)
+        monkeypatch.setattr(place, name, noted)
     async with serving(lambda: web.Response(text=listed(FACTS))) as (url, _):
         known = ModelCatalogue(url, cache_folder=tmp_path)
         await known.load()
         assert await known.refresh()
-    assert used
-    assert threading.get_ident() not in used
+    assert set(used) == {name for _, name in places}
+    assert threading.get_ident() not in used.values()
 
 
 def test_nothing_is_known_before_anything_was_read() -> None:

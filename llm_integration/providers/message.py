@@ -22,7 +22,7 @@ from llm_integration.errors import (
     TruncatedError,
 )
 from llm_integration.finish_reason import is_cut
-from llm_integration.llm_processor.failures import Reader
+from llm_integration.providers.failures import ErrorReader
 
 __all__ = ["Message", "finish_reason", "read_message"]
 
@@ -52,7 +52,7 @@ def finish_reason(choice: Mapping[str, Any]) -> object:
     return native if not finish and is_cut(native) else finish
 
 
-def read_message(choice: Mapping[str, Any], finish: str | None, reader: Reader) -> Message | CallError:
+def read_message(choice: Mapping[str, Any], finish: str | None, reader: ErrorReader) -> Message | CallError:
     """What the message of ``choice``, which ended with ``finish``, says, or the error it stands for."""
     message = choice.get("message")
     message = message if isinstance(message, dict) else {}
@@ -67,7 +67,7 @@ def read_message(choice: Mapping[str, Any], finish: str | None, reader: Reader) 
 
 
 def _broken_off(
-    finish: str | None, message: Mapping[str, Any], choice: Mapping[str, Any], reader: Reader
+    finish: str | None, message: Mapping[str, Any], choice: Mapping[str, Any], reader: ErrorReader
 ) -> CallError | None:
     """Why this choice is no completion, whatever text it has; None if it may be one."""
     if finish == "error":

@@ -11,14 +11,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
-from llm_integration.llm_processor.meanings import WORD_STATUSES
-from llm_integration.llm_processor.scrub import Scrubber
+from llm_integration.calls import RawReply
+from llm_integration.http_client.scrub import Scrubber
+from llm_integration.providers.meanings import WORD_STATUSES
 
-__all__ = ["Envelope", "RawReply", "error_in", "mapping", "open_envelope"]
+__all__ = ["Envelope", "error_in", "mapping", "open_envelope"]
 
 MOST_DEPTH = 4
 MOST_ITEMS = 10
@@ -29,14 +30,6 @@ MOST_MESSAGE_CHARS = 600
 MESSAGES = ("message", "msg", "error_description", "error_message", "errorMessage", "error_msg", "title")
 _TITLE = re.compile(r"<title[^>]{0,100}>([^<]{1,200})", re.IGNORECASE)
 _WORD = re.compile(r"[\w.-]{2,80}")
-
-
-class RawReply(NamedTuple):
-    """An HTTP response as it came; header names in any case are the mapping's business."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from llm_integration.llm_processor.envelope import RawReply
+from llm_integration.calls import RawReply
 
 __all__ = ["Assembled", "assembled", "is_stream"]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from llm_integration.llm_processor.envelope import Envelope, mapping
+from llm_integration.providers.envelope import Envelope, mapping
 
 __all__ = ["duration", "wanted_wait"]
 

@@ -8,9 +8,10 @@ words of an error say (``meanings.py``) goes before its status; the status decid
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
-from typing import NamedTuple
 
+from llm_integration.calls import UNKNOWN, Failed, RawReply, Usage
 from llm_integration.config import KEY_VARIABLE, URL_VARIABLE
 from llm_integration.errors import (
     CallError,
@@ -22,13 +23,13 @@ from llm_integration.errors import (
     RequestRejectedError,
     ServerError,
 )
-from llm_integration.llm_processor.dialect import Refusal, refusal_in
-from llm_integration.llm_processor.envelope import Envelope, RawReply, open_envelope
-from llm_integration.llm_processor.meanings import WORD_STATUSES, Meaning, meaning_of
-from llm_integration.llm_processor.scrub import Scrubber
-from llm_integration.llm_processor.waits import wanted_wait
+from llm_integration.http_client.scrub import Scrubber
+from llm_integration.providers.dialect import refusal_in
+from llm_integration.providers.envelope import Envelope, open_envelope
+from llm_integration.providers.meanings import WORD_STATUSES, Meaning, meaning_of
+from llm_integration.providers.waits import wanted_wait
 
-__all__ = ["Fault", "Reader"]
+__all__ = ["ErrorReader"]
 
 RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, 529, *range(520, 525)})
 
@@ -53,31 +54,21 @@ _DATA_POLICY = re.compile(r"data policy", re.IGNORECASE)
 _PER_MODEL = re.compile(r"\b(?:for|on) (?:the )?model\b|\bper ?model|permodel", re.IGNORECASE)
 
 
-class Fault(NamedTuple):
-    """What a failing response means.
+class ErrorReader:
+    """Reads the errors of any server.
 
-    ``of_model``: the fault is the model's or its provider's, so that another model may answer. ``refusal``:
-    the fields of the request that the server does not take, if that is what it says. ``too_long``: the
-    prompt does not fit, which the next, shorter one may.
+    ``scrub`` takes the key, and what no log should hold, out of what was sent. ``wall_clock`` (epoch
+    seconds) serves to read the dates that a server names.
     """
 
-    error: CallError
-    of_model: bool = False
-    refusal: Refusal | None = None
-    too_long: bool = False
-
-
-class Reader:
-    """Reads errors. Knows what to hide (``scrub``) and the time of day (``wall_clock``, epoch seconds)."""
-
-    def __init__(self, scrub: Scrubber, wall_clock: Callable[[], float]) -> None:
+    def __init__(self, scrub: Scrubber, wall_clock: Callable[[], float] = time.time) -> None:
         self.scrub = scrub
         self._wall_clock = wall_clock
 
-    def error(self, response: RawReply, body: object) -> Fault:
-        """What a failing response means.
+    def failed(self, response: RawReply, body: object, usage: Usage = UNKNOWN) -> Failed:
+        """What a failing response means, which took ``usage``.
 
-        ``body`` is the decoded JSON, or the choice that carries the error; anything else is tolerated.
+        ``body`` is the decoded JSON, or the part of it that carries the error; anything else is tolerated.
         """
         envelope = open_envelope(response, body, self.scrub)
         meaning = _meaning(envelope)
@@ -91,7 +82,7 @@ class Reader:
         refusal = None
         if meaning is None:
             refusal = refusal_in(envelope.status, envelope.words, envelope.params, envelope.message)
-        return Fault(error, of_model, refusal, meaning is Meaning.TOO_LONG)
+        return Failed(error, usage, of_model, refusal=refusal)
 
 
 def _meaning(envelope: Envelope) -> Meaning | None:

@@ -12,9 +12,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
-__all__ = ["PLAIN", "Dialect", "Refusal", "changes_for", "is_change", "kind_of", "note", "refusal_in"]
+from llm_integration.calls import Refusal
+
+__all__ = ["PLAIN", "Dialect", "changes_for", "is_change", "kind_of", "note", "refusal_in"]
 
 REFUSING_STATUSES = frozenset({400, 404, 406, 409, 415, 422, 500, 501})
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
@@ -111,14 +113,6 @@ _MUST_STREAM = _any(
 )  # fmt: skip
 _NUMBER = re.compile(r"(?<![\w.])(?:\d{1,3}(?:,\d{3})+(?![\d,])|\d{1,9})(?!\w)")
 _STRICT = _any(r"\bexclusive\b", r"\b(?:less|lower|smaller) than \W{0,3}\d", r"must be below")
-
-
-class Refusal(NamedTuple):
-    """What a server said, in lower case, that may be a refusal of one of the request's fields."""
-
-    words: frozenset[str]
-    params: tuple[str, ...]
-    text: str
 
 
 def refusal_in(status: int, words: frozenset[str], params: tuple[str, ...], text: str) -> Refusal | None:

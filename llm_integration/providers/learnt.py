@@ -14,10 +14,10 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from llm_integration.llm_processor.dialect import PLAIN, Dialect, is_change, kind_of
+from llm_integration.providers.dialect import PLAIN, Dialect, is_change, kind_of
 from llm_integration.threads import in_thread
 
-__all__ = ["DialectBook", "dialect_file"]
+__all__ = ["LearntDialects", "dialect_file"]
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def dialect_file(folder: Path, base_url: str) -> Path:
     return folder / f"dialects-{digest}.json"
 
 
-class DialectBook:
+class LearntDialects:
     """The dialects of the models at ``base_url``.
 
     ``of`` answers at once from memory, which is empty until ``load``; ``keep`` writes down what is new. Two
