@@ -115,7 +115,10 @@ class Worker(RuleBasedStateMachine):
         tasks = self.book.line.take(room, self.now)
         entries = self.store.take_pending(room + more - len(tasks))
         assert [entry.signal_id for entry in entries] == waiting[: len(entries)]  # first come, first served
+        stored = {one.task.signal_id for one in self.answers if one.verdict is Verdict.OURS}
+        answered = stored | set(self.book.answers)
         new = [task for entry in entries if (task := self.book.accept(entry, read)) is not None]
+        assert answered.isdisjoint(task.signal_id for task in new)  # nobody pays twice for an answer
         self.tasks += new
         tasks += new
         free = [task for task in tasks if task.claim is None]
