@@ -20,15 +20,13 @@ from operator import itemgetter
 from typing import Any, Final, Protocol, cast
 
 from llm_integration.bar_names import Roles, is_symbol_name, price_role, roles
-from llm_integration.pieces import Steps
+from llm_integration.fairness import BARS_AT_ONCE, Steps
 from llm_integration.times import TimeColumn, TimeRules, is_missing, parse_time, shown_cell
 
 __all__ = ["MAX_BARS", "BarsRead", "Remark", "as_mapping", "is_frame", "parse_time", "read_bars"]
 
 MAX_BARS: Final = 1_000
 """Most bars that are read of one collection: the last ones up to the wanted moment."""
-BARS_AT_ONCE: Final = 50
-"""Bars converted in one go by who gives way in between: a fraction of a millisecond."""
 MOST_SEARCHED: Final = 100_000
 """Most rows that are looked at for those of one instrument, the last ones."""
 SAMPLED: Final = 40

@@ -16,8 +16,8 @@ from enum import StrEnum
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple, cast
 
-from llm_integration.bar_forms import BARS_AT_ONCE, MAX_BARS, BarsRead, Remark, as_mapping, read_bars
-from llm_integration.pieces import Steps, at_once
+from llm_integration.bar_forms import MAX_BARS, BarsRead, Remark, as_mapping, read_bars
+from llm_integration.fairness import BARS_AT_ONCE, Steps, at_once
 from llm_integration.times import EARLIEST, TimeColumn, TimeRules, parse_time, shown_cell
 
 __all__ = [

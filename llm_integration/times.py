@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from llm_integration.pieces import Steps, at_once
+from llm_integration.fairness import CELLS_AT_ONCE, Steps, at_once
 
 __all__ = [
     "EARLIEST",
@@ -39,7 +39,6 @@ MOST_CHARS: Final = 64
 MOST_ZONES: Final = 64
 """Zones named in texts that are looked for, which reads the disk: no market has more."""
 MOST_SHOWN: Final = 40
-CELLS_AT_ONCE: Final = 50
 DAYS_APART: Final = timedelta(days=4)
 """A session's date and its bars' times differ by less, over a weekend too."""
 

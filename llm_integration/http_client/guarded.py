@@ -18,12 +18,10 @@ from typing import Any, NamedTuple
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
+from llm_integration.fairness import HTTP_BYTES_AT_ONCE, HTTP_LINES_AT_ONCE
+
 __all__ = ["ExcessError", "GuardedConnector", "Limits", "open_session"]
 
-BYTES_AT_ONCE = 16_384
-LINES_AT_ONCE = 128
-"""What the parser gets in one turn of the loop. Each header, chunk and interim answer ends at least one
-line, so that lines are a measure of its work: 128 of them take it less than half a millisecond."""
 MOST_HEAD_BYTES = 65_536
 MOST_HEAD_LINES = 512
 MOST_INTERIM = 8
@@ -92,7 +90,7 @@ class _Guarded(ResponseHandler):
             self._refuse(ExcessError(f"the response is longer than {self._limits.raw_bytes} bytes"))
         elif self._waiting:
             self._waiting.append(data)
-        elif len(data) > BYTES_AT_ONCE or data.count(b"\n") > LINES_AT_ONCE:
+        elif len(data) > HTTP_BYTES_AT_ONCE or data.count(b"\n") > HTTP_LINES_AT_ONCE:
             self._waiting.append(data)
             self._feed_next()
             self._go_on_later()
@@ -138,11 +136,11 @@ class _Guarded(ResponseHandler):
     def _feed_next(self) -> None:
         """As much of what waits as the parser may get in one turn."""
         data = self._waiting[0]
-        end = min(len(data), BYTES_AT_ONCE)
+        end = min(len(data), HTTP_BYTES_AT_ONCE)
         lines = data.count(b"\n", 0, end)
-        if lines > LINES_AT_ONCE:
-            lines, end = LINES_AT_ONCE, 0
-            for _ in range(LINES_AT_ONCE):
+        if lines > HTTP_LINES_AT_ONCE:
+            lines, end = HTTP_LINES_AT_ONCE, 0
+            for _ in range(HTTP_LINES_AT_ONCE):
                 end = data.find(b"\n", end) + 1
         piece = data[:end]
         if end == len(data):

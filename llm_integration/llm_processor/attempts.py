@@ -8,6 +8,7 @@ from llm_integration.calls import ChatRequest, Failed, Reply, Usage
 from llm_integration.circuit_breaker import CircuitBreaker, Entry
 from llm_integration.config import LLMConfig
 from llm_integration.errors import BudgetExceededError, CallError, DeadlineError, LineStoppedError
+from llm_integration.fairness import in_turns, next_turn_with_reply
 from llm_integration.llm_processor.believed import Doubts, Most
 from llm_integration.llm_processor.call import Attempt, Call, Counters, FailedAttempt, believed
 from llm_integration.llm_processor.judge import Judge, without_response
@@ -15,7 +16,6 @@ from llm_integration.llm_processor.models import Availability, Listings, ModelSt
 from llm_integration.llm_processor.spending import Spending
 from llm_integration.llm_processor.transport import Transport
 from llm_integration.llm_processor.wire import Completion
-from llm_integration.pieces import in_turns, next_turn_with_reply
 from llm_integration.ports import Provider
 from llm_integration.rate_limiter import AsyncRateLimiter, Permit
 

@@ -12,8 +12,8 @@ import orjson
 from pydantic import SecretStr
 
 from llm_integration.calls import ChatRequest, Failed, ModelInfo, RawReply, Refusal, Reply, WireRequest
+from llm_integration.fairness import ONE_SLICE_BYTES, Steps
 from llm_integration.http_client.scrub import Scrubber
-from llm_integration.pieces import Steps
 from llm_integration.ports import Provider
 from llm_integration.providers.dialect import Dialect, changes_for, note
 from llm_integration.providers.failures import ErrorReader
@@ -21,7 +21,7 @@ from llm_integration.providers.formats import choose_format, response_format
 from llm_integration.providers.learnt import LearntDialects
 from llm_integration.providers.listing import read_models
 from llm_integration.providers.profiles import COMPATIBLE
-from llm_integration.providers.replies import ONE_SLICE_BYTES, read_reply, reading_of
+from llm_integration.providers.replies import read_reply, reading_of
 from llm_integration.providers.stream import is_stream
 
 __all__ = ["Compatible", "Form", "choose_form"]

@@ -13,7 +13,7 @@ import orjson
 
 from llm_integration.calls import Failed, RawReply, Reply, Usage
 from llm_integration.errors import CallError, LineStoppedError, NoCompletionError
-from llm_integration.pieces import Steps
+from llm_integration.fairness import ONE_SLICE_BYTES, Steps
 from llm_integration.providers.envelope import error_in
 from llm_integration.providers.failures import ErrorReader
 from llm_integration.providers.message import finish_reason, read_message
@@ -28,8 +28,6 @@ PLAIN_BYTES = 98_304
 MOST_STRUCTURE = 50_000
 """A body longer than PLAIN_BYTES with more commas and brackets than this would hold up the event loop
 for milliseconds while it is read; no chat completion looks like that."""
-ONE_SLICE_BYTES = 16_384
-"""A longer body is read in several turns of the event loop."""
 UNREADABLE = object()
 
 

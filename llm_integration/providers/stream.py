@@ -12,12 +12,10 @@ from typing import Any, NamedTuple
 import orjson
 
 from llm_integration.calls import RawReply
+from llm_integration.fairness import STREAM_LINE_BYTES, STREAM_LINES_AT_ONCE
 
 __all__ = ["Assembled", "assembled", "is_stream"]
 
-LINES_AT_ONCE = 100
-LINE_BYTES = 160
-"""What is read in one turn of the event loop: so many lines, a longer one counting as several."""
 MOST_STRUCTURE = 20_000
 """An event with more commas and brackets than this would hold the loop; no piece of a reply has so many."""
 MOST_LINES = 65_536
@@ -55,8 +53,8 @@ def assembled(body: bytes) -> Generator[None, None, Assembled]:
             break
         end = body.find(b"\n", at)
         end = len(body) if end < 0 else end
-        work += 1 + (end - at) // LINE_BYTES
-        if work >= LINES_AT_ONCE:
+        work += 1 + (end - at) // STREAM_LINE_BYTES
+        if work >= STREAM_LINES_AT_ONCE:
             work = 0
             yield
         parts.take_line(body[at:end].strip())

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+from llm_integration.fairness import ROW_CHARS_AT_ONCE, ROWS_AT_ONCE
 from llm_integration.record.storable import clean_key, json_rows, one_array
 
 __all__ = ["batches", "json_in_slices"]
@@ -15,9 +16,6 @@ T = TypeVar("T")
 LARGEST_BATCH = 32
 LARGEST_TEXT = 100_000
 """Rows, and characters of prompts and replies, per statement: more would hold up the host's loop."""
-AT_ONCE = 8
-TEXT_AT_ONCE = 32_000
-"""Rows, or characters of them, that are made ready before the host's loop gets its turn."""
 
 
 def batches(
@@ -49,7 +47,7 @@ async def json_in_slices(
     for number, item in enumerate(items, 1):
         part.append(row(item))
         length += text(item)
-        full = len(part) == AT_ONCE or length > TEXT_AT_ONCE
+        full = len(part) == ROWS_AT_ONCE or length > ROW_CHARS_AT_ONCE
         if full or number == len(items):
             arrays.append(json_rows(part))
             part, length = [], 0

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import orjson
 
 from llm_integration.domain import Bar, Signal, parse_time, stored_bars, to_price
-from llm_integration.pieces import Steps, at_once
+from llm_integration.fairness import Steps, at_once
 from llm_integration.record.bar_texts import BarTexts
 from llm_integration.record.storable import LONGEST_NAME, clean_key, clean_text, json_bytes
 

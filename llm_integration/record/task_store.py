@@ -12,7 +12,7 @@ from uuid import UUID
 import orjson
 
 from llm_integration.domain import Claim, Signal, TaskScope
-from llm_integration.pieces import in_turns
+from llm_integration.fairness import MANY_STORED_BARS, in_turns
 from llm_integration.record import queries
 from llm_integration.record.batches import batches, json_in_slices
 from llm_integration.record.connections import Connections
@@ -25,8 +25,6 @@ __all__ = ["TaskStore"]
 
 logger = logging.getLogger(__name__)
 
-MANY_BARS = 10
-"""A signal with more bars than this is read in a turn of the host's loop of its own."""
 MOST_REMEMBERED = 10_000
 """Signals that are known to be stored, by their ids."""
 PAGE = 250
@@ -281,7 +279,7 @@ def _text_of_signal(signal: Signal) -> int:
 async def _taken(row: Row) -> tuple[Claim, Signal]:
     """A claimed task, its context still a text: bars by the hundred are not read in one go."""
     text = row["context"] or "null"
-    if len(text) > MANY_BARS * CHARS_OF_A_BAR:
+    if len(text) > MANY_STORED_BARS * CHARS_OF_A_BAR:
         await _next_turn()
     try:
         context = orjson.loads(text)

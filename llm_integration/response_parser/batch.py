@@ -21,7 +21,7 @@ from types import MappingProxyType
 from typing import Final
 
 from llm_integration.domain import ParseMethod
-from llm_integration.pieces import Steps
+from llm_integration.fairness import ENTRIES_AT_ONCE, Steps
 from llm_integration.response_parser.batch_entries import Entry, Walk, quoting
 from llm_integration.response_parser.batch_match import Expected, Roster, says, shown_id
 from llm_integration.response_parser.final import hints_at_another
@@ -49,8 +49,6 @@ _STEPS_EACH: Final = 25
 _MAX_COUNTED: Final = 100
 _MAX_LISTED: Final = 100
 _MAX_WARNINGS: Final = 20
-_WEIGHED_AT_ONCE: Final = 25
-"""Entries, or signals, that are weighed in one go."""
 
 _NEW_ENTRY: Final = re.compile(r"(?:\A|[\[\]},]|\n)\s*\Z")
 """Before an object that does not stand in the middle of another one's text."""
@@ -240,7 +238,7 @@ class _Verdict:
             if claim.signal is not None:
                 by_label[claim.signal.label].append(claim)
         for number, signal in enumerate(self.roster.expected):
-            if number % _WEIGHED_AT_ONCE == 0:
+            if number % ENTRIES_AT_ONCE == 0:
                 yield
             own = [claim for claim in by_label[signal.label] if claim.signal is signal]
             good = [claim for claim in own if claim.flaw is None]
@@ -262,7 +260,7 @@ class _Verdict:
         claims: list[Entry] = []
         alone = len(self.roster.expected) == 1 and all(entry.anonymous for entry in entries)
         for number, entry in enumerate(entries):
-            if number % _WEIGHED_AT_ONCE == _WEIGHED_AT_ONCE - 1:
+            if number % ENTRIES_AT_ONCE == ENTRIES_AT_ONCE - 1:
                 yield
             signal = self.roster.expected[0] if alone else entry.signal
             if signal is not None:

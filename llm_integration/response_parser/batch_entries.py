@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from llm_integration.domain import ParseMethod
-from llm_integration.pieces import Steps
+from llm_integration.fairness import Steps
 from llm_integration.response_parser.batch_match import Expected, Roster
 from llm_integration.response_parser.fields import QUOTED_WRAPPER, read_value
 from llm_integration.response_parser.model import Budget, JsonObject, Reading, Scanned

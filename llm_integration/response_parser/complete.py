@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from llm_integration.domain import Choppiness, ParseMethod
-from llm_integration.pieces import Steps
+from llm_integration.fairness import Steps
 from llm_integration.response_parser.fields import MAX_TEXT_CHARS
 from llm_integration.response_parser.final import ends_reply, hints_at_another
 from llm_integration.response_parser.layers import may_say_something, opposed, prose_verdicts

@@ -12,7 +12,7 @@ import re
 from typing import Final
 
 from llm_integration.domain import ParseMethod
-from llm_integration.pieces import Steps
+from llm_integration.fairness import Steps
 from llm_integration.response_parser.final import ends_reply
 from llm_integration.response_parser.model import BLANK, Budget, OutOfWork, ParsedResponse, as_response
 from llm_integration.response_parser.objects import Search, search

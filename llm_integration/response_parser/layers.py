@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 from llm_integration.domain import Choppiness, ParseMethod
-from llm_integration.pieces import Steps
+from llm_integration.fairness import Steps
 from llm_integration.response_parser import keywords, stated
 from llm_integration.response_parser.keywords import keyword_choppiness
 from llm_integration.response_parser.model import Budget

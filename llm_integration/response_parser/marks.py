@@ -15,7 +15,7 @@ from enum import Enum, auto
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from llm_integration.pieces import Steps
+from llm_integration.fairness import Steps
 from llm_integration.response_parser.model import Budget, lowered
 
 __all__ = ["Kind", "Mark", "find_marks", "may_have_marks"]

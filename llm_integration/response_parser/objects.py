@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from llm_integration.domain import ParseMethod
-from llm_integration.pieces import Steps
+from llm_integration.fairness import Steps
 from llm_integration.response_parser.fields import as_rating, read_value
 from llm_integration.response_parser.model import Budget, OutOfWork, Reading, lowered
 from llm_integration.response_parser.scanner import Found, scan

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from llm_integration.domain import ParseMethod
+from llm_integration.fairness import Steps, at_once, in_turns
 from llm_integration.finish_reason import is_cut
-from llm_integration.pieces import Steps, at_once, in_turns
 from llm_integration.response_parser.batch import BatchReading, Expected, read_batch, steps_for
 from llm_integration.response_parser.complete import read_complete
 from llm_integration.response_parser.cut import read_cut

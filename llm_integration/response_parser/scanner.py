@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from llm_integration.pieces import Steps
+from llm_integration.fairness import Steps
 from llm_integration.response_parser.fields import CutText
 from llm_integration.response_parser.literals import literal, unescaped
 from llm_integration.response_parser.model import Budget, JsonObject, OutOfWork, Scanned

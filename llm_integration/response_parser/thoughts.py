@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeAlias
 
-from llm_integration.pieces import Steps
+from llm_integration.fairness import Steps
 from llm_integration.response_parser.marks import Kind, Mark, find_marks, may_have_marks
 from llm_integration.response_parser.model import BLANK, Budget
 from llm_integration.response_parser.objects import has_lost_keys

@@ -12,7 +12,7 @@ from types import NoneType
 from typing import TypeGuard
 
 from llm_integration.domain import Bar, parse_time, plain_bars
-from llm_integration.pieces import Steps
+from llm_integration.fairness import SHOWN_BARS_AT_ONCE, Steps
 from llm_integration.signal_formatter.text import decimals, finite, number, price, shown_time
 from llm_integration.times import EARLIEST
 
@@ -25,8 +25,6 @@ CACHED_BARS = 4_096
 CACHED_LOOKBACKS = 20
 FEW = 64
 """Of a longer list it is found out whether it is in order, so that only what is shown has to be read."""
-READ_AT_ONCE = 25
-"""Bars read, or written, in one go by who gives way in between: a fifth of a millisecond."""
 
 _PLAIN = {datetime, float, NoneType}
 
@@ -150,8 +148,8 @@ class BarReader:
         start, stop = 0, len(market)
         if stop > MOST_SCANNED or rows.in_order:
             start, stop = _window(rows, until, wanted)
-        for at in range(start, stop, READ_AT_ONCE):
-            rows.read(at, min(at + READ_AT_ONCE, stop))
+        for at in range(start, stop, SHOWN_BARS_AT_ONCE):
+            rows.read(at, min(at + SHOWN_BARS_AT_ONCE, stop))
             yield
 
     def shown_all(self, items: Sequence[Bar]) -> list[ShownBar]:

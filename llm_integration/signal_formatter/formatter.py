@@ -10,7 +10,7 @@ from typing import Any, Final
 from llm_integration.batch_labels import batch_labels
 from llm_integration.config import LLMConfig
 from llm_integration.domain import Signal
-from llm_integration.pieces import Steps, at_once
+from llm_integration.fairness import Steps, at_once
 from llm_integration.prompts import PromptTemplate, PromptText, builtin_prompt, estimated_tokens
 from llm_integration.signal_formatter.batching import (
     LATER_SUFFIX,

@@ -13,16 +13,9 @@ from typing import Any, Final, NamedTuple, TypeGuard
 from llm_integration.bar_forms import as_mapping, read_bars
 from llm_integration.config import LLMConfig
 from llm_integration.domain import Signal, signal_time
-from llm_integration.pieces import Steps, at_once
+from llm_integration.fairness import SHOWN_BARS_AT_ONCE, Steps, at_once
 from llm_integration.remarks import Remarks
-from llm_integration.signal_formatter.bars import (
-    FEW,
-    READ_AT_ONCE,
-    BarReader,
-    ShownBar,
-    are_bars,
-    last_closed,
-)
+from llm_integration.signal_formatter.bars import FEW, BarReader, ShownBar, are_bars, last_closed
 from llm_integration.signal_formatter.measures import CHOPPINESS_PERIODS, EFFICIENCY_PERIODS
 from llm_integration.signal_formatter.tables import common_places
 from llm_integration.signal_formatter.text import clean, finite
@@ -101,7 +94,7 @@ class Reader:
     def read_ahead(self, signal: Signal) -> Steps[None]:
         """Read and write out the bars that ``read`` will find, with a pause wherever this yields."""
         until = signal.timestamp
-        if until is None or len(signal.bars) <= READ_AT_ONCE or not are_bars(signal.bars):
+        if until is None or len(signal.bars) <= SHOWN_BARS_AT_ONCE or not are_bars(signal.bars):
             return
         try:
             yield from self.bars.read_ahead(signal.bars, until, max(self.lookback, BARS_FOR_MEASURES))
@@ -111,7 +104,7 @@ class Reader:
         places = common_places(shown)
         for number, bar in enumerate(shown, 1):
             bar.text(places)
-            if number % READ_AT_ONCE == 0:
+            if number % SHOWN_BARS_AT_ONCE == 0:
                 yield
 
     def span(self, source: Mapping[str, Any] | Signal) -> tuple[datetime, datetime] | None:

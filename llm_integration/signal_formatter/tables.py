@@ -6,13 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from llm_integration.pieces import Steps
+from llm_integration.fairness import TABLE_LINES_AT_ONCE, Steps
 from llm_integration.signal_formatter.bars import ShownBar
 
 __all__ = ["BarTable", "common_places", "shared_tables"]
-
-LINES_AT_ONCE = 50
-"""Rows written in one go by who gives way in between."""
 
 
 def common_places(bars: Iterable[ShownBar]) -> int:
@@ -49,7 +46,7 @@ class BarTable:
         lines: list[str] = []
         for number, moment in enumerate(sorted(self.bars), 1):
             lines.append(self.bars[moment].text(places))
-            if number % LINES_AT_ONCE == 0:
+            if number % TABLE_LINES_AT_ONCE == 0:
                 yield
         return lines
 

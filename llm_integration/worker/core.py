@@ -18,6 +18,7 @@ from typing import Any
 from llm_integration.availability import Availability
 from llm_integration.budget import MemoryLedger
 from llm_integration.config import DEFAULT_BASE_URL, KEY_VARIABLE, LLMConfig
+from llm_integration.fairness import Turns
 from llm_integration.llm_processor import LLMProcessor
 from llm_integration.memory_store import SignalMemoryStore
 from llm_integration.model_catalogue import ModelCatalogue
@@ -34,7 +35,6 @@ from llm_integration.worker.shared import Shared
 from llm_integration.worker.status import status
 from llm_integration.worker.subscribers import Callback, Subscribers
 from llm_integration.worker.supervision import Supervisor
-from llm_integration.worker.turnstile import Turnstile
 
 __all__ = ["LLMWorker"]
 
@@ -98,14 +98,14 @@ class LLMWorker:
         self._ended = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread = 0
-        turnstile = Turnstile()
+        turns = Turns()
         book = TaskBook(
             self.memory_store, max_age_seconds=self.config.signal_max_age_seconds,
             lease_seconds=self.config.lease_seconds,
         )  # fmt: skip
         self._shared = Shared(
             self.config, self.memory_store, book, db_manager, outbox, Availability(clock), self.worker_id,
-            clock=clock, wall=wall_clock, turn=turnstile.turn, wake=asyncio.Event(), ended=asyncio.Event(),
+            clock=clock, wall=wall_clock, turn=turns.turn, wake=asyncio.Event(), ended=asyncio.Event(),
         )  # fmt: skip
         ownership = Ownership(
             db_manager, worker_id=self.worker_id, endpoint=endpoint_of(self.config), session=session,
@@ -113,7 +113,7 @@ class LLMWorker:
         )  # fmt: skip
         self._parts = put_together(
             self._shared, self._processor, parser=parser or LLMResponseParser(), formatter=formatter,
-            sink=csv_exporter, subscribers=self._subscribers, turnstile=turnstile, ownership=ownership,
+            sink=csv_exporter, subscribers=self._subscribers, turns=turns, ownership=ownership,
             stores_signals=stores_signals, most_tokens=self._most_tokens,
         )  # fmt: skip
         self._supervisor = Supervisor(clock=clock)

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable
 
 from llm_integration.domain import LLMAnalysis, Signal
+from llm_integration.fairness import HANDED_ON_AT_ONCE
 from llm_integration.worker.answers import Answer
 from llm_integration.worker.ports import AnalysisSink
 from llm_integration.worker.shared import Shared
@@ -16,9 +17,6 @@ from llm_integration.worker.text import log_line
 __all__ = ["Delivering"]
 
 logger = logging.getLogger(__name__)
-
-HANDED_ON_AT_ONCE = 8
-"""Answers handed to CSV and callbacks, and logged, before the host's loop gets its turn."""
 
 
 class Delivering:

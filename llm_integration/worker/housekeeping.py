@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+from llm_integration.fairness import CLEANED_AT_ONCE
 from llm_integration.worker.elsewhere import Elsewhere
 from llm_integration.worker.intake import Intake
 from llm_integration.worker.ownership import Ownership
 from llm_integration.worker.shared import Shared
 
 __all__ = ["Housekeeping"]
-
-CLEANED_AT_ONCE = 200
-"""Finished signals removed from memory in one go: a fraction of a millisecond."""
 
 
 class Housekeeping:

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from llm_integration.fairness import EXPIRED_AT_ONCE, MANY_BARS, SIGNALS_AT_ONCE
 from llm_integration.routing import Router
 from llm_integration.signal_formatter import SignalFormatter
 from llm_integration.worker.batching import signals_per_request, sort_into_requests
@@ -24,12 +25,6 @@ logger = logging.getLogger(__name__)
 
 CLAIMED_TOGETHER = 32
 """While the rate limit has room, so many signals are claimed with one statement; the rest of them is next."""
-READ_AT_ONCE = 8
-"""Signals read from the host's mappings before its loop gets its turn."""
-MANY_BARS = 50
-"""A signal with more bars than this is work of its own."""
-EXPIRED_AT_ONCE = 20
-"""Signals ended before the host's loop gets its turn: a fraction of a millisecond."""
 
 
 class Intake:
@@ -156,10 +151,10 @@ class Intake:
             return []
         claimable = 0 if self._shared.database is None else min(CLAIMED_TOGETHER, self._processor.room()[0])
         wanted = max(room, claimable)  # not more claimed together than may be asked about at once
-        tasks = await self._accept(min(wanted, READ_AT_ONCE))
+        tasks = await self._accept(min(wanted, SIGNALS_AT_ONCE))
         while tasks and len(tasks) < wanted:
             await self._shared.turn()
-            more = await self._accept(min(wanted - len(tasks), READ_AT_ONCE))
+            more = await self._accept(min(wanted - len(tasks), SIGNALS_AT_ONCE))
             if not more:
                 break
             tasks += more

@@ -6,7 +6,7 @@ import asyncio
 
 from llm_integration.domain import LLMAnalysis
 from llm_integration.errors import BudgetExceededError, CallError, LineStoppedError
-from llm_integration.pieces import REPLIES_ARE_KEPT
+from llm_integration.fairness import REPLIES_ARE_KEPT
 from llm_integration.worker.asking import Asker
 from llm_integration.worker.patience import pause_after_stop
 from llm_integration.worker.ports import Processor

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from llm_integration.config import LLMConfig
+from llm_integration.fairness import Turns
 from llm_integration.prompts import PromptLibrary
 from llm_integration.response_parser import LLMResponseParser
 from llm_integration.routing import CallPlan, Router, router_for
@@ -29,7 +30,6 @@ from llm_integration.worker.storing import Storing
 from llm_integration.worker.subscribers import Subscribers
 from llm_integration.worker.tally import Tally
 from llm_integration.worker.tasks import Request
-from llm_integration.worker.turnstile import Turnstile
 
 __all__ = ["Parts", "put_together"]
 
@@ -59,7 +59,7 @@ def put_together(
     formatter: SignalFormatter | None,
     sink: AnalysisSink | None,
     subscribers: Subscribers,
-    turnstile: Turnstile,
+    turns: Turns,
     ownership: Ownership,
     stores_signals: bool,
     most_tokens: Callable[[CallPlan], int],
@@ -71,14 +71,14 @@ def put_together(
     delivering = Delivering(shared, sink, subscribers.deliver)
     storing = Storing(shared, delivering)
     tally = Tally(ownership, health_window=config.rating_health_window)
-    replies = Replies(config, processor, parser, most_tokens=most_tokens, turnstile=turnstile)
+    replies = Replies(config, processor, parser, most_tokens=most_tokens, turns=turns)
     shadows = Shadows(config.shadow, replies, shared.database, formatters, storing.wait_until_stored)
     ready: asyncio.Queue[Request] = asyncio.Queue(config.max_concurrency)
     lanes = Lanes(
         shared, processor, ready, storing=storing, shadows=shadows, tally=tally,
         asker=Asker(config, replies, clock=shared.clock, wall_clock=shared.wall),
     )  # fmt: skip
-    reader = SignalReader(turnstile.turn, config.bars_timezone)
+    reader = SignalReader(turns.turn, config.bars_timezone)
     recording = Recording(shared, reader, on=stores_signals)
     claims = Claims(shared, recording, ownership)
     intake = Intake(

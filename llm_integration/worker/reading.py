@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from llm_integration.bar_forms import BARS_AT_ONCE, is_frame
+from llm_integration.bar_forms import is_frame
 from llm_integration.domain import Bar, Signal, SignalRead, signal_in_pieces
+from llm_integration.fairness import BARS_AT_ONCE, Steps, at_once, in_turns
 from llm_integration.memory_store import QueuedSignal
-from llm_integration.pieces import Steps, at_once, in_turns
 from llm_integration.remarks import Remarks
 from llm_integration.times import TimeRules, zone_named
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Sequence
 
 from llm_integration.domain import Signal
+from llm_integration.fairness import SIGNALS_AT_ONCE
 from llm_integration.ports import Record
 from llm_integration.worker.reading import SignalReader
 from llm_integration.worker.shared import Shared
@@ -17,8 +18,6 @@ logger = logging.getLogger(__name__)
 
 AT_ONCE = 32
 """Signals stored, with one statement, before the intake looks again for something to ask."""
-READ_AT_ONCE = 8
-"""Signals read from the host's mappings before its loop gets its turn."""
 WAITED_SECONDS = 0.25
 """How long a signal may wait in memory alone. What is asked about sooner is stored by its claim."""
 
@@ -51,7 +50,7 @@ class Recording:
         found: list[Signal] = []
         for number, entry in enumerate(self._shared.store.arrivals(AT_ONCE, WAITED_SECONDS), 1):
             found.append(await self._reader.read_in_turns(entry))
-            if number % READ_AT_ONCE == 0:
+            if number % SIGNALS_AT_ONCE == 0:
                 await self._shared.turn()
         if found and not await self._record(self._database, found):
             self.keep(found)

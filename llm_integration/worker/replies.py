@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 from llm_integration.config import LLMConfig
 from llm_integration.domain import Signal
+from llm_integration.fairness import LONG_REPLY_CHARS, MANY_BARS, Turns, in_turns
 from llm_integration.llm_processor import Completion
 from llm_integration.llm_processor.wire import estimate_tokens
-from llm_integration.pieces import in_turns
 from llm_integration.reply_schema import BATCH_SCHEMA
 from llm_integration.response_parser import Expected, LLMResponseParser, ParsedResponse
 from llm_integration.routing import CallPlan
@@ -20,17 +20,12 @@ from llm_integration.signal_formatter import LATER_BARS, LATER_SUFFIX, BatchProm
 from llm_integration.worker.analyses import Prompt
 from llm_integration.worker.ports import Processor
 from llm_integration.worker.tasks import Task
-from llm_integration.worker.turnstile import Turnstile
 
 __all__ = ["Replies", "Reply"]
 
 logger = logging.getLogger(__name__)
 
 LARGEST_REPLY_TOKENS = 65_536
-MANY_BARS = 50
-"""More bars than this are read in several turns of the loop."""
-LONG_REPLY_CHARS = 8_192
-"""A longer reply is read in several turns of the loop; a shorter one takes half a millisecond at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +57,13 @@ class Replies:
         parser: LLMResponseParser,
         *,
         most_tokens: Callable[[CallPlan], int],
-        turnstile: Turnstile,
+        turns: Turns,
     ) -> None:
         self._config = config
         self._processor = processor
         self._parser = parser
         self._most_tokens = most_tokens
-        self._turnstile = turnstile
+        self._turns = turns
         self.in_flight = 0
 
     async def about_one(
@@ -81,7 +76,7 @@ class Replies:
             text.user, formatter.prompt_version, formatter.prompt_name, formatter.prompt_hash, text.system
         )
         if len(signal.bars) > MANY_BARS:
-            await self._turnstile.turn()
+            await self._turns.turn()
         completion = await self._complete(text.user, text.system, deadline, plan, [signal])
         return Reply(prompt, completion, {signal.signal_id: await self._read(completion)})
 
@@ -96,7 +91,7 @@ class Replies:
             await asyncio.sleep(0)  # each is a slice of its own
         count = len(prepared)
         while count > 1:
-            batch = await in_turns(formatter.batch_in_pieces(prepared[:count]), self._turnstile.turn)
+            batch = await in_turns(formatter.batch_in_pieces(prepared[:count]), self._turns.turn)
             size = estimate_tokens(batch.text, batch.system, 0)
             most = self._most_tokens(self._room_for(plan, count))
             if size <= most:
@@ -117,7 +112,7 @@ class Replies:
             for label, symbol, task in zip(batch.labels, batch.symbols, tasks, strict=True)
         ]
         reading = await self._parser.parse_batch_in_turns(
-            completion.text, expected, self._turnstile.turn_with_reply, completion.finish_reason
+            completion.text, expected, self._turns.turn_with_reply, completion.finish_reason
         )
         if reading.missing or reading.duplicated or reading.unknown:
             logger.debug(
@@ -147,13 +142,13 @@ class Replies:
 
     async def _read_ahead(self, signal: Signal, formatter: SignalFormatter) -> None:
         if len(signal.bars) > MANY_BARS:
-            await in_turns(formatter.read_ahead(signal), self._turnstile.turn)
+            await in_turns(formatter.read_ahead(signal), self._turns.turn)
 
     async def _read(self, completion: Completion) -> ParsedResponse:
         text, finish = completion.text, completion.finish_reason
         if len(text) <= LONG_REPLY_CHARS:
             return self._parser.parse(text, finish)
-        return await self._parser.parse_in_turns(text, self._turnstile.turn_with_reply, finish)
+        return await self._parser.parse_in_turns(text, self._turns.turn_with_reply, finish)
 
     async def _complete(
         self, text: str, system: str, deadline: float | None, plan: CallPlan, signals: Sequence[Signal]
@@ -164,7 +159,7 @@ class Replies:
             completion = await self._processor.complete(
                 text, system=system, deadline=deadline, plan=plan, symbols=symbols
             )
-            await self._turnstile.turn_with_reply()
+            await self._turns.turn_with_reply()
             return completion
         finally:
             self.in_flight -= 1

@@ -7,6 +7,7 @@ import contextlib
 import logging
 
 from llm_integration.domain import LLMAnalysis
+from llm_integration.fairness import KEPT_AT_ONCE
 from llm_integration.ports import Record
 from llm_integration.worker.answers import Answer, Verdict
 from llm_integration.worker.delivering import Delivering
@@ -27,8 +28,6 @@ LARGEST_BATCH = 32
 """Answers stored with one statement."""
 SPACING_SECONDS = 0.01
 """Statements follow one another no faster: under load, the answers that come meanwhile share the next."""
-KEPT_AT_ONCE = 200
-"""Answers handed to the outbox in one go: a fraction of a millisecond."""
 
 
 class Storing:

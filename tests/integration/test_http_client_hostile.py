@@ -20,7 +20,8 @@ from llm_integration.commands import check_server
 from llm_integration.commands.check_item import Status
 from llm_integration.config import LLMConfig
 from llm_integration.errors import NoCompletionError, TransportError
-from llm_integration.http_client.guarded import BYTES_AT_ONCE, LINES_AT_ONCE, Limits, open_session
+from llm_integration.fairness import HTTP_BYTES_AT_ONCE, HTTP_LINES_AT_ONCE
+from llm_integration.http_client.guarded import Limits, open_session
 from llm_integration.llm_processor import LLMProcessor
 from llm_integration.model_catalogue import ModelCatalogue
 from tests.integration.raw_server import raw_server, read_request
@@ -312,4 +313,4 @@ async def test_the_guard_sits_in_aiohttps_place() -> None:
         assert response.connection is not None
         seen.append(type(response.connection.protocol).__name__)
     assert seen == ["_Guarded"]
-    assert LINES_AT_ONCE * 2 < BYTES_AT_ONCE
+    assert HTTP_LINES_AT_ONCE * 2 < HTTP_BYTES_AT_ONCE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llm_integration.calls import Failed, RawReply, Reply
-from llm_integration.pieces import at_once
+from llm_integration.fairness import at_once
 from llm_integration.ports import Provider
 
 __all__ = ["decoded"]

@@ -13,7 +13,7 @@ import pytest
 
 from llm_integration import LLMConfig, Signal, SignalFormatter
 from llm_integration.domain import Bar, bars_in_pieces, parse_time
-from llm_integration.pieces import at_once
+from llm_integration.fairness import at_once
 
 T0 = datetime(2026, 1, 5, 9, tzinfo=UTC)
 BARS = [Bar(T0 + timedelta(minutes=n), 1.1 + n / 100, 1.2 + n / 100, 1.0, 1.15, 100.0 + n) for n in range(60)]

@@ -24,7 +24,7 @@ from llm_integration import (
     SignalMemoryStore,
 )
 from llm_integration.domain import Bar, Remark, signal_in_pieces
-from llm_integration.pieces import at_once
+from llm_integration.fairness import at_once
 from llm_integration.remarks import MOST_KINDS, Remarks
 from llm_integration.times import TimeRules, zone_named
 from tests.unit.worker_parts import MemoryDatabase, ScriptedProcessor, Sink, signal_mapping

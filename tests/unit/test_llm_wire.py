@@ -30,11 +30,11 @@ from llm_integration.errors import (
     ServerError,
     TruncatedError,
 )
+from llm_integration.fairness import ONE_SLICE_BYTES, at_once
 from llm_integration.http_client.scrub import Scrubber
 from llm_integration.llm_processor.wire import MESSAGE_TOKENS, estimate_tokens, prompt_tokens
-from llm_integration.pieces import at_once
 from llm_integration.providers import Compatible, ErrorReader
-from llm_integration.providers.replies import ONE_SLICE_BYTES, read_reply, reading_of
+from llm_integration.providers.replies import read_reply, reading_of
 from tests.unit.provider_parts import decoded
 
 KEY = "sk-or-v1-MARKERMARKERMARKER"

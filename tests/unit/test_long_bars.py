@@ -18,8 +18,8 @@ import pytest
 
 from llm_integration import LLMConfig, LLMWorker, Signal, SignalFormatter, SignalMemoryStore
 from llm_integration.domain import Bar, bars_in_pieces
+from llm_integration.fairness import at_once
 from llm_integration.memory_store import QueuedSignal
-from llm_integration.pieces import at_once
 from llm_integration.signal_formatter.bars import CACHED_BARS, BarReader
 from llm_integration.worker.reading import MOST_AHEAD, SignalReader
 from tests.unit.worker_parts import MemoryDatabase, ScriptedProcessor, Sink, signal_mapping

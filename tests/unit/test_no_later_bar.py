@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from llm_integration import LLMConfig, SignalFormatter
 from llm_integration.bar_files import BarDataError, open_bars
 from llm_integration.domain import signal_in_pieces
-from llm_integration.pieces import at_once
+from llm_integration.fairness import at_once
 from llm_integration.times import TimeRules, zone_named
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 from llm_integration.batch_labels import batch_labels
-from llm_integration.pieces import at_once
+from llm_integration.fairness import at_once
 from llm_integration.response_parser import Expected, LLMResponseParser
 from llm_integration.response_parser.batch import read_batch, steps_for
 from llm_integration.response_parser.model import Budget

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from llm_integration.domain import ParseMethod
-from llm_integration.pieces import at_once
+from llm_integration.fairness import at_once
 from llm_integration.response_parser import layers
 from llm_integration.response_parser.layers import LAYERS, may_say_something, prose_verdicts
 from llm_integration.response_parser.model import Budget

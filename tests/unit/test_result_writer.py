@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from llm_integration.domain import Claim, LLMAnalysis, Signal, TaskStatus
-from llm_integration.worker.delivering import HANDED_ON_AT_ONCE, Delivering
+from llm_integration.fairness import HANDED_ON_AT_ONCE
+from llm_integration.worker.delivering import Delivering
 from llm_integration.worker.shared import Shared
 from llm_integration.worker.storing import Storing
 from llm_integration.worker.tasks import Task

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from llm_integration.domain import LLMAnalysis
+from llm_integration.fairness import LONG_REPLY_CHARS
 from llm_integration.llm_processor import Completion
-from llm_integration.worker.replies import LONG_REPLY_CHARS
 from tests.unit.test_worker import build, running
 from tests.unit.worker_parts import GOOD_REPLY, ScriptedProcessor, completion, signal_mapping
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ParamSpec, Protocol, TypeVar
 
 from llm_integration.domain import Claim, LLMAnalysis, Signal
+from llm_integration.fairness import LEFTOVERS_AT_ONCE
 from llm_integration.record.errors import DatabaseError
 from llm_integration.record.outbox.entries import Entry, KeptOutcome, KeptSignal, decode
 from llm_integration.record.outbox.file import OutboxFile, Row, find_files, put_aside
@@ -25,7 +26,6 @@ logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
-ROWS_AT_ONCE = 32
 LOOK_SECONDS = 10.0
 HELD_LEASES = 1.5
 """For how many leases a result waits whose task another worker holds: that one may have died a moment ago."""
@@ -164,7 +164,7 @@ class Leftovers:
         facts = await self._in_thread(file.facts)
         try:
             await self._bury(facts)
-            while rows := await self._in_thread(file.oldest, ROWS_AT_ONCE):
+            while rows := await self._in_thread(file.oldest, LEFTOVERS_AT_ONCE):
                 await self._bring_in(rows, found, _meant_for(facts))
                 await self._in_thread(file.remove, [row.seq for row in rows])
         except DatabaseError:

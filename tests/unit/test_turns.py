@@ -1,4 +1,4 @@
-"""The turnstile: little computing in each turn of the host's loop, and no paid reply is lost."""
+"""Taking turns: little computing in each turn of the host's loop, and no paid reply is lost."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
+from llm_integration.fairness import Turns
 from llm_integration.response_parser import LLMResponseParser, ParsedResponse
-from llm_integration.worker.turnstile import Turnstile
 
 COST = 0.001
 
@@ -17,21 +17,21 @@ class Work:
 
     def __init__(self, share: float) -> None:
         self.now = 0.0
-        self.turnstile = Turnstile(share, lambda: self.now)
+        self.turns = Turns(share, lambda: self.now)
         self.done: list[tuple[int, int]] = []
-        self.turns = 0
+        self.turn = 0
         self._counting = True
 
     def count(self) -> None:
         """Count the turns of the loop until ``stop``."""
-        self.turns += 1
+        self.turn += 1
         if self._counting:
             asyncio.get_running_loop().call_soon(self.count)
 
     async def lane(self, number: int) -> None:
-        await self.turnstile.turn()
+        await self.turns.turn()
         self.now += COST
-        self.done.append((self.turns, number))
+        self.done.append((self.turn, number))
 
     async def run(self, lanes: int) -> list[int]:
         """How many of them computed in each turn of the loop, turns without any left out."""
@@ -69,7 +69,7 @@ async def test_a_cancelled_lane_deals_with_the_reply_in_its_hand_first() -> None
     recorded: list[str] = []
 
     async def lane() -> None:
-        await work.turnstile.turn_with_reply()
+        await work.turns.turn_with_reply()
         recorded.append("reply")
         await asyncio.Event().wait()
 
@@ -86,12 +86,12 @@ async def test_a_cancelled_lane_deals_with_the_reply_in_its_hand_first() -> None
 
 async def test_a_long_reply_is_read_to_its_end_though_its_lane_is_cancelled() -> None:
     """Cancelled between two pieces of it, however often, the lane records it before it ends."""
-    turnstile, parser = Turnstile(share=0.0), LLMResponseParser()
+    turns, parser = Turns(share=0.0), LLMResponseParser()
     text = '{"a": ' * 10_000 + 'Rating: 4/5, with words around {"rating": 4,}'
     recorded: list[ParsedResponse] = []
 
     async def lane() -> None:
-        recorded.append(await parser.parse_in_turns(text, turnstile.turn_with_reply))
+        recorded.append(await parser.parse_in_turns(text, turns.turn_with_reply))
         await asyncio.Event().wait()
 
     task = asyncio.create_task(lane())
