@@ -13,7 +13,6 @@ import pytest
 from database.db_manager import DatabaseManager
 from llm_integration.record import host_queries, migrations, queries
 from llm_integration.record.errors import DatabaseRefusedError
-from llm_integration.record.opinions import SAVE_OPINIONS
 from llm_integration.record.outcome_rows import OPINION_COLUMNS, OUTCOME_COLUMNS
 from llm_integration.record.rows import SIGNAL_COLUMNS
 from tests.conftest import PostgresForTests
@@ -177,7 +176,7 @@ HOT = {
     "claim_stored": (queries.CLAIM_STORED, "'{s-5,s-6}', 'w', 30, 'https://a', false"),
     "record_signals": (queries.RECORD_SIGNALS, MANY),
     "save_outcomes": (queries.SAVE_OUTCOMES, OUTCOMES),
-    "save_opinions": (SAVE_OPINIONS, _rows(OPINION_COLUMNS)),
+    "save_opinions": (queries.SAVE_OPINIONS, _rows(OPINION_COLUMNS)),
 }
 EVERYDAY = {
     **HOT,
