@@ -89,12 +89,15 @@ class _Arrivals:
         )
 
 
-class _Taken:
-    """Signals that were taken or changed once, as objects, and divided by their status."""
+class _Entries:
+    """Signals that were taken or changed once, as objects and divided by their status, and how the ``fresh``
+    ones become such. Not for several threads.
+    """
 
-    __slots__ = ("entries", "finished", "processing", "returned")
+    __slots__ = ("entries", "finished", "fresh", "processing", "returned")
 
-    def __init__(self) -> None:
+    def __init__(self, fresh: _Arrivals) -> None:
+        self.fresh = fresh
         self.entries: dict[str, QueuedSignal] = {}
         """All of them; each is in one of the other three as well."""
         self.returned: list[QueuedSignal] = []
@@ -103,11 +106,36 @@ class _Taken:
         self.finished: OrderedDict[str, QueuedSignal] = OrderedDict()
         """In the order in which they finished."""
 
-    def add(self, entry: QueuedSignal) -> QueuedSignal:
-        """Take in a pending one; itself."""
-        self.entries[entry.signal_id] = entry
-        insort(self.returned, entry, key=_number)
-        return entry
+    def own(self, signal_id: str) -> QueuedSignal | None:
+        """The entry of a signal, from now on an object that can be changed."""
+        if signal_id in self.fresh.data:
+            entry = self.entries[signal_id] = self.fresh.pop(signal_id)
+            insort(self.returned, entry, key=_number)
+            return entry
+        return self.entries.get(signal_id)
+
+    def waiting(self, signal_id: str) -> QueuedSignal | None:
+        """The entry of a signal if it is pending; it stays where it is."""
+        if signal_id in self.fresh.data:
+            return self.fresh.entry(signal_id)
+        entry = self.entries.get(signal_id)
+        return entry if entry is not None and entry.status is TaskStatus.PENDING else None
+
+    def oldest(self) -> QueuedSignal | None:
+        """The pending signal that was added first, as an object that can be changed."""
+        fresh = self.fresh.first()
+        if not self.returned:
+            return None if fresh is None else self.own(fresh)
+        if fresh is None or self.returned[0].number < self.fresh.numbers[fresh]:
+            return self.returned[0]
+        return self.own(fresh)
+
+    def next(self, limit: int) -> list[QueuedSignal]:
+        """Up to ``limit`` pending signals, oldest first; they stay where they are."""
+        fresh = [self.fresh.entry(signal_id) for signal_id in islice(self.fresh.data, limit)]
+        if not self.returned:
+            return fresh
+        return sorted([*self.returned[:limit], *fresh], key=_number)[:limit]
 
     def move(self, entry: QueuedSignal, status: TaskStatus, finished_at: float | None = None) -> None:
         """Give an entry another status; a pending one takes its place by the order of addition."""
@@ -177,8 +205,8 @@ class SignalMemoryStore:
         self._waker: Callable[[], object] | None = None
         self._waker_failed = False
         self._fresh = _Arrivals()
-        self._taken = _Taken()
-        self._entries = self._taken.entries
+        self._all = _Entries(self._fresh)
+        self._entries = self._all.entries
         self._followed: deque[str] | None = None
         """Ids in the order of addition that ``arrivals`` has not told of yet; None while nobody asks."""
         self._added = self._rejected = self._duplicates = self._evicted = self._removed = 0
@@ -201,7 +229,7 @@ class SignalMemoryStore:
                 self._duplicates += 1
                 return True
             if len(fresh.data) + len(self._entries) >= self._capacity:
-                if not self._taken.drop_oldest_finished():
+                if not self._all.drop_oldest_finished():
                     self._rejected += 1
                     return False
                 self._evicted += 1
@@ -243,7 +271,7 @@ class SignalMemoryStore:
     def get_pending_signals(self, limit: int = 10) -> list[dict[str, Any]]:
         """Up to ``limit`` pending signals, oldest first, without taking them."""
         with self._lock:
-            return [entry.to_dict() for entry in self._oldest_waiting(max(0, limit))]
+            return [entry.to_dict() for entry in self._all.next(max(0, limit))]
 
     def update_signal(self, signal_id: str, status: TaskStatus | str | None = None, **fields: Any) -> bool:
         """Set the status of a signal and note ``fields`` beside it; False if it is not in memory.
@@ -257,13 +285,13 @@ class SignalMemoryStore:
             raise ValueError(f"{', '.join(sorted(taken))} cannot be changed")
         wanted = None if status is None else TaskStatus(status)
         with self._lock:
-            entry = self._own_entry(signal_id)
+            entry = self._all.own(signal_id)
             if entry is None:
                 return False
             if fields:
                 entry.extra = {**(entry.extra or {}), **fields}
             if wanted is not None:
-                self._taken.move(entry, wanted, self._clock() if wanted.final else None)
+                self._all.move(entry, wanted, self._clock() if wanted.final else None)
             return True
 
     def cleanup_old_signals(self, limit: int | None = None) -> int:
@@ -272,7 +300,7 @@ class SignalMemoryStore:
         Unfinished ones stay, however old. ``limit`` bounds the work of one call.
         """
         with self._lock:
-            removed = self._taken.drop_finished(self._clock() - self._retention, limit)
+            removed = self._all.drop_finished(self._clock() - self._retention, limit)
             self._removed += removed
         return removed
 
@@ -280,9 +308,9 @@ class SignalMemoryStore:
         """How many signals are in each state now, and what happened since the start."""
         with self._lock:
             return {
-                "pending": len(self._fresh.data) + len(self._taken.returned),
-                "processing": len(self._taken.processing),
-                "finished": len(self._taken.finished),
+                "pending": len(self._fresh.data) + len(self._all.returned),
+                "processing": len(self._all.processing),
+                "finished": len(self._all.finished),
                 "total_added": self._added,
                 "rejected": self._rejected,
                 "duplicates": self._duplicates,
@@ -297,15 +325,15 @@ class SignalMemoryStore:
         """Up to ``limit`` pending signals, oldest first; from now on they are ``processing``."""
         taken: list[QueuedSignal] = []
         with self._lock:
-            while len(taken) < limit and (entry := self._oldest_pending()) is not None:
-                self._taken.move(entry, TaskStatus.PROCESSING)
+            while len(taken) < limit and (entry := self._all.oldest()) is not None:
+                self._all.move(entry, TaskStatus.PROCESSING)
                 taken.append(entry)
         return taken
 
     def next_pending(self, limit: int) -> list[QueuedSignal]:
         """The up to ``limit`` signals that ``take_pending`` would take first, without taking them."""
         with self._lock:
-            return self._oldest_waiting(limit)
+            return self._all.next(limit)
 
     def requeue(self, signal_ids: Iterable[str]) -> int:
         """Make those of ``signal_ids`` that are ``processing`` pending again, each in its old place.
@@ -316,9 +344,9 @@ class SignalMemoryStore:
         count = 0
         with self._lock:
             for signal_id in signal_ids:
-                entry = self._taken.processing.get(signal_id)
+                entry = self._all.processing.get(signal_id)
                 if entry is not None:
-                    self._taken.move(entry, TaskStatus.PENDING)
+                    self._all.move(entry, TaskStatus.PENDING)
                     count += 1
         return count
 
@@ -335,7 +363,7 @@ class SignalMemoryStore:
         """Have ``arrivals`` tell of what waits now and of what comes from now on."""
         with self._lock:
             if self._followed is None:
-                waiting = [*(entry.signal_id for entry in self._taken.returned), *self._fresh.data]
+                waiting = [*(entry.signal_id for entry in self._all.returned), *self._fresh.data]
                 self._followed = deque(waiting, maxlen=self._capacity)
 
     def arrivals(self, limit: int, age: float = 0.0) -> list[QueuedSignal]:
@@ -349,7 +377,7 @@ class SignalMemoryStore:
             last = self._clock() - age
             while self._followed and len(told) < limit:
                 signal_id = self._followed[0]
-                entry = self._waiting_entry(signal_id)
+                entry = self._all.waiting(signal_id)
                 if entry is not None:
                     if entry.added_at > last:
                         break
@@ -365,47 +393,19 @@ class SignalMemoryStore:
     def room(self) -> int:
         """How many new signals would be accepted now."""
         with self._lock:
-            return self._capacity - len(self._fresh.data) - len(self._entries) + len(self._taken.finished)
+            return self._capacity - len(self._fresh.data) - len(self._entries) + len(self._all.finished)
 
     def ids(self) -> list[str]:
         """The ids of all unfinished signals."""
         with self._lock:
-            returned = [entry.signal_id for entry in self._taken.returned]
-            return [*self._taken.processing, *returned, *self._fresh.data]
+            returned = [entry.signal_id for entry in self._all.returned]
+            return [*self._all.processing, *returned, *self._fresh.data]
 
     def is_unfinished(self, signal_id: str) -> bool:
         """Whether the signal is here and has not had its end."""
         with self._lock:
             entry = self._entries.get(signal_id)
             return signal_id in self._fresh.data if entry is None else not entry.status.final
-
-    # Under the lock
-
-    def _waiting_entry(self, signal_id: str) -> QueuedSignal | None:
-        if signal_id in self._fresh.data:
-            return self._fresh.entry(signal_id)
-        entry = self._entries.get(signal_id)
-        return entry if entry is not None and entry.status is TaskStatus.PENDING else None
-
-    def _oldest_pending(self) -> QueuedSignal | None:
-        fresh, returned = self._fresh.first(), self._taken.returned
-        if not returned:
-            return None if fresh is None else self._own_entry(fresh)
-        if fresh is None or returned[0].number < self._fresh.numbers[fresh]:
-            return returned[0]
-        return self._own_entry(fresh)
-
-    def _own_entry(self, signal_id: str) -> QueuedSignal | None:
-        """The entry of a signal, from now on an object that can be changed."""
-        if signal_id in self._fresh.data:
-            return self._taken.add(self._fresh.pop(signal_id))
-        return self._entries.get(signal_id)
-
-    def _oldest_waiting(self, limit: int) -> list[QueuedSignal]:
-        fresh = [self._fresh.entry(signal_id) for signal_id in islice(self._fresh.data, limit)]
-        if not self._taken.returned:
-            return fresh
-        return sorted([*self._taken.returned[:limit], *fresh], key=_number)[:limit]
 
 
 def _number(entry: QueuedSignal) -> int:

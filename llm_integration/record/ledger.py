@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from llm_integration.availability import PAUSE_SECONDS, Availability
 from llm_integration.budget import (
     Allowed,
     Budget,
@@ -41,7 +42,7 @@ __all__ = ["PostgresLedger"]
 
 logger = logging.getLogger(__name__)
 
-AWAY_SECONDS = 5.0
+AWAY_SECONDS = PAUSE_SECONDS
 """How long nothing is asked of a PostgreSQL that did not answer; requests are refused meanwhile."""
 REFRESH_SECONDS = 60.0
 ABANDONED_AFTER = timedelta(minutes=15)
@@ -54,7 +55,8 @@ class PostgresLedger:
 
     ``key_fingerprint`` names the API key without revealing it; all processes with the same one share their
     sums. ``worker_id`` is this process's in ``llm_workers``: while its heart beats, its reservations are
-    taken for requests on their way. ``clock`` counts seconds, from anywhere.
+    taken for requests on their way. ``clock`` counts seconds, from anywhere. ``availability`` is what other
+    parts know of the same PostgreSQL, by the same clock; without it the ledger keeps its own.
 
     With budgets, ``reserve`` is one round trip, and while PostgreSQL is away nothing is sent, for nobody
     could say whether there is room. Without budgets it never waits: the entries are written afterwards.
@@ -71,6 +73,7 @@ class PostgresLedger:
         worker_id: str,
         queue_size: int = 10_000,
         clock: Callable[[], float] = time.monotonic,
+        availability: Availability | None = None,
     ) -> None:
         self._connections = connections
         self._rules = rules_of(budgets)
@@ -82,9 +85,12 @@ class PostgresLedger:
         self._spends: dict[str, Spend] = {}
         self._spends_at: datetime | None = None
         self._refreshed: float | None = None
-        self._away_until = clock()
+        self._availability = availability or Availability(clock)
         self._watch = Watch(self._rules, logger)
-        self._queue = SettleQueue(connections, key_fingerprint, worker_id, queue_size, clock)
+        self._queue = SettleQueue(
+            connections, key_fingerprint, worker_id,
+            size=queue_size, clock=clock, availability=self._availability,
+        )  # fmt: skip
         self._closed = False
         self.crashes = 0
 
@@ -98,14 +104,19 @@ class PostgresLedger:
             raise BudgetExceededError("the ledger is closed, nothing more is sent")
         if not self._rules:
             return self._free(request)
-        if self._clock() < self._away_until:
+        if not self._availability.worth_asking_for("budgets"):
             raise self._cannot_ask("PostgreSQL did not answer a moment ago")
         try:
-            return await self._reserve(request)
+            grant = await self._reserve(request)
         except DatabaseError as error:
             if error.retryable:
-                self._away_until = self._clock() + AWAY_SECONDS
+                self._availability.failed(error, "budgets")
             raise self._cannot_ask(str(error)) from error
+        except BudgetExceededError:
+            self._availability.over("budgets")  # it was asked before anything was refused
+            raise
+        self._availability.over("budgets")
+        return grant
 
     def _cannot_ask(self, why: str) -> BudgetExceededError:
         return BudgetExceededError(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import islice
 
+from llm_integration.availability import Availability
 from llm_integration.budget import Grant, SpendRequest
 from llm_integration.record import ledger_queries as queries
 from llm_integration.record.connections import Connections
@@ -22,8 +23,6 @@ logger = logging.getLogger(__name__)
 
 LARGEST_BATCH = 50
 """Requests per statement: it holds the lock of the key."""
-FIRST_PAUSE_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 5.0
 LARGEST_COUNT = 2**62
 
 
@@ -100,10 +99,13 @@ class SettleQueue:
         connections: Connections,
         key_fingerprint: str,
         worker_id: str,
+        *,
         size: int,
         clock: Callable[[], float],
+        availability: Availability,
     ) -> None:
         self._connections = connections
+        self._availability = availability
         self._key = key_fingerprint
         self._worker_id = worker_id
         self._size = size
@@ -113,7 +115,6 @@ class SettleQueue:
         self._wake = asyncio.Event()
         self._closing = asyncio.Event()
         self._writing = asyncio.Lock()
-        self._pause = 0.0
         self._said_full = False
         self.dropped = 0
 
@@ -156,9 +157,10 @@ class SettleQueue:
         """Until there is something to write or ``close``, at most ``seconds``; after a failure, a pause."""
         if self._closing.is_set():  # a flush that was under way may have taken the waking for its own
             return
-        event = self._closing if self._pause else self._wake
+        failing = self._availability.error_of("ledger") is not None
+        event = self._closing if failing else self._wake
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._pause or seconds):
+            async with asyncio.timeout(self._availability.retry_in("ledger") if failing else seconds):
                 await event.wait()
 
     async def rest(self, seconds: float) -> None:
@@ -176,7 +178,7 @@ class SettleQueue:
                 try:
                     await self._write(batch)
                 except DatabaseError as error:
-                    self._failed(error)
+                    self._availability.failed(error, "ledger")
                     return written
                 written += len(batch)
             self._mended()
@@ -200,17 +202,11 @@ class SettleQueue:
             if self._notes.get(change.grant_id) is change:
                 del self._notes[change.grant_id]
 
-    def _failed(self, error: DatabaseError) -> None:
-        if not self._pause:
-            logger.warning("the ledger cannot be written, its notes wait: %s", error)
-        self._pause = min(LONGEST_PAUSE_SECONDS, 2 * self._pause or FIRST_PAUSE_SECONDS)
-
     def _mended(self) -> None:
         self._wake.clear()
-        if self._pause:
-            self._pause = 0.0
+        if self._availability.error_of("ledger") is not None:
             self._said_full = False
-            logger.warning("the ledger is written again")
+            self._availability.over("ledger")
 
     async def close(self, timeout: float) -> int:
         """Write what waits, within ``timeout`` seconds and until a first failure; how many stay unsettled."""

@@ -191,7 +191,7 @@ async def test_the_ledger_goes_on_after_a_server_of_the_wrong_kind(database_url:
         await end_sessions(database_url)
         grant = await guard.reserve(request())
         guard.settle(grant, sent=True, cost_usd=Decimal(1), prompt_tokens=1, completion_tokens=1)
-        await wait_until(lambda: guard._queue._pause)
+        await wait_until(lambda: guard._availability.error_of("ledger"))
         assert not task.done()
         await alter(database_url, READ_WRITE)
         await wait_until(lambda: not guard.statistics()["waiting"], 10)

@@ -177,7 +177,7 @@ HOT = {
     "claim_stored": (queries.CLAIM_STORED, "'{s-5,s-6}', 'w', 30, 'https://a', false"),
     "record_signals": (queries.RECORD_SIGNALS, MANY),
     "save_outcomes": (queries.SAVE_OUTCOMES, OUTCOMES),
-    "save_opinions": (SAVE_OPINIONS, _rows(OPINION_COLUMNS)),
+    "save_opinions": (queries.SAVE_OPINIONS, _rows(OPINION_COLUMNS)),
 }
 EVERYDAY = {
     **HOT,

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from database.db_manager import DatabaseManager
+from llm_integration.availability import MEANWHILE, Availability
 from llm_integration.budget import BudgetExceededError
 from llm_integration.record.errors import DatabaseUnavailableError
 from llm_integration.record.ledger import AWAY_SECONDS, PostgresLedger
@@ -126,12 +127,14 @@ async def test_notes_wait_for_postgresql_and_are_then_written(
             guard.settle(grant, sent=True, cost_usd=CENT, prompt_tokens=1, completion_tokens=1)
         await guard._queue.flush()
         await guard._queue.flush()
-        assert len([text for text in warnings(caplog) if "cannot be written" in text]) == 1
+        (said,) = warnings(caplog)
+        assert said.startswith("PostgreSQL does not answer (writing the ledger: ")
+        assert said.endswith(MEANWHILE["ledger"])
         assert guard.statistics()["waiting"] == 3
         proxy.pass_on()
         found = await until(database_url, 3)
         assert {row["state"] for row in found} == {"billed"}
-    assert "the ledger is written again" in warnings(caplog)
+    assert "PostgreSQL answers again" in warnings(caplog)
 
 
 async def test_a_full_queue_drops_the_note_counts_it_and_keeps_the_reservation(
@@ -257,3 +260,29 @@ async def test_the_key_itself_is_nowhere_in_the_ledger(db: DatabaseManager, data
     """Only the fingerprint that was given."""
     await ledger(db, DAILY).reserve(request())
     assert {row["key_fingerprint"] for row in await rows(database_url)} == {KEY}
+
+
+async def test_parts_that_share_what_they_know_announce_an_outage_once(
+    proxy: Proxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Budgets that cannot be asked and notes that cannot be written: one message, and one when both work."""
+    clock = Clock()
+    shared = Availability(clock)
+    async with impatient(await proxy.start(), acquire_timeout=1.5, statement_timeout=1.5) as db:
+        guard = ledger(db, DAILY, clock=clock, availability=shared)
+        grant = await guard.reserve(request())
+        proxy.swallow()
+        assert await refused(guard, request()) is not None
+        guard.settle(grant, sent=True, cost_usd=CENT, prompt_tokens=1, completion_tokens=1)
+        await guard._queue.flush()
+        assert not shared.worth_asking
+        proxy.pass_on()
+        clock.now += AWAY_SECONDS
+        assert await refused(guard, request()) is None
+        assert shared.error_of("ledger") is not None
+        await guard._queue.flush()
+    assert [text.partition(" (")[0] for text in warnings(caplog)] == [
+        "PostgreSQL does not answer",
+        "PostgreSQL answers again",
+    ]
+    assert shared.error is None

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from database import DatabaseManager
+from llm_integration.availability import Availability
 from llm_integration.domain import Signal
 from llm_integration.record.outbox import Leftovers, Outbox
 from llm_integration.record.outbox.file import find_files
@@ -181,6 +182,40 @@ async def test_while_postgresql_is_away_nothing_is_taken_out(db: DatabaseManager
     settled = await leftovers(tmp_path, db).settle()
     assert (settled.signals, settled.outcomes) == (1, 1)
     assert not path.exists()
+
+
+async def test_an_outage_is_said_once_and_no_look_is_wasted_on_it(
+    db: DatabaseManager, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What others know of PostgreSQL counts: while nobody answers the files are left in peace."""
+    left_behind(tmp_path, signal("s-1"))
+    now = [0.0]
+    availability = Availability(lambda: now[0])
+    looks, enough = 0, asyncio.Event()
+
+    async def look(_seconds: float) -> None:
+        nonlocal looks
+        looks += 1
+        now[0] += 2.0
+        if looks == 4:
+            await db.connect()
+        if looks == 7:
+            enough.set()
+            await asyncio.Event().wait()
+
+    await db.close()
+    brought = Leftovers(
+        tmp_path, db, target=TARGET, worker_id="outbox:1", sleep=look, availability=availability
+    )
+    with caplog.at_level(logging.WARNING):
+        running = asyncio.create_task(brought.run())
+        await asyncio.wait_for(enough.wait(), 30)
+        running.cancel()
+        await asyncio.wait({running})
+    said = [text.partition(" (")[0] for text in caplog.messages if text.startswith("PostgreSQL ")]
+    assert said == ["PostgreSQL does not answer", "PostgreSQL answers again"]
+    assert brought.total.signals == 1
+    assert availability.error is None
 
 
 async def test_the_outbox_of_a_living_process_is_left_alone(db: DatabaseManager, tmp_path: Path) -> None:

@@ -6,11 +6,13 @@ import asyncio
 import logging
 import math
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ParamSpec, Protocol, TypeVar
 
+from llm_integration.availability import Availability
 from llm_integration.domain import Claim, LLMAnalysis, Signal
 from llm_integration.fairness import LEFTOVERS_AT_ONCE
 from llm_integration.record.errors import DatabaseError
@@ -92,7 +94,7 @@ class Leftovers:
     """Looks for outboxes whose owners are dead.
 
     ``worker_id`` is who claims tasks in their place. It must be nobody else's name: a worker would take the
-    tasks of its own name for its own.
+    tasks of its own name for its own. ``availability`` is what other parts know of the same PostgreSQL.
     """
 
     def __init__(
@@ -104,6 +106,7 @@ class Leftovers:
         worker_id: str,
         lease_seconds: float = 20.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        availability: Availability | None = None,
     ) -> None:
         self.folder = folder_for(Path(folder), target)
         self.total = Settled()
@@ -112,6 +115,7 @@ class Leftovers:
         self._worker_id = worker_id
         self._lease = lease_seconds
         self._sleep = sleep
+        self._availability = availability or Availability(time.monotonic)
         self._trading = False
 
     async def run(self) -> None:
@@ -119,7 +123,8 @@ class Leftovers:
         self._trading = True
         while True:
             try:
-                await self.settle()
+                if self._availability.worth_asking_for("leftovers"):
+                    await self.settle()
             except Exception:  # the next look may be luckier, and the answers are on disk until then
                 self.crashes += 1
                 logger.exception("the look for what earlier runs left crashed; it is repeated")
@@ -167,10 +172,12 @@ class Leftovers:
             while rows := await self._in_thread(file.oldest, LEFTOVERS_AT_ONCE):
                 await self._bring_in(rows, found, _meant_for(facts))
                 await self._in_thread(file.remove, [row.seq for row in rows])
-        except DatabaseError:
+        except DatabaseError as error:
+            self._availability.failed(error, "leftovers")
             counts = await self._in_thread(file.count)
             found.waiting += sum(counts.values())
             return False
+        self._availability.over("leftovers")
         return True
 
     async def _bury(self, facts: Mapping[str, str]) -> None:
