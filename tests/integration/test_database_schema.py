@@ -14,7 +14,6 @@ from database.db_manager import DatabaseManager
 from llm_integration.record import host_queries, migrations, queries
 from llm_integration.record.errors import DatabaseRefusedError
 from llm_integration.record.outcome_rows import OPINION_COLUMNS, OUTCOME_COLUMNS
-from llm_integration.record.queries import SAVE_OPINIONS
 from llm_integration.record.rows import SIGNAL_COLUMNS
 from tests.conftest import PostgresForTests
 from tests.integration.database_helpers import plain
