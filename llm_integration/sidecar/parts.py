@@ -81,7 +81,7 @@ class Parts:
         await self.rating.open(
             self._store, self.sinks, self.recording, self.background,
             worker_id=worker_id,
-            stores_signals=wanted.session is None or not wanted.session.resumable,
+            stores_signals=not self._resumable,
             session=self.session_id,
             adopt=wanted.adopt,
             any_endpoint=wanted.adopt or (session is not None and session.continued is not None),
@@ -113,6 +113,7 @@ class Parts:
         given = self._wanted.sinks
         if given is None:
             self.files = SessionFiles(self.config, statistics=self.summary)
+            self.files.goes_on = self._resumable
             given = [self.files]
         self.sinks = SinkList([self._answers, *given])
 
@@ -145,7 +146,7 @@ class Parts:
         if self.session is not None:
             self.session.completed, self.session.bars_ended = completed, bars_ended
         if self.files is not None:
-            self.files.goes_on = not bars_ended
+            self.files.goes_on = self._resumable and not bars_ended
 
     def unstored(self) -> dict[str, Any]:
         """What PostgreSQL does not have yet, in memory and in the outbox."""
@@ -196,6 +197,10 @@ class Parts:
             "restarts": dict(self.background.crashes),
             "budgets": self.rating.budgets(),
         }
+
+    @property
+    def _resumable(self) -> bool:
+        return self._wanted.session is not None and self._wanted.session.resumable
 
     @property
     def session(self) -> SessionEntry | None:
