@@ -202,7 +202,7 @@ def _report(args: argparse.Namespace, source: Source, zone: tzinfo) -> Report:
 def _write(args: argparse.Namespace, report: Report) -> None:
     from llm_integration.commands.worth_files import outcomes_csv, replace_file  # noqa: PLC0415  numpy
     from llm_integration.commands.worth_text import show_report  # noqa: PLC0415  numpy
-    from llm_integration.worth.page import page  # noqa: PLC0415  numpy
+    from llm_integration.worth.html_page import page  # noqa: PLC0415  numpy
     from llm_integration.worth.report import report_json  # noqa: PLC0415  numpy
 
     made: list[tuple[Path | None, Callable[[], str]]] = [

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from llm_integration.commands.worth_text import show_report
-from llm_integration.worth.page import page
+from llm_integration.worth.html_page import page
 from llm_integration.worth.report import build_report, report_json
 from llm_integration.worth.sections import Accounting, RankIC, RatedSignal, Reading, Report, ReportSettings
 from llm_integration.worth.selftest import self_test
