@@ -23,6 +23,8 @@ class CloseBounds:
     sinks_margin: float = 0.6
     background: float = 0.3
     """For the tasks behind the worker, which are cancelled."""
+    outcomes: float = 0.4
+    """For outcomes that PostgreSQL does not have yet."""
     ledger: float = 0.7
     outbox: float = 0.8
     connections: float = 0.6

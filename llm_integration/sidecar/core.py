@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,6 +21,7 @@ from llm_integration.memory_store import SignalMemoryStore
 from llm_integration.ports import Sink
 from llm_integration.record import DatabaseConfig
 from llm_integration.sidecar.joining import SignalsOfBars
+from llm_integration.sidecar.outcomes import OutcomeSink
 from llm_integration.sidecar.parts import Parts
 from llm_integration.sinks import Answers, SinkList
 from llm_integration.worker import LLMWorker
@@ -69,7 +71,8 @@ class Sidecar:
         self._store = SignalMemoryStore(self.config.max_memory_signals, self.config.memory_retention_minutes)
         self._answers = Answers(self._tell)
         given: Sequence[Sink] = (LLMCSVExporter(self.config),) if sinks is None else sinks
-        self._sinks = SinkList([self._answers, *given])
+        self._outcomes = OutcomeSink(self.config, self.config.output_folder if sinks is None else None)
+        self._sinks = SinkList([self._answers, *given, self._outcomes])
         self._parts: Parts | None = None
         self._of_bars = SignalsOfBars()
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
@@ -110,6 +113,7 @@ class Sidecar:
             return False
         if taken:
             self._of_bars.note(signal)
+            self._outcomes.accept(signal)
         else:
             logger.error(
                 "signal %.100r is not taken: %d signals wait already",
@@ -123,6 +127,25 @@ class Sidecar:
         Signals of the same symbol and time that were added before it stand in its row.
         """
         self._sinks.record_bar(self.session, symbol, bar, self._of_bars.of(symbol, bar))
+
+    def report_fill(self, signal_id: str, price: float, time: datetime | str) -> None:
+        """Your order for this signal was filled: what it comes to is counted from there. From any thread.
+
+        Waits for nothing and raises for nothing in it; what cannot be used, and an unknown id, is one warning.
+        """
+        self._outcomes.report_fill(signal_id, price, time)
+
+    def report_outcome(
+        self, signal_id: str, price: float, time: datetime | str, *, exit: str | None = None,
+        r_net: float | None = None,
+    ) -> None:  # fmt: skip
+        """Your trade for this signal ended at this price; that stands over what bars tell. As ``report_fill``.
+
+        ``exit`` is ``stop``, ``target`` or ``time``; None: the price says it. R is counted from the fill, else
+        from where bars had it enter, else from the signal's own price; ``r_net`` is yours, or R less the costs
+        of ``llm.outcomes``.
+        """
+        self._outcomes.report_outcome(signal_id, price, time, exit, r_net)
 
     def subscribe(self, callback: Callable[[LLMAnalysis], Awaitable[Any] | Any]) -> Callable[[], None]:
         """Have ``callback`` called with each result, rated or not; returns what ends that. See LLMWorker."""
@@ -158,6 +181,7 @@ class Sidecar:
             "session": self.session,
             "refused_signals": self._refused,
             "sink_errors": dict(self._sinks.errors),
+            "outcomes": self._outcomes.figures(),
             "outbox": parts.outbox.statistics() if parts is not None and parts.outbox is not None else None,
             "restarts": dict(parts.supervisor.crashes) if parts is not None else {},
         }
@@ -183,8 +207,9 @@ class Sidecar:
         if self._parts is not None:
             return
         self._parts = Parts(
-            self.config, self._store, self._sinks, self._block, session=self.session, adopt=self._adopt
-        )
+            self.config, self._store, self._sinks, self._block, self._outcomes, session=self.session,
+            adopt=self._adopt,
+        )  # fmt: skip
         try:
             await self._parts.open()
         except BaseException:

@@ -24,8 +24,10 @@ from llm_integration.model_catalogue import ModelCatalogue
 from llm_integration.record import DatabaseConfig, DatabaseError, DatabaseManager, Leftovers, Outbox
 from llm_integration.record.embedded import EmbeddedPostgres
 from llm_integration.record.ledger import PostgresLedger
+from llm_integration.record.outcomes import OutcomeStore
 from llm_integration.record.postmaster import ServerBounds
 from llm_integration.sidecar.bounds import CLOSE
+from llm_integration.sidecar.outcomes import OutcomeSink
 from llm_integration.sinks import SinkList
 from llm_integration.threads import in_thread
 from llm_integration.worker import LLMWorker
@@ -52,12 +54,13 @@ class Parts:
         store: SignalMemoryStore,
         sinks: SinkList,
         block: DatabaseConfig | None,
+        outcomes: OutcomeSink,
         *,
         session: str | None,
         adopt: bool,
     ) -> None:
         self._config, self._store, self._sinks, self._block = config, store, sinks, block
-        self._session, self._adopt = session, adopt
+        self._session, self._adopt, self._outcomes = session, adopt, outcomes
         self._worker_id = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
@@ -73,6 +76,11 @@ class Parts:
         catalogue = ModelCatalogue(self._config.base_url, cache_folder=models)
         await catalogue.load()
         ledger = self._open_ledger(manager, catalogue)
+        if manager is not None and self._outcomes.enabled:
+            outcomes = OutcomeStore(manager.connections)
+            rest = partial(self._outcomes.store_rest, outcomes, CLOSE.outcomes - 0.1)
+            self._at_the_end("the outcomes", rest, CLOSE.outcomes)
+            self._run("outcomes", partial(self._outcomes.store, outcomes))
         self._at_the_end("the tasks behind the worker", self._stop_tasks, CLOSE.background)
         self._sinks.start()
         closing = partial(self._sinks.close, CLOSE.sinks)

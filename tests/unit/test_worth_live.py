@@ -15,7 +15,15 @@ from llm_integration.worth.outcome import Exit, Outcome, OutcomeRecord, Trade
 from llm_integration.worth.resolver import resolve
 from llm_integration.worth.rules import ResolverRules
 from llm_integration.worth.trades import BarColumns
-from tests.unit.test_worth_resolver_many import MINUTE, PRICES, RULES, START, bar_columns, trades
+from tests.unit.test_worth_resolver_many import (
+    MINUTE,
+    PRICES,
+    RULES,
+    START,
+    bar_columns,
+    sound_trades,
+    trades,
+)
 
 Rows = list[tuple[int, float, float, float, float]]
 
@@ -46,24 +54,35 @@ def play(
 
 @settings(max_examples=400, deadline=None)
 @given(
-    bar_columns(), st.lists(trades(), max_size=6), RULES, st.lists(st.integers(0, 6), min_size=6, max_size=6),
-    st.none() | st.tuples(st.integers(0, 41), PRICES, st.integers(0, 45 * 60)),
-)  # fmt: skip
+    bar_columns(),
+    st.lists(sound_trades() | sound_trades() | trades(), min_size=1, max_size=6),
+    RULES,
+    st.lists(st.integers(0, 6), min_size=6, max_size=6),
+    st.lists(st.none() | st.integers(-1, 15), min_size=7, max_size=7),
+    st.none() | st.tuples(st.integers(0, 41), PRICES),
+)
 def test_followed_live_is_resolved_afterwards_to_the_last_bit(
     bars: BarColumns,
     given_trades: list[Trade],
     rules: ResolverRules,
     late: list[int],
-    filled: tuple[int, float, int] | None,
+    beside: list[int | None],
+    filled: tuple[int, float] | None,
 ) -> None:
     """Whenever signals and a fill are told of; and what has no outcome live is open, or was not covered."""
     rows = rows_of(bars)
-    named = [replace(trade, signal_id=f"s{at}") for at, trade in enumerate(given_trades)]
+    moments = [  # most of them those of bars, where edges are
+        None if at is None else rows[at][0] if 0 <= at < len(rows) else START + MINUTE * at for at in beside
+    ]
+    named = [
+        replace(trade, signal_id=f"s{at}", at=moment, fill_price=None, fill_at=None)
+        for at, (trade, moment) in enumerate(zip(given_trades, moments, strict=False))
+    ]
     places: dict[int, list[Trade]] = {}
     for trade, behind in zip(named, late, strict=False):
         own = sum(row[0] < (trade.at or 0) for row in rows)
         places.setdefault(min(own + behind, len(rows)), []).append(trade)
-    fills = {} if filled is None else {filled[0]: (filled[1], START + filled[2] * MINUTE)}
+    fills = {} if filled is None else {filled[0]: (filled[1], moments[-1] or START)}
     live = LiveOutcomes(rules)
     found = play(live, rows, places, fills)
     for trade in named:
