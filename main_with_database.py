@@ -54,9 +54,11 @@ from llm_integration.record.continuing import (
 )
 from llm_integration.record.embedded import default_base
 from llm_integration.record.ledger import PostgresLedger
+from llm_integration.record.outcomes import OutcomeStore
 from llm_integration.record.postmaster import ServerBounds
 from llm_integration.record.session_store import SessionStatus
 from llm_integration.routing import router_for
+from llm_integration.sidecar.outcomes import OutcomeSink
 from llm_integration.simulator import SIMULATED_KEY, OpenRouterSimulator
 from llm_integration.threads import in_thread
 from llm_integration.times import zone_named
@@ -161,6 +163,7 @@ class TradingSystem:
         self.recorder: SessionRecorder | None = None
         self.outbox: Outbox | None = None
         self.exporter: LLMCSVExporter | None = None
+        self.outcomes: OutcomeSink | None = None
         self.worker: LLMWorker | None = None
         self.off_reason: str | None = None
         self.messages = RecentMessages()
@@ -227,6 +230,7 @@ class TradingSystem:
         await self._setup_session()
         await self._setup_sidecar()
         self._setup_recorder()
+        self._setup_outcomes()
         logger.info("bars: %s", self._feed.reader.described)
 
     async def _setup_database(self) -> None:
@@ -432,6 +436,13 @@ class TradingSystem:
                 handoff_seconds=self.settings.database.handoff_timeout_seconds,
             )
 
+    def _setup_outcomes(self) -> None:
+        """What becomes of signals is followed whether or not anybody rates them."""
+        llm = self.settings.llm
+        self.outcomes = OutcomeSink(llm, llm.output_folder, stored=self.database is not None)
+        if self.database is not None:
+            self._start("outcomes", partial(self.outcomes.store, OutcomeStore(self.database.connections)))
+
     def _open_ledger(
         self, config: LLMConfig, key: SecretStr | None, prices: ModelCatalogue
     ) -> PostgresLedger | MemoryLedger:
@@ -522,6 +533,8 @@ class TradingSystem:
             self.exporter.record_bar(self.session_id, self.settings.symbol, bar, signal)
             if signal is not None and self.off_reason:
                 self.exporter.write_analysis(signal, _unasked(signal, self.off_reason))
+        if self.outcomes is not None:
+            self.outcomes.record_bar(self.session_id, self.settings.symbol, bar, signal)
         if self.recorder is not None and not replayed:
             self.recorder.record_bar(bar)
 
@@ -672,6 +685,8 @@ class TradingSystem:
         if self.exporter is not None:
             closed = in_thread(self.exporter.close, seconds - 0.6, flush_held=self._feed_ended)
             yield self._step("the CSV files", closed, bound)
+        if self.outcomes is not None:
+            yield self._step("the outcomes", in_thread(self.outcomes.close, seconds - 0.6), bound)
         if isinstance(self._ledger, PostgresLedger):
             yield self._step("the ledger", self._close_ledger(self._ledger, seconds - 0.2), bound)
 
@@ -679,6 +694,9 @@ class TradingSystem:
         seconds, bound = self._bounds.session, _bound_of_session
         if self.database is not None and self._entered:
             yield self._step("the session", self._end_session(self.database, seconds - 0.1), bound)
+        if self.database is not None and self.outcomes is not None:
+            rest = self.outcomes.store_rest(OutcomeStore(self.database.connections), seconds - 0.1)
+            yield self._step("the last outcomes", rest, bound)
         if self.outbox is not None:
             yield self._step("the outbox", in_thread(self.outbox.close, seconds - 0.1), bound)
 

@@ -21,8 +21,8 @@ def _nullable(value: object) -> object:
 class Outcomes(Block):
     """What became of signals, told from the bars that the host hands over.
 
-    The rules and their defaults are those of ``python -m llm_integration worth``; costs are in price units of a
-    round trip, and each stored outcome names what was taken off.
+    The rules and their defaults are those of ``python -m llm_integration worth``; costs are in price units of
+    a round trip, and each stored outcome names what was taken off.
     """
 
     enabled: bool = Field(

@@ -71,7 +71,8 @@ class Sidecar:
         self._store = SignalMemoryStore(self.config.max_memory_signals, self.config.memory_retention_minutes)
         self._answers = Answers(self._tell)
         given: Sequence[Sink] = (LLMCSVExporter(self.config),) if sinks is None else sinks
-        self._outcomes = OutcomeSink(self.config, self.config.output_folder if sinks is None else None)
+        folder = self.config.output_folder if sinks is None else None
+        self._outcomes = OutcomeSink(self.config, folder, stored=self._block is not None)
         self._sinks = SinkList([self._answers, *given, self._outcomes])
         self._parts: Parts | None = None
         self._of_bars = SignalsOfBars()
@@ -131,7 +132,7 @@ class Sidecar:
     def report_fill(self, signal_id: str, price: float, time: datetime | str) -> None:
         """Your order for this signal was filled: what it comes to is counted from there. From any thread.
 
-        Waits for nothing and raises for nothing in it; what cannot be used, and an unknown id, is one warning.
+        Waits for nothing, raises for nothing in it; what cannot be used, and an unknown id, is one warning.
         """
         self._outcomes.report_fill(signal_id, price, time)
 
@@ -139,11 +140,11 @@ class Sidecar:
         self, signal_id: str, price: float, time: datetime | str, *, exit: str | None = None,
         r_net: float | None = None,
     ) -> None:  # fmt: skip
-        """Your trade for this signal ended at this price; that stands over what bars tell. As ``report_fill``.
+        """Your trade for this signal ended at this price, whatever bars tell. Otherwise like ``report_fill``.
 
-        ``exit`` is ``stop``, ``target`` or ``time``; None: the price says it. R is counted from the fill, else
-        from where bars had it enter, else from the signal's own price; ``r_net`` is yours, or R less the costs
-        of ``llm.outcomes``.
+        ``exit`` is ``stop``, ``target`` or ``time``; None: the price says it. R is counted from the fill,
+        else from where bars had it enter, else from the signal's own price; ``r_net`` is yours, or R less the
+        costs of ``llm.outcomes``.
         """
         self._outcomes.report_outcome(signal_id, price, time, exit, r_net)
 

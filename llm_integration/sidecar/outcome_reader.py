@@ -1,4 +1,4 @@
-"""What a host hands over about signals, their bars and what became of them: read, and given to who follows."""
+"""What a host hands over about signals, bars and its trades: read, and given to who follows them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ Work = Callable[[], Iterable[OutcomeRecord | None]]
 class OutcomeReader:
     """Times without a zone are of ``zone``. ``look_up`` gets reports about signals that are unknown here.
 
-    Each method gives what comes of it, when it is gone through. A report that cannot be used raises ValueError
-    then, with the signal and the reason.
+    Each method gives what comes of it, when it is gone through. A report that cannot be used raises
+    ValueError then, with the signal and the reason.
     """
 
     def __init__(self, live: LiveOutcomes, zone: tzinfo, look_up: Callable[[str, Work], None]) -> None:

@@ -29,7 +29,7 @@ Found = Callable[[Signal | None], None]
 
 
 class UnsavedOutcomes:
-    """``put``, ``look_up`` and ``tell`` belong to the thread, ``keep_saving`` and ``save_rest`` to the loop."""
+    """``put``, ``look_up`` and ``tell`` are the thread's, ``keep_saving`` and ``save_rest`` the loop's."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

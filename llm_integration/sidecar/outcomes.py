@@ -1,4 +1,4 @@
-"""What becomes of signals, followed while bars come in: by a thread of its own, into a file and PostgreSQL."""
+"""What becomes of signals, followed while bars come in, by a thread, into a file and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def rules_of(config: LLMConfig) -> ResolverRules:
 class OutcomeSink:
     """A sink that follows each signal over the bars of its symbol, and takes what the host reports.
 
-    ``accept``, ``record_bar``, ``report_fill`` and ``report_outcome`` may be called from any thread: they take
-    microseconds, never wait, and raise for nothing that is in what they are given. Rows go to
-    ``llm_outcomes.csv`` in ``folder``, if there is one, and by ``store`` to PostgreSQL. What is open at the end
-    is forgotten here: a run that is resumed with its bars from the beginning comes to it again, and ``worth``
-    tells all others from the bars that are stored.
+    ``accept``, ``record_bar``, ``report_fill`` and ``report_outcome`` may be called from any thread: they
+    take microseconds, never wait, and raise for nothing that is in what they are given. Rows go to
+    ``llm_outcomes.csv`` in ``folder``, if there is one, and if they are ``stored``, by ``store`` to
+    PostgreSQL. What is open at the end is forgotten here: a run that is resumed with its bars from the
+    beginning comes to it again, and ``worth`` tells all others from the bars that are stored.
     """
 
-    def __init__(self, config: LLMConfig, folder: Path | None = None) -> None:
+    def __init__(self, config: LLMConfig, folder: Path | None = None, *, stored: bool = False) -> None:
         self.enabled = config.outcomes.enabled
         self._live = LiveOutcomes(rules_of(config))
         self._reader = OutcomeReader(self._live, zone_named(config.bars_timezone), self._look_up)
@@ -72,7 +72,7 @@ class OutcomeSink:
         self._sync_seconds = config.batch_export_interval_seconds
         self._events: SimpleQueue[Work | None] = SimpleQueue()
         self._early: deque[Work] = deque(maxlen=EARLY_SIGNALS)
-        self._unsaved = UnsavedOutcomes()
+        self._unsaved, self._stored = UnsavedOutcomes(), stored
         self._thread = BackgroundThread("llm-outcomes", self._run, meanwhile="outcomes wait")
         self._hurry = threading.Event()
         self._deadline: float | None = None
@@ -258,7 +258,8 @@ class OutcomeSink:
             self._counts["ended"] += 1
         if self._file:
             self._file.put(record)
-        self._unsaved.put(record)
+        if self._stored:
+            self._unsaved.put(record)
 
     def _look_up(self, signal_id: str, work: Work) -> None:
         """A signal that this process has not seen may be one of an earlier run, and stored."""
@@ -278,4 +279,4 @@ class OutcomeSink:
         self._counts["warnings"] = self._counts.get("warnings", 0) + 1
         if self._counts["warnings"] <= MOST_WARNINGS:
             more = "; further ones are only counted" if self._counts["warnings"] == MOST_WARNINGS else ""
-            logger.warning("outcomes: " + text + more, *values)
+            logger.warning("outcomes: %s%s", text % values, more)

@@ -128,7 +128,7 @@ class LiveOutcomes:
         following = known.following
         counted = following or Following(known.trade, self._rules)
         found = counted.reported(price, at, how or _how(known.trade, price))
-        if following is None:
+        if following is None or not found.bars_held:  # nothing is known of the way there
             found = replace(found, mfe=None, mae=None)
         if r_net is not None:
             found = replace(found, r_net=r_net)
