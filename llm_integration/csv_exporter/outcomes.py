@@ -41,7 +41,7 @@ _LOCK_RETRY_SECONDS = 0.02
 
 
 def outcome_row(record: OutcomeRecord) -> str:
-    """One row; the last cell is always quoted, so that a whole row can be told from one that was cut."""
+    """One row; the last cell is JSON, so that a whole row can be told from one that was cut."""
     one = record.outcome
     held = "" if one.source == HOST and not one.bars_held else str(one.bars_held)
     rules = json.dumps(dict(record.rules), sort_keys=True, separators=(",", ":"))
@@ -92,7 +92,11 @@ class OutcomeIndex:
 
     def is_whole(self, line: str) -> bool:
         """See Index."""
-        return len(cells_of(line, strict=True)) == len(OUTCOME_COLUMNS) and line.endswith('"')
+        cells = cells_of(line, strict=True)
+        try:
+            return len(cells) == len(OUTCOME_COLUMNS) and isinstance(json.loads(cells[-1]), dict)
+        except ValueError:
+            return False
 
     def clear(self) -> None:
         """See Index."""

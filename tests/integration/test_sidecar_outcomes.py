@@ -133,7 +133,7 @@ async def test_a_report_about_a_signal_of_an_earlier_run_finds_it_in_the_table(
     table = await stored(database_url)
     assert (table["night"]["exit"], table["night"]["r_gross"], table["night"]["mfe"]) == ("target", 1.4, None)
     assert (table["kept"]["exit"], table["kept"]["fill_price"]) == ("open", 100.5)
-    assert caplog.text.count("nobody") == 1
+    assert caplog.text.count("signal 'nobody'") == 1
 
 
 async def test_reports_never_raise_and_never_wait(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
