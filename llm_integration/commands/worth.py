@@ -89,7 +89,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--seed", type=count, default=20_260_101, metavar="N", help="of what is drawn at random")
     add(
-        "--self-test", choices=("noise", "planted"), help="test this report itself, on bundled bars or --bars"
+        "--self-test",
+        choices=("noise", "together", "planted"),
+        help="test this report itself, on bundled bars or --bars",
     )
     add("--repetitions", type=count, default=200, metavar="N", help="of the self-test (default: 200)")
     add_common_arguments(parser)

@@ -15,6 +15,7 @@ import numpy as np
 
 from llm_integration.worth import beside, evidence
 from llm_integration.worth.coverage import coverage
+from llm_integration.worth.dependence import Timeline
 from llm_integration.worth.evidence import Resolved
 from llm_integration.worth.market import Measures, measures
 from llm_integration.worth.rater import calibrate
@@ -189,7 +190,10 @@ def _choppiness(
         np.array([signal.choppiness == "yes" for signal in said], dtype=np.float64),
         _measured(said, bars),
         np.array([math.nan if value is None else value for value in results], dtype=np.float64),
-        [np.array(group, dtype=np.int64) for group in places.values()],
+        Timeline.of(
+            [np.array(group, dtype=np.int64) for group in places.values()],
+            np.array([signal.trade.at or 0 for signal in said], dtype=np.int64),
+        ),
         rng,
     )
 

@@ -298,7 +298,7 @@ def test_two_symbols_are_shifted_each_for_itself() -> None:
     assert found.verdict.level == "no_evidence"
 
 
-@pytest.mark.parametrize("kind", ["noise", "planted"])
+@pytest.mark.parametrize("kind", ["noise", "together", "planted"])
 def test_the_self_test_finds_what_is_there_and_no_more(kind: Any) -> None:
     """On the bundled bars: noise at the nominal rate, a planted effect with its power."""
     found = self_test(kind, real_bars(), 150)
