@@ -39,7 +39,7 @@ def config(folder: Path, **outcomes: Any) -> LLMConfig:
     return LLMConfig(
         requests_per_minute=10_000,
         csv_output_directory=str(folder / "out"),
-        outcomes=outcomes,  # type: ignore[arg-type]
+        outcomes=outcomes,
     )
 
 

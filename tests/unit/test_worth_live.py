@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -102,9 +103,9 @@ def test_followed_live_is_resolved_afterwards_to_the_last_bit(
 BARS: Rows = [(START + MINUTE * at, 100.0, 101.0, 99.0, 100.0) for at in range(400)]
 
 
-def a_trade(name: str = "a", at: int = 0, **changes: object) -> Trade:
-    given_values: dict[str, object] = {"stop": 98.0, "target": 104.0, "entry_price": 100.0, **changes}
-    return Trade(name, 1, START + MINUTE * at, **given_values)  # type: ignore[arg-type]
+def a_trade(name: str = "a", at: int = 0, **changes: Any) -> Trade:
+    given_values: dict[str, Any] = {"stop": 98.0, "target": 104.0, "entry_price": 100.0, **changes}
+    return Trade(name, 1, START + MINUTE * at, **given_values)
 
 
 def ended(live: LiveOutcomes, bars: Rows) -> list[Outcome]:
@@ -169,7 +170,7 @@ def test_a_report_after_the_outcome_of_bars_takes_its_place() -> None:
 
 
 @pytest.mark.parametrize("changes", [{"stop": None}, {"stop": 100.0}, {"stop": 101.0}, {"entry_price": None}])
-def test_a_report_about_what_has_no_risk_is_refused(changes: dict[str, object]) -> None:
+def test_a_report_about_what_has_no_risk_is_refused(changes: dict[str, Any]) -> None:
     """Nothing is invented where there is no distance to count in."""
     live = LiveOutcomes(ResolverRules())
     list(live.accept("ES", a_trade("a", **changes)))
