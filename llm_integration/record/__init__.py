@@ -4,6 +4,7 @@
 ``connections``, ``connector``, ``session``, ``database_url``, ``tls``  how it is reached
 ``migrations``, ``sql/``, ``rights``, ``rehearsal``  its tables, and whether they can be had
 ``task_store``, ``session_store``, ``opinions``, ``reports``  what is stored and read; ``queries`` the SQL
+``outcomes``, ``looks``  what became of signals, and what was asked about that
 ``ledger``    what was spent, and the sums that several processes share
 ``recorder``  a session's bars and signals on their way, without holding up the bar loop
 ``outbox``    what waits for PostgreSQL, on disk

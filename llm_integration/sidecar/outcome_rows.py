@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 MOST_UNSAVED = 20_000
 """Outcomes that wait while PostgreSQL is away; of more than that the oldest are left to ``worth``."""
 MOST_LOOKED_UP = 1_000
-AT_ONCE = 100
+AT_ONCE, LOOKED_UP_AT_ONCE = 100, 25
 RETRY_SECONDS = 2.0
 
 Found = Callable[[Signal | None], None]
@@ -107,7 +107,7 @@ class UnsavedOutcomes:
 
     async def _look_some_up(self, store: OutcomeStore) -> None:
         with self._lock:
-            asked = list(self._looked_up)[:AT_ONCE]
+            asked = list(self._looked_up)[:LOOKED_UP_AT_ONCE]
         signals = await store.signals(asked)
         for name in asked:
             with self._lock:

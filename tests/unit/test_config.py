@@ -509,6 +509,12 @@ def test_blocks_come_from_the_environment_as_json(monkeypatch: pytest.MonkeyPatc
         ("ROUTES", '[{"when": {"symbl": "x"}, "model": "a/b"}]', "did you mean 'symbol'"),
         ("BUDGETS", '[{"per": "week", "usd": 1}]', "budgets.0.per"),
         ("SHADOW", '[{"share": 0.5}]', "give model, prompt or both"),
+        ("OUTCOMES", "{", "outcomes: should be a JSON object"),
+        ("OUTCOMES", '{"spred": 1}', "did you mean 'spread'"),
+        ("OUTCOMES", '{"session_end": "25:00"}', "outcomes.session_end: should be a time of day"),
+        ("OUTCOMES", '{"horizon_bars": 0}', "outcomes.horizon_bars"),
+        ("OUTCOMES", '{"slippage": -0.1}', "outcomes.slippage"),
+        ("OUTCOMES", '{"entry": "open"}', "outcomes.entry"),
     ],
 )
 def test_a_wrong_block_is_one_line_that_names_its_place(
