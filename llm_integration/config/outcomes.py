@@ -33,8 +33,11 @@ class Outcomes(Block):
         description="Where a signal enters unless the host reports a fill: at the next bar's open, the close "
         "of its own bar, or the price that it names.",
     )
-    horizon_bars: Annotated[int | None, BeforeValidator(_nullable), Field(ge=1, le=1_000_000)] = Field(
-        60, description="A trade ends at the close of that bar at the latest; null: no limit."
+    horizon_bars: Annotated[int | None, BeforeValidator(_nullable)] = Field(
+        60,
+        ge=1,
+        le=1_000_000,
+        description="A trade ends at the close of that bar at the latest; null: no limit.",
     )
     session_end: Annotated[str | None, BeforeValidator(_nullable)] = Field(
         None, description="`HH:MM` in `bars_timezone`: a trade ends with the session; null: it does not."
