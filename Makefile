@@ -61,6 +61,7 @@ lock:
 # Noise must be called evidence at the nominal rate and no more, a planted effect found with its power
 worth-selftest: $(INSTALLED)
 	$(BIN)/python -m llm_integration worth --self-test noise --repetitions 1000 $(WORTH_ARGS)
+	$(BIN)/python -m llm_integration worth --self-test together --repetitions 1000 $(WORTH_ARGS)
 	$(BIN)/python -m llm_integration worth --self-test planted --repetitions 1000 $(WORTH_ARGS)
 
 # The peers live in a folder of their own; without them (no network) their columns are left out

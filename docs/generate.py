@@ -16,6 +16,7 @@ from database import DatabaseConfig
 from llm_integration.commands.line import COMMANDS, load_command
 from llm_integration.config import LLMConfig
 from llm_integration.config.budgets import Budget
+from llm_integration.config.outcomes import Outcomes
 from llm_integration.config.routes import Bounds, Route, Shadow, When
 from llm_integration.reference import settings_table
 from trading.command_line import build_parser
@@ -26,7 +27,7 @@ __all__ = ["BLOCKS", "PAGES", "command_names", "filled", "help_of"]
 PAGES = tuple(Path(__file__).parent / "reference" / name for name in ("settings.md", "commands.md"))
 BLOCKS: dict[str, type[BaseModel]] = {
     model.__name__: model
-    for model in (LLMConfig, DatabaseConfig, TradingConfig, Route, When, Bounds, Shadow, Budget)
+    for model in (LLMConfig, DatabaseConfig, TradingConfig, Route, When, Bounds, Shadow, Budget, Outcomes)
 }
 PROGRAM = "main_with_database.py"
 COLUMNS = "100"

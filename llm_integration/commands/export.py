@@ -1,4 +1,4 @@
-"""``export``: both CSV files anew from PostgreSQL."""
+"""``export``: the CSV files anew from PostgreSQL."""
 
 from __future__ import annotations
 
@@ -16,22 +16,25 @@ from llm_integration.commands.errors import CommandError, UsageError
 from llm_integration.commands.settings import add_common_arguments, load, open_database
 from llm_integration.commands.terminal import json_line, say, show_table
 from llm_integration.csv_exporter import BarRow, Rebuild, Rebuilt
+from llm_integration.csv_exporter.outcomes import OUTCOME_FILE, OutcomeRebuild
 from llm_integration.domain import LLMAnalysis, Signal
 from llm_integration.record.command_reports import SessionInfo
 from llm_integration.record.command_store import CommandDatabase
+from llm_integration.record.outcomes import OutcomeStore
 
 __all__ = ["DESCRIPTION", "add_arguments", "run"]
 
 DESCRIPTION = """\
-Write llm_signals.csv and llm_strategy_results.csv anew from PostgreSQL.
+Write llm_signals.csv, llm_strategy_results.csv and llm_outcomes.csv anew from PostgreSQL.
 
 Use it when a file was deleted or damaged, or after "retry": a rating that came back later replaces the
 old one. Each file is replaced in one step; a run that is writing to it meanwhile goes on in the new one.
 Rows that the files have and PostgreSQL has not are kept at their end, unless you say --drop-others.
 
-llm_signals.csv comes in the order of the signals' times, llm_strategy_results.csv session by session in
-the order of the bars. A session that has bars to come ends before its first unanswered signal, so that
-the run which goes on with it can fill it in; --include-unanswered writes such bars as pending."""
+llm_signals.csv and llm_outcomes.csv come in the order of the signals' times, llm_strategy_results.csv
+session by session in the order of the bars. A session that has bars to come ends before its first
+unanswered signal, so that the run which goes on with it can fill it in; --include-unanswered writes such
+bars as pending."""
 
 T = TypeVar("T")
 CHUNK = 200
@@ -94,13 +97,14 @@ async def run(args: argparse.Namespace) -> int:
         exported = [Exported(session) for session in _chosen(args, known)]
         try:
             rebuilt = await _rebuild(database, exported, directory, args, mark=mark)
+            outcomes = await _rebuild_outcomes(database, exported, directory, args, mark=mark)
         except BlockingIOError:
             raise CommandError(
                 f"{directory}: another process keeps a file locked for over {LOCK_SECONDS:g} s; try again"
             ) from None
         except OSError as error:
             raise CommandError(f"{directory}: {error.strerror or error}") from error
-    _report(args, directory, exported, rebuilt, others=len(known) - len(exported))
+    _report(args, directory, exported, rebuilt, outcomes, others=len(known) - len(exported))
     return 0
 
 
@@ -141,6 +145,28 @@ async def _rebuild(
         return await worker.do(
             lambda: files.finish(keep_others=not args.drop_others, lock_timeout=LOCK_SECONDS)
         )
+
+
+async def _rebuild_outcomes(
+    database: CommandDatabase,
+    exported: Sequence[Exported],
+    directory: Path,
+    args: argparse.Namespace,
+    *,
+    mark: bool,
+) -> OutcomeRebuild:
+    """What became of the signals, in a file that is made if there is anything to say."""
+    worker, store = _Thread(), OutcomeStore(database.connections)
+    with ExitStack() as drafts:
+        file = await worker.do(
+            lambda: drafts.enter_context(OutcomeRebuild(directory, byte_order_mark=mark, pause=worker.pause))
+        )
+        for session_id in [None] if args.all else [item.session.session_id for item in exported]:
+            async with aclosing(store.ended(session_id, args.symbol)) as records:
+                async for batch in _batches(records):
+                    await worker.do(file.add, batch)
+        await worker.do(lambda: file.finish(keep_others=not args.drop_others, lock_timeout=LOCK_SECONDS))
+        return file
 
 
 def _wanted(signal: Signal, args: argparse.Namespace) -> bool:
@@ -184,7 +210,13 @@ async def _batches(items: AsyncIterable[T]) -> AsyncIterator[list[T]]:
 
 
 def _report(
-    args: argparse.Namespace, directory: Path, exported: Sequence[Exported], rebuilt: Rebuilt, *, others: int
+    args: argparse.Namespace,
+    directory: Path,
+    exported: Sequence[Exported],
+    rebuilt: Rebuilt,
+    outcomes: OutcomeRebuild,
+    *,
+    others: int,
 ) -> None:
     if args.json:
         json_line(
@@ -194,6 +226,8 @@ def _report(
                 "bar_rows": rebuilt.bar_rows,
                 "kept_signal_rows": rebuilt.kept_signal_rows,
                 "kept_bar_rows": rebuilt.kept_bar_rows,
+                "outcome_rows": outcomes.rows,
+                "kept_outcome_rows": outcomes.kept,
                 "sessions": [_as_json(item) for item in exported],
                 "other_sessions": others,
             }
@@ -211,6 +245,7 @@ def _report(
     kept = rebuilt.kept_signal_rows, rebuilt.kept_bar_rows
     say(f"llm_signals.csv: {rebuilt.signal_rows} rows from PostgreSQL, {kept[0]} others kept")
     say(f"llm_strategy_results.csv: {rebuilt.bar_rows} rows from PostgreSQL, {kept[1]} others kept")
+    say(f"{OUTCOME_FILE}: {outcomes.rows} rows from PostgreSQL, {outcomes.kept} others kept")
     for item in exported:
         if item.stopped_at is not None:
             say(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, time, tzinfo
 from pathlib import Path
@@ -15,12 +15,15 @@ from llm_integration.commands.arguments import count, since
 from llm_integration.commands.errors import UsageError
 from llm_integration.commands.settings import add_common_arguments, load, open_database
 from llm_integration.commands.terminal import clean, json_line, say
+from llm_integration.record.errors import DatabaseError
+from llm_integration.record.looks import LookStore
 from llm_integration.times import zone_named
 
 if TYPE_CHECKING:
     from llm_integration.commands.worth_source import Selection, Source
     from llm_integration.worth.rules import ResolverRules
     from llm_integration.worth.sections import Report, ReportSettings
+    from llm_integration.worth.trials import Entry, Look
 
 __all__ = ["DESCRIPTION", "add_arguments", "run"]
 
@@ -30,9 +33,10 @@ Were the ratings worth their price? What became of every rated signal, and stati
 From PostgreSQL (--session, --since, --symbol, --model, --prompt), or from files alone with --signals and
 --bars. The primary test is the rank correlation of rating and net R, two-sided at 5%, against ratings that
 are shifted in time; with fewer than 30 resolved signals nothing is said. Costs are 0 unless you name them,
-and the report prints what it used. With --ledger every look at another model, prompt, horizon or subset is
-written down, and the test is corrected for all of them. --self-test shows on real bars that noise is called
-evidence no more often than it may be, and that a planted effect is found.
+and the report prints what it used. Outcomes and fills that the host has reported stand over what bars tell.
+Every look at another model, prompt, horizon or subset is written down, in PostgreSQL by itself and with files
+where --ledger says, and the test is corrected for all of them. --self-test shows on real bars that noise is
+called evidence no more often than it may be, and that a planted effect is found.
 Exit status: 0 done, whatever the verdict is; 1 a self-test failed; 2 usage or configuration."""
 
 BUNDLED_BARS = Path(__file__).parents[2] / "data" / "EURUSD_1h.csv"
@@ -81,11 +85,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--ledger",
         type=Path,
         metavar="FILE",
-        help="where looks are written down, and read for the correction",
+        help="a file where looks are written down, and read for the correction, too",
     )
     add("--seed", type=count, default=20_260_101, metavar="N", help="of what is drawn at random")
     add(
-        "--self-test", choices=("noise", "planted"), help="test this report itself, on bundled bars or --bars"
+        "--self-test",
+        choices=("noise", "together", "planted"),
+        help="test this report itself, on bundled bars or --bars",
     )
     add("--repetitions", type=count, default=200, metavar="N", help="of the self-test (default: 200)")
     add_common_arguments(parser)
@@ -121,8 +127,7 @@ async def run(args: argparse.Namespace) -> int:
     if args.self_test is not None:
         return await asyncio.to_thread(_self_test, args)
     zone = _zone(args.timezone)
-    source = await _read(args, zone)
-    report = await asyncio.to_thread(_report, args, source, zone)
+    report = await (_of_database(args, zone) if args.signals is None else _of_files(args, zone))
     await asyncio.to_thread(_write, args, report)
     return 0
 
@@ -140,16 +145,40 @@ def _selection(args: argparse.Namespace) -> Selection:
     return Selection(args.session, args.since, args.symbol, args.model, args.prompt, args.simulated)
 
 
-async def _read(args: argparse.Namespace, zone: tzinfo) -> Source:
-    from llm_integration.commands.worth_source import from_database, from_files  # noqa: PLC0415  numpy
+async def _of_files(args: argparse.Namespace, zone: tzinfo) -> Report:
+    """The report from files alone; looks are written down where ``--ledger`` says."""
+    from llm_integration.commands.worth_source import from_files  # noqa: PLC0415  numpy
 
-    selection = _selection(args)
-    if args.signals is not None:
-        if not args.bars:
-            raise UsageError("no bars: --signals needs --bars BARS.csv, too")
-        return await asyncio.to_thread(from_files, args.signals, args.bars, selection, args.timezone, zone)
+    if not args.bars:
+        raise UsageError("no bars: --signals needs --bars BARS.csv, too")
+    source = await asyncio.to_thread(
+        from_files, args.signals, args.bars, _selection(args), args.timezone, zone
+    )
+    if args.ledger is None:
+        source.notes.append("no --ledger: the test is not corrected for other looks")
+    look = _look(args, source, zone)
+    return (await asyncio.to_thread(_report, args, source, zone, look, []))[0]
+
+
+async def _of_database(args: argparse.Namespace, zone: tzinfo) -> Report:
+    """The report from PostgreSQL, where every look is written down before it is made."""
+    from llm_integration.commands.worth_source import from_database  # noqa: PLC0415  numpy
+    from llm_integration.worth.trials import entry_from_json, entry_json  # noqa: PLC0415  numpy
+
     async with open_database(load(args)) as database:
-        return await from_database(database, selection, args.bars, args.timezone)
+        source = await from_database(database, _selection(args), args.bars, args.timezone)
+        look = _look(args, source, zone)
+        looks, written = LookStore(database.connections), True
+        try:
+            rows = await looks.announce(look.key, asdict(look), simulated=source.simulated)
+            stored = [entry_from_json(row) for row in rows]
+        except (DatabaseError, ValueError) as error:
+            stored, written = [], False
+            source.notes.append(f"the test is not corrected for other looks: {clean(error, 300)}")
+        report, entry = await asyncio.to_thread(_report, args, source, zone, look, stored)
+        if written:
+            await looks.settle(entry_json(entry))
+        return report
 
 
 def _rules(args: argparse.Namespace, zone: tzinfo) -> ResolverRules:
@@ -175,39 +204,44 @@ def _settings(args: argparse.Namespace, source: Source, zone: tzinfo) -> ReportS
     )
 
 
-def _report(args: argparse.Namespace, source: Source, zone: tzinfo) -> Report:
-    """The report, corrected for the looks in the ledger, and written down there."""
-    from llm_integration.commands.worth_files import open_ledger  # noqa: PLC0415  numpy
-    from llm_integration.worth.report import build_report  # noqa: PLC0415  numpy
-    from llm_integration.worth.trials import Look, entry_of, other_p, with_ledger  # noqa: PLC0415  numpy
+def _look(args: argparse.Namespace, source: Source, zone: tzinfo) -> Look:
+    """Which question is asked."""
+    from llm_integration.worth.trials import Look  # noqa: PLC0415  numpy
 
-    settings = _settings(args, source, zone)
-    if args.ledger is None:
-        settings = replace(
-            settings, notes=(*settings.notes, "no --ledger: the test is not corrected for other looks")
-        )
     first = min(source.signals, key=lambda signal: (signal.trade.at or 0, signal.signal_id))
-    look = Look(
-        args.model or "", args.prompt or "", str(args.horizon_bars), settings.rules.described(),
+    return Look(
+        args.model or "", args.prompt or "", str(args.horizon_bars), _rules(args, zone).described(),
         _selection(args).described(), first.signal_id,
     )  # fmt: skip
+
+
+def _report(
+    args: argparse.Namespace, source: Source, zone: tzinfo, look: Look, stored: Sequence[Entry]
+) -> tuple[Report, Entry]:
+    """The report, corrected for the looks in ``stored`` and in the ledger, and its own entry there."""
+    from llm_integration.commands.worth_files import open_ledger  # noqa: PLC0415  numpy
+    from llm_integration.worth.report import build_report  # noqa: PLC0415  numpy
+    from llm_integration.worth.trials import entry_of, other_p, with_ledger  # noqa: PLC0415  numpy
+
+    settings = _settings(args, source, zone)
     with open_ledger(args.ledger) as ledger:
-        settings = replace(settings, earlier_p=other_p(ledger.entries, look))
-        report = build_report(source.signals, source.bars, settings, source.readings)
-        entry = entry_of(look, report, ledger.find(look))
+        known = {entry.look.key: entry for entry in (*ledger.entries, *stored)}
+        settings = replace(settings, earlier_p=other_p(known.values(), look))
+        report = build_report(source.signals, source.bars, settings, source.readings, source.reported)
+        entry = entry_of(look, report, known.get(look.key))
         ledger.save(entry)
-    return with_ledger(report, entry)
+    return with_ledger(report, entry), entry
 
 
 def _write(args: argparse.Namespace, report: Report) -> None:
     from llm_integration.commands.worth_files import outcomes_csv, replace_file  # noqa: PLC0415  numpy
     from llm_integration.commands.worth_text import show_report  # noqa: PLC0415  numpy
-    from llm_integration.worth.page import page  # noqa: PLC0415  numpy
+    from llm_integration.worth.html_page import page  # noqa: PLC0415  numpy
     from llm_integration.worth.report import report_json  # noqa: PLC0415  numpy
 
     made: list[tuple[Path | None, Callable[[], str]]] = [
         (args.html, lambda: page(report)),
-        (args.outcomes, lambda: outcomes_csv(report.outcomes)),
+        (args.outcomes, lambda: outcomes_csv(report.outcomes, report.rules)),
     ]
     for path, text in made:
         if path is not None:

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import csv
 import fcntl
-import io
 import json
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 
 from llm_integration.commands.errors import CommandError, UsageError
 from llm_integration.commands.terminal import clean
-from llm_integration.csv_exporter.escape import id_cell
-from llm_integration.worth.sessions import EPOCH
-from llm_integration.worth.trades import Outcome
+from llm_integration.csv_exporter.outcomes import OUTCOME_COLUMNS, outcome_row
+from llm_integration.worth.outcome import Outcome, OutcomeRecord
+from llm_integration.worth.rules import ResolverRules
 from llm_integration.worth.trials import Entry, Look, entry_from_json, entry_json
 
 __all__ = ["Ledger", "open_ledger", "outcomes_csv", "replace_file"]
 
-COLUMNS = (
-    "signal_id", "exit", "reason", "entry_time", "entry_price", "exit_time", "exit_price", "bars_held",
-    "r_gross", "r_net", "r_optimistic", "mfe", "mae", "ambiguous", "source", "resolver_version",
-)  # fmt: skip
 MOST_BYTES = 64 << 20
 
 
@@ -45,25 +38,11 @@ def replace_file(path: Path, text: str) -> None:
         raise CommandError(f"{clean(path)}: cannot be written: {error.strerror or error}") from error
 
 
-def outcomes_csv(outcomes: Sequence[Outcome]) -> str:
-    """``llm_outcomes.csv``: a row for each signal; times in ISO 8601, empty cells for what is not there."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for one in outcomes:
-        writer.writerow(
-            [
-                id_cell(one.signal_id), one.exit.value, "" if one.reason is None else one.reason.value,
-                _time(one.entry_at), one.entry_price, _time(one.exit_at), one.exit_price, one.bars_held,
-                one.r_gross, one.r_net, one.r_optimistic, one.mfe, one.mae, str(one.ambiguous).lower(),
-                one.source, one.resolver_version,
-            ]
-        )  # fmt: skip
-    return text.getvalue()
-
-
-def _time(at: int | None) -> str:
-    return "" if at is None else (EPOCH + timedelta(microseconds=at)).isoformat().replace("+00:00", "Z")
+def outcomes_csv(outcomes: Sequence[Outcome], rules: ResolverRules) -> str:
+    """``llm_outcomes.csv`` as a run writes it, open ones too: a row for each signal."""
+    described = rules.as_json()
+    rows = [outcome_row(OutcomeRecord(one, described)) for one in outcomes]
+    return "".join([",".join(OUTCOME_COLUMNS) + "\n", *rows])
 
 
 class Ledger:

@@ -7,7 +7,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -17,10 +17,12 @@ from llm_integration.commands.errors import UsageError
 from llm_integration.commands.terminal import clean
 from llm_integration.domain import Bar, to_price
 from llm_integration.record.command_store import CommandDatabase
+from llm_integration.record.outcomes import OutcomeStore
 from llm_integration.record.rows import Row
 from llm_integration.record.storable import clean_key
 from llm_integration.times import TimeColumn, TimeRules, is_missing
 from llm_integration.worth.coverage import coverage, other_prices
+from llm_integration.worth.outcome import HOST, Outcome, OutcomeRecord
 from llm_integration.worth.sections import RatedSignal, Reading, Status
 from llm_integration.worth.sessions import EPOCH
 from llm_integration.worth.trades import BarColumns, Trade, side_of
@@ -98,12 +100,17 @@ class Selection:
 
 @dataclass(slots=True)
 class Source:
-    """What was read. ``notes`` are lines for the reader of the report."""
+    """What was read. ``notes`` are lines for the reader of the report.
+
+    ``reported``: outcomes that are the host's own. ``simulated``: all ratings are the simulator's.
+    """
 
     title: str
     signals: list[RatedSignal] = field(default_factory=list)
     bars: dict[str, BarColumns] = field(default_factory=dict)
     readings: list[Reading] = field(default_factory=list)
+    reported: dict[str, Outcome] = field(default_factory=dict)
+    simulated: bool = False
     notes: list[str] = field(default_factory=list)
 
 
@@ -134,6 +141,7 @@ def from_files(
 
 def _of_one_kind(given: Sequence[T], real: Sequence[bool], source: Source, selection: Selection) -> list[T]:
     """Real ones, or with ``--simulated`` the others; the simulator's alone are taken, with a word."""
+    source.simulated = selection.simulated or not any(real)
     if not any(real) and given and not selection.simulated:
         source.notes.append("all ratings are the simulator's: they say nothing about any model")
         return list(given)
@@ -340,6 +348,7 @@ async def from_database(
     source.signals = [_stored(row) for row in chosen if row["status"] not in ("pending", "processing")]
     if not source.signals:
         raise UsageError("there is no answered signal in this database that you ask for")
+    _take_reported(source, await OutcomeStore(database.connections).reported(key))
     symbols = sorted({signal.symbol for signal in source.signals})
     source.bars = _bars(files, symbols, zone) if files else await _stored_bars(database, key, symbols)
     if not source.bars:
@@ -348,6 +357,28 @@ async def from_database(
         )
     source.readings = await _readings(database, key, source.signals)
     return source
+
+
+def _take_reported(source: Source, records: Sequence[OutcomeRecord]) -> None:
+    """The host's own outcomes stand, its fills are where trades enter; both are counted in a note."""
+    by_id = {record.outcome.signal_id: record for record in records}
+    filled = 0
+    for at, signal in enumerate(source.signals):
+        record = by_id.get(signal.signal_id)
+        if record is None:
+            continue
+        one = record.outcome
+        if one.source == HOST and one.resolved and None not in (one.r_net, one.entry_at, one.exit_at):
+            source.reported[signal.signal_id] = one
+        elif record.fill_price is not None:
+            trade = replace(signal.trade, fill_price=record.fill_price, fill_at=record.fill_at)
+            source.signals[at] = replace(signal, trade=trade)
+            filled += 1
+    if source.reported or filled:
+        source.notes.append(
+            f"outcomes that the host reported, in the place of what bars tell: {len(source.reported)};"
+            f" signals that enter at the host's fill: {filled}"
+        )
 
 
 def _stored(row: Row) -> RatedSignal:

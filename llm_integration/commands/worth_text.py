@@ -216,8 +216,9 @@ def _show_parts(title: str, parts: Sequence[Period]) -> None:
 
 def show_self_test(test: SelfTest) -> None:
     """One line, and whether it is as it should be."""
-    if test.kind == "noise":
-        asked = f"noise was called evidence in {test.share:.1%} of {test.repetitions:,} repetitions"
+    if test.kind != "planted":
+        what = "noise" if test.kind == "noise" else "noise over symbols that move together"
+        asked = f"{what} was called evidence in {test.share:.1%} of {test.repetitions:,} repetitions"
         due = f"{test.expected:.0%} at most"
     else:
         asked = (

@@ -39,6 +39,7 @@ from llm_integration.config.names import (
     normalise_model_id,
     suggestion,
 )
+from llm_integration.config.outcomes import Outcomes
 from llm_integration.config.places import Places
 from llm_integration.config.routes import Route, Shadow
 from llm_integration.errors import ConfigError
@@ -159,6 +160,16 @@ def _parsed(value: object) -> object:
         return json.loads(value or "[]")
     except ValueError:
         raise ValueError("should be a JSON list") from None
+
+
+def _parsed_block(value: object) -> object:
+    """One block comes from the environment as JSON, too."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value or "{}")
+    except ValueError:
+        raise ValueError("should be a JSON object") from None
 
 
 def _batch_size(value: object) -> object:
@@ -303,6 +314,10 @@ class LLMConfig(BaseModel):
         default_factory=list,
         max_length=50,
         description="Bounds on spending per hour, day or month.",
+    )
+    outcomes: Annotated[Outcomes, BeforeValidator(_parsed_block)] = Field(
+        default_factory=Outcomes,
+        description="What became of each signal, told from the bars that come in.",
     )
     rating_health_window: int = Field(
         200, ge=50, le=10_000, description="Latest answers of a model and prompt that rating health looks at."

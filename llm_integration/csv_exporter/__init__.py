@@ -1,4 +1,4 @@
-"""The three output files of a run: two CSV files in real time and a JSON summary.
+"""The output files of a run: CSV files in real time and a JSON summary.
 
 ``exporter``  LLMCSVExporter: what the rest of the library and embedding processes use
 ``writer``    the work of its thread, step by step; ``lane``: the rows on their way to one file
@@ -9,6 +9,7 @@
 ``health``    when a failing file is tried again, one message per change
 ``summary``   what the JSON file counts
 ``pending``   late answers into rows that were written as pending
+``outcomes``  what became of signals, in a file of its own
 ``rebuild``   both CSV files anew from PostgreSQL's rows
 """
 

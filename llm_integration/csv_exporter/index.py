@@ -16,7 +16,7 @@ from typing import Generic, Protocol, TypeVar
 from llm_integration.csv_exporter.rows import StreamKey, is_whole_result_row, is_whole_signal_row
 from llm_integration.domain import parse_time
 
-__all__ = ["BarIndex", "BarKey", "IdSet", "Index", "Row", "SignalIndex"]
+__all__ = ["BarIndex", "BarKey", "IdSet", "Index", "Row", "SignalIndex", "cells_of"]
 
 K = TypeVar("K", bound=Hashable)
 _PARTS = 1_024
@@ -123,7 +123,7 @@ class SignalIndex:
 
     def is_whole(self, line: str) -> bool:
         """See Index."""
-        return is_whole_signal_row(_cells(line, strict=True))
+        return is_whole_signal_row(cells_of(line, strict=True))
 
     def clear(self) -> None:
         """See Index."""
@@ -144,7 +144,7 @@ class BarIndex:
         """Stream and time of a line."""
         cells = line.split(",", 3)
         if '"' in line[: sum(map(len, cells[:3])) + 2]:
-            cells = _cells(line)
+            cells = cells_of(line)
         if len(cells) < 4 or (time := parse_time(cells[1])) is None:
             return None
         return StreamKey(cells[0], cells[2]), time
@@ -180,14 +180,14 @@ class BarIndex:
 
     def is_whole(self, line: str) -> bool:
         """See Index."""
-        return is_whole_result_row(_cells(line, strict=True), line)
+        return is_whole_result_row(cells_of(line, strict=True), line)
 
     def clear(self) -> None:
         """See Index."""
         self._last = {}
 
 
-def _cells(line: str, *, strict: bool = False) -> list[str]:
+def cells_of(line: str, *, strict: bool = False) -> list[str]:
     """The cells of a line; ``strict``: none if a quote is not closed."""
     try:
         return next(csv.reader([line], strict=strict), [])
@@ -196,5 +196,5 @@ def _cells(line: str, *, strict: bool = False) -> list[str]:
 
 
 def _cell(line: str, at: int) -> str | None:
-    cells = _cells(line)
+    cells = cells_of(line)
     return cells[at] if len(cells) > at else None

@@ -6,6 +6,7 @@
 ``task_store``, ``result_store``, ``tasks_by_hand``, ``session_store``, ``opinions``  what is stored
 ``reports``   what is read; ``statements``, ``*queries`` the SQL from ``sql/``, ``batches`` how much at a time
 ``memory``    MemoryRecord: the same claims, leases and fences in dictionaries
+``outcomes``, ``looks``  what became of signals, and what was asked about that
 ``ledger``    what was spent, and the sums that several processes share
 ``recorder``  a session's bars and signals on their way, without holding up the bar loop
 ``outbox``    what waits for PostgreSQL, on disk

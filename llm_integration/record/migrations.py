@@ -20,6 +20,7 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
     2: ("llm_schema_2.sql", "llm_ledger.sql"),
     3: ("llm_usage.sql",),
     4: ("llm_sessions.sql",),
+    5: ("llm_outcomes.sql",),
 }
 """The files that lead from the version before to each version. A change of the tables gets a new number."""
 NEWEST = max(MIGRATIONS)

@@ -21,6 +21,7 @@ from llm_integration.sidecar.bounds import CLOSE, CloseBounds
 from llm_integration.sidecar.ending import Ending
 from llm_integration.sidecar.handing import BarQueue, GivenBar, as_mapping, in_session
 from llm_integration.sidecar.joining import SignalsOfBars
+from llm_integration.sidecar.outcomes import OutcomeSink
 from llm_integration.sidecar.parts import Parts, Wanted
 from llm_integration.sidecar.rating import check_prompts
 from llm_integration.sidecar.sessions import HostSession
@@ -88,6 +89,7 @@ class Sidecar:
         self.memory_store = SignalMemoryStore(config.max_memory_signals, config.memory_retention_minutes)
         self._waiters = Waiters(told)
         self._ending = Ending()
+        self._outcomes = OutcomeSink(config, waits=True)
         self._parts: Parts | None = None
         self._of_bars = SignalsOfBars()
         self._bars = BarQueue(self._take_bar)
@@ -124,6 +126,7 @@ class Sidecar:
             return False
         if taken:
             self._of_bars.note(signal)
+            self._outcomes.accept(signal)
         else:
             logger.error(
                 "signal %.100r is not taken: %d signals wait already",
@@ -155,6 +158,17 @@ class Sidecar:
         that an earlier run has brought there.
         """
         self._bars.put(GivenBar(bar, symbol, signal, stored))
+
+    def report_fill(self, signal_id: str, price: float, time: datetime | str) -> None:
+        """Your order was filled: R is counted from there. From any thread; what is unusable is one warning."""
+        self._outcomes.report_fill(signal_id, price, time)
+
+    def report_outcome(
+        self, signal_id: str, price: float, time: datetime | str, *, exit: str | None = None,
+        r_net: float | None = None,
+    ) -> None:  # fmt: skip
+        """Your trade ended at this price, whatever bars tell. See ``OutcomeSink.report_outcome``."""
+        self._outcomes.report_outcome(signal_id, price, time, exit, r_net)
 
     def subscribe(self, callback: Callable[[LLMAnalysis], Awaitable[Any] | Any]) -> Callable[[], None]:
         """Have ``callback`` called with each result, rated or not; returns what ends that. See LLMWorker."""
@@ -233,7 +247,9 @@ class Sidecar:
             raise RuntimeError("a closed sidecar cannot be started again; build a new one")
         if self._parts is not None:
             return
-        self._parts = Parts(self._wanted, self.memory_store, self._waiters.answers, self._ending)
+        self._parts = Parts(
+            self._wanted, self.memory_store, self._waiters.answers, self._outcomes, self._ending
+        )
         try:
             await self._parts.open()
             self._bars.open()

@@ -7,6 +7,7 @@ import socket
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from llm_integration.domain import LLMAnalysis, Signal
 from llm_integration.memory_store import SignalMemoryStore
 from llm_integration.ports import Sink
 from llm_integration.record import DatabaseConfig, EmbeddedPostgres
+from llm_integration.record.outcomes import OutcomeStore
 from llm_integration.sidecar.background import Background
 from llm_integration.sidecar.bounds import CloseBounds
 from llm_integration.sidecar.ending import Ending
 from llm_integration.sidecar.files import SessionFiles
 from llm_integration.sidecar.handing import GivenBar, unasked
+from llm_integration.sidecar.outcomes import OutcomeSink
 from llm_integration.sidecar.rating import Rating
 from llm_integration.sidecar.recording import Recording, connected
 from llm_integration.sidecar.sessions import HostSession, SessionEntry
@@ -49,7 +52,14 @@ class Wanted:
 class Parts:
     """Everything that a sidecar owns between ``open`` and ``close``."""
 
-    def __init__(self, wanted: Wanted, store: SignalMemoryStore, answers: Answers, ending: Ending) -> None:
+    def __init__(
+        self,
+        wanted: Wanted,
+        store: SignalMemoryStore,
+        answers: Answers,
+        outcomes: OutcomeSink,
+        ending: Ending,
+    ) -> None:
         self._wanted, self._store = wanted, store
         self._ending = ending
         self.config = wanted.config
@@ -62,7 +72,7 @@ class Parts:
         )
         self.files: SessionFiles | None = None
         self.sinks = SinkList([answers])
-        self._answers = answers
+        self._answers, self._outcomes = answers, outcomes
         self.answered: set[str] = set()
         """Signals of earlier runs of the session that have their answer."""
 
@@ -115,11 +125,21 @@ class Parts:
             self.files = SessionFiles(self.config, statistics=self.summary)
             self.files.goes_on = self._resumable
             given = [self.files]
-        self.sinks = SinkList([self._answers, *given])
+        self.sinks = SinkList([self._answers, *given, self._outcomes])
+        self._outcomes.begin(
+            self.config.output_folder if self._wanted.sinks is None else None,
+            stored=self.recording is not None,
+        )
 
     def _start_sinks(self) -> None:
         """From here on nothing is waited for: files that stand there say that the host may begin."""
         self.sinks.start()
+        if self.recording is not None and self._outcomes.enabled:
+            store = OutcomeStore(self.recording.manager.connections)
+            self.background.start("outcomes", partial(self._outcomes.store, store))
+            self._ending.records.add(
+                "the last outcomes", lambda bounds: self._outcomes.store_rest(store, bounds.session - 0.1)
+            )
         self._ending.stores.add("the sinks", lambda bounds: self.sinks.close(bounds.stores - 0.6))
 
     def _restore_answers(self) -> None:
@@ -183,6 +203,7 @@ class Parts:
             "database_error": (recording.error if recording is not None else None)
             or figures["database_error"],
             "outbox": self.unstored()["outbox"],
+            "outcomes": self._outcomes.figures(),
             "restarts": dict(self.background.crashes),
             "gone_models": list(self.rating.gone_models),
             "budgets": self.rating.budgets(),

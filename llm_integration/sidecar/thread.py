@@ -8,6 +8,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,17 @@ class SidecarThread:
     def add_bar(self, bar: Bar, *, symbol: str = "") -> None:
         """A closed bar, in bar order. See Sidecar.add_bar."""
         self._sidecar.add_bar(bar, symbol=symbol)
+
+    def report_fill(self, signal_id: str, price: float, time: datetime | str) -> None:
+        """Your order for this signal was filled. See Sidecar.report_fill."""
+        self._sidecar.report_fill(signal_id, price, time)
+
+    def report_outcome(
+        self, signal_id: str, price: float, time: datetime | str, *, exit: str | None = None,
+        r_net: float | None = None,
+    ) -> None:  # fmt: skip
+        """Your trade for this signal ended. See Sidecar.report_outcome."""
+        self._sidecar.report_outcome(signal_id, price, time, exit=exit, r_net=r_net)
 
     def verdict(self, signal_id: str) -> Verdict:
         """What became of the signal so far. O(1); never waits, never raises."""

@@ -10,6 +10,7 @@ from datetime import timedelta
 import numpy as np
 
 from llm_integration.worth import dependence, ranks
+from llm_integration.worth.dependence import Timeline
 from llm_integration.worth.evidence import ENOUGH, Resolved, rank_ic, shift_test
 from llm_integration.worth.market import Measures
 from llm_integration.worth.rater import agreement, area_under_curve, entropy_bits, kappa, modal_share
@@ -61,7 +62,7 @@ def increment(found: Resolved, free: Measures, rng: np.random.Generator) -> Incr
     design = np.column_stack(beside)
     left = ranks.partial_residuals(ranks.ranks(part.ratings.astype(float)), design)
     value, p, effective = shift_test(
-        left, ranks.partial_residuals(ranks.ranks(part.r_net), design), part.groups, rng
+        left, ranks.partial_residuals(ranks.ranks(part.r_net), design), part.timeline, rng
     )
     return Increment(len(whole), value, p, names, alone, enough=effective >= ENOUGH)
 
@@ -71,7 +72,7 @@ def _alone(name: str, column: Floats, found: Resolved, rng: np.random.Generator)
     if len(there) < SMALLEST_PART:
         return Indicator(name, len(there), None, None)
     part = found.part(there)
-    value, p, _ = shift_test(ranks.ranks(column[there]), ranks.ranks(part.r_net), part.groups, rng)
+    value, p, _ = shift_test(ranks.ranks(column[there]), ranks.ranks(part.r_net), part.timeline, rng)
     return Indicator(name, len(there), value, p)
 
 
@@ -104,7 +105,7 @@ def rater(ratings: Ints, readings: Sequence[Reading]) -> Rater:
 
 
 def choppiness(
-    said: Floats, free: Measures, r_net: Floats, groups: Sequence[Ints], rng: np.random.Generator
+    said: Floats, free: Measures, r_net: Floats, timeline: Timeline, rng: np.random.Generator
 ) -> Choppiness:
     """Of signals with a verdict: ``said`` is 1 for "yes", ``r_net`` NaN where there is no result."""
     yes = int(said.sum())
@@ -123,7 +124,7 @@ def choppiness(
     seen = np.isfinite(ahead)
     middle = float(np.median(ahead[seen])) if seen.any() else math.nan
     low = np.where(seen, (ahead < middle) * 1.0, np.nan)
-    beyond, p, enough = _beyond(said, measured, ahead, groups, rng)
+    beyond, p, enough = _beyond(said, measured, ahead, timeline, rng)
     return Choppiness(
         len(said), yes, agreed, areas, _area(low, said), beyond, p,
         _mean(r_net[said > 0]), _mean(r_net[said <= 0]), enough,
@@ -134,7 +135,7 @@ def _beyond(
     said: Floats,
     measured: dict[str, Floats],
     ahead: Floats,
-    groups: Sequence[Ints],
+    timeline: Timeline,
     rng: np.random.Generator,
 ) -> tuple[float | None, float | None, bool]:
     there = np.flatnonzero(np.logical_and.reduce([np.isfinite(c) for c in (*measured.values(), ahead)]))
@@ -142,11 +143,12 @@ def _beyond(
         return None, None, False
     place = np.full(len(said), -1, dtype=np.int64)
     place[there] = np.arange(len(there))
-    kept = [place[group][place[group] >= 0] for group in groups]
+    kept = [place[group][place[group] >= 0] for group in timeline.groups]
     design = np.column_stack([ranks.ranks(column[there]) for column in measured.values()])
     left = ranks.partial_residuals(said[there], design)
     sideways = ranks.partial_residuals(ranks.ranks(-ahead[there]), design)
-    value, p, effective = shift_test(left, sideways, [group for group in kept if len(group)], rng)
+    part = Timeline.of([group for group in kept if len(group)], timeline.ticks[there])
+    value, p, effective = shift_test(left, sideways, part, rng)
     return value, p, effective >= ENOUGH
 
 

@@ -1,13 +1,14 @@
 """How much a series repeats itself, and what that does to a test: effective number, shifts, bootstrap. Pure.
 
-``groups`` are the places of each symbol's signals in the order of time: within them a series may be turned
-round, between them nothing is exchanged.
+Ratings are shifted in time, all symbols' by the same time at once: each keeps its own, none is exchanged
+between them, and what they have in common stays so.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -16,6 +17,7 @@ from llm_integration.worth.trades import Floats, Ints
 
 __all__ = [
     "MOST_SHIFTS",
+    "Timeline",
     "autocorrelations",
     "best_block",
     "bootstrap_means",
@@ -29,7 +31,10 @@ __all__ = [
 ]
 
 MOST_SHIFTS: Final = 9_999
-"""With fewer signals of one symbol every shift is tried."""
+"""With fewer signals every shift is tried."""
+MOST_CELLS: Final = 4_000_000
+LEAST_TICKS: Final = 4_096
+"""Of very many symbols, neighbouring moments share a tick."""
 LAGS: Final = 1_000
 RESAMPLES: Final = 2_000
 LEAST_RESAMPLES: Final = 200
@@ -67,48 +72,80 @@ def effective_number(one: Floats, other: Floats, groups: Sequence[Ints]) -> floa
     return total / max(1.0, inflation)
 
 
-def offsets(groups: Sequence[Ints], rng: np.random.Generator, most: int = MOST_SHIFTS) -> list[Ints]:
-    """By how much each symbol's series is turned, in each of the shifts but the one that changes nothing.
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """The signals of all symbols on one clock, which moves on with each moment at which any of them came.
 
-    One symbol with few signals: by every number there is. Otherwise ``most`` draws at random.
+    ``groups`` are the places of each symbol's signals in the order of time, ``ticks`` where each signal
+    stands on the clock, from 0 to below ``size``. Nights and weekends take no time on it.
     """
-    if len(groups) == 1 and len(groups[0]) - 1 <= most:
-        return [np.arange(1, len(groups[0]), dtype=np.int64)]
-    return [rng.integers(0, len(group), size=most) for group in groups]
+
+    groups: Sequence[Ints]
+    ticks: Ints
+    size: int
+
+    @classmethod
+    def of(cls, groups: Sequence[Ints], at: Ints) -> Timeline:
+        """From the signals' times. Of one symbol each signal has a tick of its own."""
+        if len(groups) < 2:
+            return cls(groups, np.arange(len(at), dtype=np.int64), len(at))
+        moments, ticks = np.unique(at, return_inverse=True)
+        most = max(LEAST_TICKS, MOST_CELLS // len(groups))
+        size = min(len(moments), most)
+        return cls(groups, ticks.astype(np.int64) * size // max(len(moments), 1), size)
+
+    def held(self, values: Floats, group: Ints) -> Floats:
+        """A symbol's values at each tick: the one of its last signal by then, round the end."""
+        last = np.full(self.size, -1, dtype=np.int64)
+        last[self.ticks[group]] = group
+        seen = np.maximum.accumulate(np.where(last >= 0, np.arange(self.size), -1))
+        seen[seen < 0] = self.ticks[group[-1]]
+        found: Floats = values[last[seen]]
+        return found
 
 
-def turned(values: Floats, groups: Sequence[Ints], shifts: Sequence[Ints], which: int) -> Floats:
-    """``values`` after one of the shifts."""
+def offsets(timeline: Timeline, rng: np.random.Generator, most: int = MOST_SHIFTS) -> Ints:
+    """By how many ticks all symbols' series are shifted together, in each of the shifts but that by none.
+
+    Every number there is, if there are few; otherwise ``most`` draws at random.
+    """
+    if timeline.size - 1 <= most:
+        return np.arange(1, timeline.size, dtype=np.int64)
+    return rng.integers(0, timeline.size, size=most)
+
+
+def turned(values: Floats, timeline: Timeline, by: int) -> Floats:
+    """``values`` shifted by so many ticks: at each signal, what its symbol had last had that long before."""
     found = values.copy()
-    for group, by in zip(groups, shifts, strict=True):
-        found[group] = np.roll(values[group], int(by[which]))
+    for group in timeline.groups:
+        held = timeline.held(values, group)
+        found[group] = held[(timeline.ticks[group] - by) % timeline.size]
     return found
 
 
-def null_products(one: Floats, other: Floats, groups: Sequence[Ints], shifts: Sequence[Ints]) -> Floats:
-    """The sum of products of ``one``, turned by each of ``shifts``, with ``other``."""
-    total = np.zeros(len(shifts[0]) if shifts else 0)
-    for group, by in zip(groups, shifts, strict=True):
-        size = len(group)
-        left, right = np.fft.rfft(one[group]), np.fft.rfft(other[group])
-        total += np.fft.irfft(np.conj(left) * right, size)[by]
+def null_products(one: Floats, other: Floats, timeline: Timeline, shifts: Ints) -> Floats:
+    """The sum of products of ``one``, shifted by each of ``shifts``, with ``other``."""
+    total = np.zeros(len(shifts))
+    for group in timeline.groups if len(shifts) else ():
+        there = np.bincount(timeline.ticks[group], weights=other[group], minlength=timeline.size)
+        left, right = np.fft.rfft(timeline.held(one, group)), np.fft.rfft(there)
+        total += np.fft.irfft(np.conj(left) * right, timeline.size)[shifts]
     return total
 
 
-def null_mean(one: Floats, other: Floats, groups: Sequence[Ints]) -> float:
+def null_mean(one: Floats, other: Floats, timeline: Timeline) -> float:
     """The mean of that sum over all shifts."""
-    return float(sum(one[group].sum() * other[group].sum() / len(group) for group in groups))
+    return float(sum(timeline.held(one, group).mean() * other[group].sum() for group in timeline.groups))
 
 
-def shift_p(one: Floats, other: Floats, groups: Sequence[Ints], shifts: Sequence[Ints]) -> float | None:
-    """Two-sided p of the sum of products under circular shifts, ``(1 + b) / (B + 1)``; None without shifts.
+def shift_p(one: Floats, other: Floats, timeline: Timeline, null: Floats) -> float | None:
+    """Two-sided p of the sum of products under shifts, ``(1 + b) / (B + 1)``; None without shifts.
 
-    b shifts lie as far from the mean of all as what was seen.
+    ``null`` are the sums of products under these; b of them lie as far from the mean of all as what was seen.
     """
-    null = null_products(one, other, groups, shifts)
     if not len(null):
         return None
-    middle = null_mean(one, other, groups)
+    middle = null_mean(one, other, timeline)
     seen = abs(float(one @ other) - middle)
     b = int((np.abs(null - middle) >= seen * (1 - 1e-9) - 1e-12).sum())
     return (1 + b) / (len(null) + 1)

@@ -43,6 +43,11 @@ class Resolved:
     reward_risk: Floats
     groups: tuple[Ints, ...]
 
+    @property
+    def timeline(self) -> dependence.Timeline:
+        """All of them on one clock."""
+        return dependence.Timeline.of(self.groups, self.at)
+
     def __len__(self) -> int:
         return len(self.ratings)
 
@@ -85,15 +90,23 @@ def _floats(values: Sequence[float | None]) -> Floats:
 
 
 def shift_test(
-    one: Floats, other: Floats, groups: Sequence[Ints], rng: np.random.Generator
+    one: Floats, other: Floats, timeline: dependence.Timeline, rng: np.random.Generator
 ) -> tuple[float | None, float | None, float]:
-    """Pearson's correlation of two columns, its p by circular shifts of ``one``, the effective number."""
+    """Pearson's correlation of two columns, its p by circular shifts of ``one``, the effective number.
+
+    Of several symbols the number is no more than what the spread of the shifts is that of: Bartlett's formula
+    sees what repeats itself in time, and not what symbols have in common.
+    """
     first, second = ranks.standardized(one), ranks.standardized(other)
     if first is None or second is None:
         return None, None, float(len(one))
     value = float(np.clip(first @ second, -1, 1))
-    p = dependence.shift_p(first, second, groups, dependence.offsets(groups, rng))
-    return value, p, dependence.effective_number(first, second, groups)
+    null = dependence.null_products(first, second, timeline, dependence.offsets(timeline, rng))
+    p = dependence.shift_p(first, second, timeline, null)
+    effective = dependence.effective_number(first, second, timeline.groups)
+    if len(timeline.groups) > 1 and len(null) and (spread := float(null.var())) > 0:
+        effective = min(effective, 1 + 1 / spread)
+    return value, p, effective
 
 
 def rank_ic(found: Resolved, rng: np.random.Generator, earlier_p: Sequence[float] = ()) -> RankIC:
@@ -101,7 +114,7 @@ def rank_ic(found: Resolved, rng: np.random.Generator, earlier_p: Sequence[float
     if len(found) < 4:
         return RankIC(len(found), effective_n=float(len(found)), looks=len(earlier_p) + 1)
     one, other = ranks.ranks(found.ratings.astype(float)), ranks.ranks(found.r_net)
-    value, p, effective = shift_test(one, other, found.groups, rng)
+    value, p, effective = shift_test(one, other, found.timeline, rng)
     test = RankIC(
         len(found), value, p=p, looks=len(earlier_p) + 1, effective_n=effective,
         minimum_detectable=ranks.minimum_detectable(effective),
@@ -145,14 +158,13 @@ def monotone(found: Resolved, rng: np.random.Generator) -> Monotone:
     groups = found.ratings - 1
     statistic, z = shares.jonckheere(groups, found.r_net)
     most = max(LEAST_TREND_SHIFTS, min(TREND_SHIFTS, TREND_WORK // len(found)))
-    shifts = dependence.offsets(found.groups, rng, most)
+    timeline = found.timeline
+    shifts = dependence.offsets(timeline, rng, most)
     turned = groups.astype(float)
     null = np.array(
         [
-            shares.jonckheere_counts(
-                dependence.turned(turned, found.groups, shifts, at).astype(np.int64), found.r_net
-            )
-            for at in range(len(shifts[0]))
+            shares.jonckheere_counts(dependence.turned(turned, timeline, by).astype(np.int64), found.r_net)
+            for by in shifts.tolist()
         ]
     )
     middle = float(np.append(null, statistic).mean())
@@ -163,18 +175,21 @@ def monotone(found: Resolved, rng: np.random.Generator) -> Monotone:
 
 def policy(found: Resolved, rng: np.random.Generator) -> list[PolicyRow]:
     """Keeping ratings from 1, 2, ... 5 upwards."""
-    shifts = dependence.offsets(found.groups, rng) if len(found) else []
-    return [_policy_row(rating, found, shifts) for rating in RATINGS]
+    timeline = found.timeline
+    shifts = dependence.offsets(timeline, rng)
+    return [_policy_row(rating, found, timeline, shifts) for rating in RATINGS]
 
 
-def _policy_row(rating: int, found: Resolved, shifts: Sequence[Ints]) -> PolicyRow:
+def _policy_row(rating: int, found: Resolved, timeline: dependence.Timeline, shifts: Ints) -> PolicyRow:
     kept = (found.ratings >= rating).astype(float)
     count = int(kept.sum())
     values = found.r_net[kept > 0]
     band: tuple[float | None, float | None] = (None, None)
     naive = band
-    if 0 < count < len(found) and shifts and len(shifts[0]):
-        means = dependence.null_products(kept, found.r_net, found.groups, shifts) / count
+    if 0 < count < len(found) and len(shifts):
+        totals = dependence.null_products(kept, found.r_net, timeline, shifts)
+        counts = dependence.null_products(kept, np.ones(len(found)), timeline, shifts)
+        means = totals / np.maximum(counts, 1.0)
         band = float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
         spread = float(found.r_net.std()) * math.sqrt((1 - count / len(found)) / count)
         middle = float(found.r_net.mean())

@@ -15,6 +15,7 @@ import numpy as np
 
 from llm_integration.worth import beside, evidence
 from llm_integration.worth.coverage import coverage
+from llm_integration.worth.dependence import Timeline
 from llm_integration.worth.evidence import Resolved
 from llm_integration.worth.market import Measures, measures
 from llm_integration.worth.rater import calibrate
@@ -33,17 +34,27 @@ from llm_integration.worth.verdict import verdict
 
 __all__ = ["build_report", "outcomes_of", "report_json"]
 
+NO_BARS = BarColumns.of([])
 SECTIONS = ("rows", "monotone", "primary", "policy", "increment", "choppiness", "money", "periods")
 
 
 def outcomes_of(
-    signals: Sequence[RatedSignal], bars: Mapping[str, BarColumns], rules: ResolverRules
+    signals: Sequence[RatedSignal],
+    bars: Mapping[str, BarColumns],
+    rules: ResolverRules,
+    reported: Mapping[str, Outcome],
 ) -> tuple[dict[str, Outcome], list[str]]:
-    """What became of each signal, by its id, and the ids of those that the bars do not cover."""
+    """What became of each signal, by its id, and the ids of those that the bars do not cover.
+
+    What the host has reported stands, and needs no bars.
+    """
+    found = {
+        signal.signal_id: reported[signal.signal_id] for signal in signals if signal.signal_id in reported
+    }
     by_symbol: dict[str, list[RatedSignal]] = defaultdict(list)
     for signal in signals:
-        by_symbol[signal.symbol].append(signal)
-    found: dict[str, Outcome] = {}
+        if signal.signal_id not in found:
+            by_symbol[signal.symbol].append(signal)
     uncovered: list[str] = []
     for symbol, some in by_symbol.items():
         split = coverage(some, bars.get(symbol))
@@ -61,11 +72,15 @@ def build_report(
     bars: Mapping[str, BarColumns],
     settings: ReportSettings,
     readings: Sequence[Reading] = (),
+    reported: Mapping[str, Outcome] | None = None,
 ) -> Report:
-    """Everything about ``signals``, each with an id of its own. Raises ValueError when it does not add up."""
+    """Everything about ``signals``, each with an id of its own. Raises ValueError when it does not add up.
+
+    ``reported``: resolved outcomes that are the host's own, by the signals' ids.
+    """
     draws = dict(zip(SECTIONS, _draws(settings.seed), strict=True))
     rated = [signal for signal in signals if signal.status == "rated"]
-    outcomes, uncovered = outcomes_of(signals, bars, settings.rules)
+    outcomes, uncovered = outcomes_of(signals, bars, settings.rules, reported or {})
     resolved = [signal for signal in rated if outcomes[signal.signal_id].resolved]
     found = Resolved.of(
         [
@@ -146,7 +161,7 @@ def _measured(signals: Sequence[RatedSignal], bars: Mapping[str, BarColumns]) ->
     for signal in signals:
         by_symbol[signal.symbol].append(signal.trade.at or 0)
     for symbol, at in by_symbol.items():
-        some = measures(bars[symbol], np.array(at, dtype=np.int64))
+        some = measures(bars.get(symbol, NO_BARS), np.array(at, dtype=np.int64))
         for name, column in pieces.items():
             column.append(getattr(some, name))
     return Measures(**{name: np.concatenate([np.empty(0), *column]) for name, column in pieces.items()})
@@ -175,7 +190,10 @@ def _choppiness(
         np.array([signal.choppiness == "yes" for signal in said], dtype=np.float64),
         _measured(said, bars),
         np.array([math.nan if value is None else value for value in results], dtype=np.float64),
-        [np.array(group, dtype=np.int64) for group in places.values()],
+        Timeline.of(
+            [np.array(group, dtype=np.int64) for group in places.values()],
+            np.array([signal.trade.at or 0 for signal in said], dtype=np.int64),
+        ),
         rng,
     )
 

@@ -51,6 +51,18 @@ class ResolverRules:
         """Of one round trip, in price units."""
         return self.spread + self.commission + (self.slippage if stopped else 0.0)
 
+    def as_json(self) -> dict[str, object]:
+        """All of them by name, as JSON knows values."""
+        return {
+            "entry": self.entry,
+            "horizon_bars": self.horizon_bars,
+            "session_end": None if self.session_end is None else f"{self.session_end:%H:%M}",
+            "zone": str(self.zone),
+            "spread": float(self.spread),
+            "commission": float(self.commission),
+            "slippage": float(self.slippage),
+        }
+
     def described(self) -> str:
         """All of them in one line, zero costs too."""
         entry = {

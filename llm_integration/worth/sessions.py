@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    from llm_integration.worth.trades import Ints
 
-from llm_integration.worth.trades import Ints
-
-__all__ = ["DAY", "EPOCH", "session_end_after", "session_ends_after"]
+__all__ = ["DAY", "EPOCH", "microseconds", "moment_of", "session_end_after", "session_ends_after"]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = 86_400_000_000
 """Microseconds."""
 MICROSECOND = timedelta(microseconds=1)
+
+
+def microseconds(moment: datetime) -> int:
+    """Since 1970."""
+    return (moment - EPOCH) // MICROSECOND
+
+
+def moment_of(at: int) -> datetime:
+    """The time so many microseconds after 1970 began, in UTC."""
+    return EPOCH + timedelta(microseconds=at)
 
 
 def session_end_after(moment: int, end: time, zone: tzinfo) -> int:
@@ -28,6 +38,8 @@ def session_end_after(moment: int, end: time, zone: tzinfo) -> int:
 
 def session_ends_after(moments: Ints, end: time, zone: tzinfo) -> Ints:
     """The same for many moments."""
+    import numpy as np  # noqa: PLC0415  who follows single trades does without it
+
     if not len(moments):
         return moments.copy()
     days = np.unique(moments // DAY)

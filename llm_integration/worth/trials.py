@@ -60,7 +60,12 @@ def entry_of(look: Look, report: Report, before: Entry | None) -> Entry:
     """The entry of this look after this report; ``before`` is the one that it replaces."""
     test, found = report.rank_ic, report.verdict
     entry = Entry(look, test.p, test.n, found.level, found.sentence, test.n)
-    if before is None or test.n < before.judged_at or milestone(test.n) > before.judged_at:
+    if (
+        before is None
+        or not before.judged_at
+        or test.n < before.judged_at
+        or milestone(test.n) > before.judged_at
+    ):
         return entry
     if test.n == before.judged_at:
         return entry

@@ -362,7 +362,7 @@ def test_without_numpy_one_line_says_what_to_install(
     assert done.stdout == "False\n"
 
 
-@pytest.mark.parametrize("kind", ["noise", "planted"])
+@pytest.mark.parametrize("kind", ["noise", "together", "planted"])
 def test_the_self_test_runs_from_the_command_line(kind: str, tmp_path: Path, capsys: Captured) -> None:
     """On the bundled bars, in a line, with 0 when it is as it should be."""
     assert leave("--self-test", kind, "--repetitions", 60) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import json
 import os
 import re
@@ -150,6 +151,22 @@ def test_what_is_shown_on_its_page_is_what_runs(page: str, name: str) -> None:
     """ "Add a sink" and "Add a feed" show the files of ``examples``, letter for letter."""
     shown = code_of(page, f"file: examples/{name}.py")
     assert shown == (EXAMPLES / f"{name}.py").read_text(encoding="utf-8")
+
+
+async def test_reported_fills_and_outcomes_are_in_the_file(tmp_path: Path) -> None:
+    """What "Report fills and outcomes" shows is the example, and it ends as the page says."""
+    shown = code_of("report-outcomes.md", "file: examples/fills_and_outcomes.py")
+    assert shown == (EXAMPLES / "fills_and_outcomes.py").read_text(encoding="utf-8")
+    await run(EXAMPLES / "fills_and_outcomes.py", tmp_path)
+    with (tmp_path / "output/llm_enhanced/llm_outcomes.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["signal_id"]: row for row in csv.DictReader(file)}
+    ends = {name: (row["exit"], row["source"], row["entry_price"]) for name, row in rows.items()}
+    assert ends == {
+        "ES-bars": ("target", "bars", "6903.0"), "ES-filled": ("target", "bars", "6902.0"),
+        "ES-closed": ("time", "host", "6901.0"),
+    }  # fmt: skip
+    assert rows["ES-bars"]["exit_time"] == rows["ES-filled"]["exit_time"]
+    assert float(rows["ES-closed"]["r_net"]) == 0.57
 
 
 @pytest.mark.parametrize("mark", ["settings", "shared limiter"])

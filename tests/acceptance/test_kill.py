@@ -10,6 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from llm_integration.bar_files import read_bars
+from llm_integration.commands.worth_source import bar_columns
+from llm_integration.worth.outcome import Trade, side_of
+from llm_integration.worth.resolver import resolve
+from llm_integration.worth.rules import ResolverRules
+from llm_integration.worth.sessions import microseconds
 from tests.acceptance.test_program import PROGRAM, bars_file, environment, fetch, rows, run
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
@@ -69,3 +75,25 @@ async def test_killed_runs_end_like_one_that_was_never_killed(database_url: str,
         "tasks": count,
         "results": count,
     }
+    await expect_outcomes_of_one_run(database_url, tmp_path, out)
+
+
+async def expect_outcomes_of_one_run(url: str, folder: Path, out: Path) -> None:
+    """File and table have every signal that has ended, once, with the numbers of resolving it afterwards."""
+    bars = bar_columns(read_bars(bars_file(folder, BARS)))
+    expected = {}
+    for row in await fetch(url, "SELECT * FROM trading_signals"):
+        trade = Trade(
+            row["signal_id"], side_of(row["signal_type"]), microseconds(row["timestamp"]), row["stop_loss"],
+            row["target_price"], row["entry_price"],
+        )  # fmt: skip
+        found = resolve(trade, bars, ResolverRules())
+        if found.resolved:
+            expected[found.signal_id] = (found.exit.value, found.r_net, found.bars_held)
+    kept = rows(out / "llm_outcomes.csv")
+    assert len({row["signal_id"] for row in kept}) == len(kept)
+    in_file = {row["signal_id"]: (row["exit"], float(row["r_net"]), int(row["bars_held"])) for row in kept}
+    stored = await fetch(url, "SELECT * FROM signal_outcomes")
+    in_table = {row["signal_id"]: (row["exit"], row["r_net"], row["bars_held"]) for row in stored}
+    assert len(expected) > 10
+    assert in_file == in_table == expected

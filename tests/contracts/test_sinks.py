@@ -13,9 +13,10 @@ from typing import cast
 
 import pytest
 
-from llm_integration import LLMCSVExporter
+from llm_integration import LLMConfig, LLMCSVExporter
 from llm_integration.domain import Bar, LLMAnalysis, Signal
 from llm_integration.ports import Sink
+from llm_integration.sidecar.outcomes import OutcomeSink
 from llm_integration.sinks import Answers, SinkList
 from tests.unit.test_csv_rows import a_bar, a_signal, an_answer
 
@@ -48,6 +49,7 @@ SINKS: dict[str, Callable[[Path], Sink]] = {
     "csv files": lambda folder: LLMCSVExporter(output_directory=folder),
     "json lines": lambda folder: example(folder / "answers.jsonl"),
     "answers": lambda _folder: Answers(),
+    "outcomes": lambda folder: OutcomeSink(LLMConfig(), folder),
 }
 KEPT: dict[str, Callable[[Path, Sink], list[str]]] = {
     "csv files": lambda folder, _sink: rows_of(folder / "llm_signals.csv"),
@@ -78,7 +80,7 @@ def test_a_sink_may_be_started_twice_and_takes_everything_at_once(sink: Sink) ->
     assert longest < 0.05
 
 
-@pytest.mark.parametrize("name", list(SINKS))
+@pytest.mark.parametrize("name", list(KEPT))
 def test_what_was_handed_over_before_the_close_is_kept_each_once_in_order(name: str, tmp_path: Path) -> None:
     """And no thread of the sink outlives it."""
     before = set(threading.enumerate())

@@ -19,8 +19,12 @@ from llm_integration.commands.errors import UsageError
 from llm_integration.commands.line import load_command
 from llm_integration.domain import LLMAnalysis, Opinion, Signal, TaskStatus
 from llm_integration.record.command_store import CommandDatabase
+from llm_integration.record.outcomes import OutcomeStore, record_row
+from llm_integration.worth.live import LiveOutcomes
+from llm_integration.worth.outcome import Exit, Outcome, OutcomeRecord
+from llm_integration.worth.rules import ResolverRules
 from llm_integration.worth.sections import RatedSignal
-from tests.integration.database_helpers import LEASE, answer, failure, signal
+from tests.integration.database_helpers import LEASE, answer, failure, plain, signal
 from tests.unit.worth_parts import EURUSD, signal_file, signals
 
 Captured = pytest.CaptureFixture[str]
@@ -99,6 +103,78 @@ async def test_postgresql_and_files_tell_the_same(
     assert ordered == sorted(other["outcomes"], key=lambda one: str(one["signal_id"]))
     assert found["money"]["spent_usd"] == pytest.approx(0.08)
     assert other["money"]["spent_usd"] is None
+
+
+async def test_what_the_host_reported_stands_over_bars(
+    db: CommandDatabase, database_url: str, capsys: Captured
+) -> None:
+    """Its outcomes in the place of resolved ones, its fills as entries, both counted; all else stays."""
+    given = await filled(db)
+    before = {one["signal_id"]: one for one in (await told(capsys, database_url))["outcomes"]}
+    live, rules = LiveOutcomes(ResolverRules()), ResolverRules()
+    named, filled_one = given[0].trade, replace(given[1].trade, fill_price=given[1].trade.entry_price)
+    list(live.accept("EURUSD", named))
+    host = live.report(named.signal_id, (named.entry_price or 0) + named.side * 0.001, (named.at or 0) + 1)
+    fill = OutcomeRecord(
+        Outcome(filled_one.signal_id, Exit.OPEN), rules.as_json(), filled_one.fill_price, filled_one.at
+    )
+    await OutcomeStore(db.connections).save([record_row(host), record_row(fill)])
+    report = await told(capsys, database_url)
+    after = {one["signal_id"]: one for one in report["outcomes"]}
+    assert "what bars tell: 1; signals that enter at the host's fill: 1" in " ".join(report["notes"])
+    assert (after[named.signal_id]["source"], after[named.signal_id]["r_gross"]) == (
+        "host", host.outcome.r_gross
+    )  # fmt: skip
+    assert after[filled_one.signal_id]["entry_price"] == filled_one.fill_price
+    changed = {name for name, one in after.items() if one != before[name]}
+    assert changed == {named.signal_id, filled_one.signal_id}
+
+
+async def test_looks_of_all_who_use_a_database_count_together(
+    db: CommandDatabase, database_url: str, capsys: Captured, tmp_path: Path
+) -> None:
+    """Each question once, whoever asks, without a word; a file of earlier looks counts beside them."""
+    await filled(db)
+    first = (await told(capsys, database_url))["rank_ic"]
+    assert first["looks"] == 1
+    assert (await told(capsys, database_url))["rank_ic"] == first
+    assert (await told(capsys, database_url, "--horizon-bars", "30"))["rank_ic"]["looks"] == 2
+    again = (await told(capsys, database_url))["rank_ic"]
+    assert (again["looks"], again["p"]) == (2, first["p"])
+    ledger = ("--ledger", str(tmp_path / "looks.jsonl"))
+    assert (await told(capsys, database_url, "--horizon-bars", "20", *ledger))["rank_ic"]["looks"] == 3
+    async with plain(database_url) as link:
+        kept = await link.fetch("SELECT p, resolved, level, judged_at, simulated FROM worth_looks")
+        await link.execute("DELETE FROM worth_looks WHERE look ->> 'horizon' = '20'")
+    assert len(kept) == 3
+    assert all(row["resolved"] > 0 and row["judged_at"] == row["resolved"] for row in kept)
+    assert not any(row["simulated"] for row in kept)
+    assert (await told(capsys, database_url, *ledger))["rank_ic"]["looks"] == 3
+
+
+async def test_looks_at_the_simulator_cost_real_ratings_nothing(
+    db: CommandDatabase, database_url: str, capsys: Captured
+) -> None:
+    """They are counted among themselves."""
+    await filled(db, mode="simulated/demo")
+    assert (await told(capsys, database_url))["rank_ic"]["looks"] == 1
+    assert (await told(capsys, database_url, "--horizon-bars", "5"))["rank_ic"]["looks"] == 2
+    async with plain(database_url) as link:
+        await link.execute("UPDATE trading_sessions SET mode = 'live'")
+    assert (await told(capsys, database_url))["rank_ic"]["looks"] == 1
+
+
+async def test_a_database_that_takes_no_looks_is_read_all_the_same(
+    db: CommandDatabase, database_url: str, capsys: Captured
+) -> None:
+    """The report says that it is not corrected, and why."""
+    await filled(db)
+    async with plain(database_url) as link:
+        await link.execute(
+            "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not here'; END $$;"
+            "CREATE TRIGGER no BEFORE INSERT ON worth_looks FOR EACH ROW EXECUTE FUNCTION no()"
+        )
+    assert "not corrected for other looks" in " ".join((await told(capsys, database_url))["notes"])
 
 
 async def test_every_end_of_a_signal_is_counted(

@@ -7,6 +7,7 @@ import json
 import logging
 import traceback
 from collections.abc import Callable
+from datetime import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from llm_integration.config import (
 )
 from llm_integration.errors import ConfigError, TradentError
 from llm_integration.llm_processor import LLMProcessor
+from llm_integration.sidecar.outcomes import rules_of
+from llm_integration.worth.rules import ResolverRules
 
 KEY = "sk-or-v1-MARKER"
 ROOT = Path(__file__).resolve().parents[2]
@@ -509,6 +512,12 @@ def test_blocks_come_from_the_environment_as_json(monkeypatch: pytest.MonkeyPatc
         ("ROUTES", '[{"when": {"symbl": "x"}, "model": "a/b"}]', "did you mean 'symbol'"),
         ("BUDGETS", '[{"per": "week", "usd": 1}]', "budgets.0.per"),
         ("SHADOW", '[{"share": 0.5}]', "give model, prompt or both"),
+        ("OUTCOMES", "{", "outcomes: should be a JSON object"),
+        ("OUTCOMES", '{"spred": 1}', "did you mean 'spread'"),
+        ("OUTCOMES", '{"session_end": "25:00"}', "outcomes.session_end: should be a time of day"),
+        ("OUTCOMES", '{"horizon_bars": 0}', "outcomes.horizon_bars"),
+        ("OUTCOMES", '{"slippage": -0.1}', "outcomes.slippage"),
+        ("OUTCOMES", '{"entry": "open"}', "outcomes.entry"),
     ],
 )
 def test_a_wrong_block_is_one_line_that_names_its_place(
@@ -520,6 +529,25 @@ def test_a_wrong_block_is_one_line_that_names_its_place(
         LLMConfig.from_file_values({}, where="config.json: llm")
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "rules"),
+    [
+        ("{}", ResolverRules()),
+        ('{"horizon_bars": null}', ResolverRules(horizon_bars=None)),
+        ('{"horizon_bars": 5, "entry": "close"}', ResolverRules("close", 5)),
+        ('{"session_end": " 22:05 ", "spread": 0.25}', ResolverRules(session_end=time(22, 5), spread=0.25)),
+        ('{"session_end": null, "commission": 1}', ResolverRules(commission=1.0)),
+        ('{"slippage": 0.5}', ResolverRules(slippage=0.5)),
+    ],
+)
+def test_outcomes_are_counted_by_the_rules_that_are_set(
+    monkeypatch: pytest.MonkeyPatch, text: str, rules: ResolverRules
+) -> None:
+    """The block says what the resolver does; defaults are those of worth, null is no limit."""
+    monkeypatch.setenv("LLM_OUTCOMES", text)
+    assert rules_of(LLMConfig.from_file_values({}, where="config.json")).as_json() == rules.as_json()
 
 
 def test_an_assignment_is_checked_like_the_rest() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from llm_integration.commands.worth_text import show_report
-from llm_integration.worth.page import page
+from llm_integration.worth.html_page import page
 from llm_integration.worth.report import build_report, report_json
 from llm_integration.worth.sections import Accounting, RankIC, RatedSignal, Reading, Report, ReportSettings
 from llm_integration.worth.selftest import self_test
@@ -298,7 +298,7 @@ def test_two_symbols_are_shifted_each_for_itself() -> None:
     assert found.verdict.level == "no_evidence"
 
 
-@pytest.mark.parametrize("kind", ["noise", "planted"])
+@pytest.mark.parametrize("kind", ["noise", "together", "planted"])
 def test_the_self_test_finds_what_is_there_and_no_more(kind: Any) -> None:
     """On the bundled bars: noise at the nominal rate, a planted effect with its power."""
     found = self_test(kind, real_bars(), 150)

@@ -48,6 +48,17 @@ def trades(draw: st.DrawFn) -> Trade:
     )  # fmt: skip
 
 
+@st.composite
+def sound_trades(draw: st.DrawFn) -> Trade:
+    """Trades around the middle of the prices, which nearly always have a result."""
+    side = draw(st.sampled_from([1, -1]))
+    stop = 100.0 - side * draw(st.integers(1, 9))
+    target = draw(st.none() | st.integers(1, 9).map(lambda away: 100.0 + side * away))
+    at = START + draw(st.integers(-1, 60)) * MINUTE
+    filled = draw(st.none() | st.none() | st.just(100.0))
+    return Trade("s", side, at, stop, target, draw(st.sampled_from([None, 100.0])), filled, None)
+
+
 RULES = st.builds(
     ResolverRules,
     entry=st.sampled_from(["next_open", "close", "signal"]),
@@ -61,7 +72,7 @@ RULES = st.builds(
 
 
 @settings(max_examples=400, deadline=None)
-@given(bar_columns(), st.lists(trades(), max_size=12), RULES)
+@given(bar_columns(), st.lists(sound_trades() | trades(), max_size=12), RULES)
 def test_the_vectorised_resolver_equals_the_plain_loop(
     bars: BarColumns, given_trades: list[Trade], rules: ResolverRules
 ) -> None:
@@ -72,7 +83,7 @@ def test_the_vectorised_resolver_equals_the_plain_loop(
 
 
 @settings(max_examples=150, deadline=None)
-@given(bar_columns(60), st.lists(trades(), max_size=6), RULES)
+@given(bar_columns(60), st.lists(sound_trades() | trades(), max_size=6), RULES)
 def test_trades_that_are_followed_alone_end_the_same(
     bars: BarColumns, given_trades: list[Trade], rules: ResolverRules
 ) -> None:

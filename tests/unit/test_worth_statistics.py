@@ -20,6 +20,7 @@ from statsmodels.tsa.stattools import acf
 
 from llm_integration.signal_formatter import choppiness_index, efficiency_ratio
 from llm_integration.worth import dependence, market, ranks, rater, shares
+from llm_integration.worth.dependence import Timeline
 from llm_integration.worth.evidence import shift_test
 from llm_integration.worth.trades import BarColumns, Floats, Ints
 
@@ -135,31 +136,62 @@ def test_the_stationary_bootstrap_spreads_as_archs_does() -> None:
 
 
 def test_shifts_by_fft_are_shifts_by_hand() -> None:
-    """Every shift of one symbol, and drawn ones of three; p counts the identity in."""
+    """Every shift of one symbol, and of three at once; p counts the identity in."""
     rng = np.random.default_rng(8)
     one, other = rng.normal(size=23), rng.normal(size=23)
-    groups = [np.arange(23)]
-    shifts = dependence.offsets(groups, rng)
-    assert shifts[0].tolist() == list(range(1, 23))
-    null = dependence.null_products(one, other, groups, shifts)
+    alone = Timeline.of([np.arange(23)], np.repeat(np.arange(12), 2)[:23])
+    shifts = dependence.offsets(alone, rng)
+    assert shifts.tolist() == list(range(1, 23))
+    null = dependence.null_products(one, other, alone, shifts)
     by_hand = [float(np.roll(one, by) @ other) for by in range(1, 23)]
     assert null == pytest.approx(by_hand, abs=1e-9)
     middle = float(np.mean([*by_hand, float(one @ other)]))
     b = sum(abs(value - middle) >= abs(float(one @ other) - middle) for value in by_hand)
-    assert dependence.shift_p(one, other, groups, shifts) == (1 + b) / 23
+    assert dependence.shift_p(one, other, alone, null) == (1 + b) / 23
     parts = [np.arange(5), np.arange(5, 14), np.arange(14, 23)]
-    drawn = dependence.offsets(parts, rng, 50)
-    products = dependence.null_products(one, other, parts, drawn)
-    expected = [float(dependence.turned(one, parts, drawn, at) @ other) for at in range(50)]
+    at = np.concatenate([np.sort(rng.choice(40, size=len(part), replace=False)) for part in parts])
+    three = Timeline.of(parts, at)
+    every = dependence.offsets(three, rng)
+    assert len(every) == len(np.unique(at)) - 1
+    products = dependence.null_products(one, other, three, every)
+    expected = [float(dependence.turned(one, three, by) @ other) for by in every.tolist()]
     assert products == pytest.approx(expected, abs=1e-9)
+    assert dependence.null_mean(one, other, three) == pytest.approx(
+        float(np.mean([*expected, float(one @ other)])), abs=1e-9
+    )
+
+
+def test_symbols_are_shifted_by_the_same_time() -> None:
+    """Each signal gets what its own symbol had last had that long before, round the end; never another's."""
+    at = np.array([10, 20, 30, 10, 30, 15, 35])
+    three = Timeline.of([np.arange(3), np.arange(3, 5), np.arange(5, 7)], at)
+    assert (three.size, three.ticks.tolist()) == (5, [0, 2, 3, 0, 3, 1, 4])
+    ratings = np.array([1.0, 2, 3, 11, 12, 21, 22])
+    assert dependence.turned(ratings, three, 0).tolist() == ratings.tolist()
+    assert dependence.turned(ratings, three, 1).tolist() == [3, 1, 2, 12, 11, 22, 21]
+    assert dependence.turned(ratings, three, 2).tolist() == [3, 1, 1, 12, 11, 22, 21]
+    together = Timeline.of([np.arange(4), np.arange(4, 8)], np.tile(np.arange(4), 2))
+    same = np.tile(np.array([1.0, 2, 3, 4]), 2)
+    assert dependence.turned(same, together, 3).tolist() == [2, 3, 4, 1] * 2
+
+
+def test_what_symbols_have_in_common_is_counted_once() -> None:
+    """Eight symbols that say and do the same are worth about as much as one, others eight times that."""
+    rng = np.random.default_rng(5)
+    groups = [np.arange(at * 60, at * 60 + 60) for at in range(8)]
+    timeline = Timeline.of(groups, np.tile(np.arange(60), 8))
+    same = shift_test(np.tile(rng.normal(size=60), 8), np.tile(rng.normal(size=60), 8), timeline, rng)[2]
+    apart = shift_test(rng.normal(size=480), rng.normal(size=480), timeline, rng)[2]
+    assert 30 < same < 100
+    assert apart > 250
 
 
 def test_no_ratings_can_be_told_from_a_shift_of_themselves() -> None:
     """Over rotations of any series p is uniform: exactly 5% of them are significant at 5%."""
     rng = np.random.default_rng(4)
     one, other = sticky(100, 0.9, rng), rng.normal(size=100)
-    groups = [np.arange(100)]
-    found = [shift_test(np.roll(one, by), other, groups, rng)[1] for by in range(100)]
+    alone = Timeline.of([np.arange(100)], np.arange(100))
+    found = [shift_test(np.roll(one, by), other, alone, rng)[1] for by in range(100)]
     assert sum(p is not None and p <= 0.05 for p in found) == 5
 
 
