@@ -26,7 +26,7 @@ MOST_KNOWN: Final = 20_000
 MOST_SYMBOLS: Final = 2_000
 RECENT_BARS: Final = 100
 """Of each symbol, for signals and fills that are told of late."""
-AT_ONCE: Final = 64
+AT_ONCE: Final = 16
 BarRow = tuple[int, float, float, float, float]
 """Time, open, high, low, close."""
 
