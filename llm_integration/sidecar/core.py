@@ -160,7 +160,7 @@ class Sidecar:
         self._bars.put(GivenBar(bar, symbol, signal, stored))
 
     def report_fill(self, signal_id: str, price: float, time: datetime | str) -> None:
-        """Your order was filled: R is counted from there. From any thread; what is unusable is one warning."""
+        """Your order was filled: R is counted from there. From any thread; what is wrong is one warning."""
         self._outcomes.report_fill(signal_id, price, time)
 
     def report_outcome(
