@@ -12,9 +12,9 @@ from llm_integration.record.statements import load
 __all__ = ["LookStore"]
 
 _STATEMENTS = load("looks.sql")
-ANNOUNCE = _STATEMENTS["ANNOUNCE_LOOK"]
+ANNOUNCE_LOOK = _STATEMENTS["ANNOUNCE_LOOK"]
 LOOKS = _STATEMENTS["LOOKS"]
-SETTLE = _STATEMENTS["SETTLE_LOOK"]
+SETTLE_LOOK = _STATEMENTS["SETTLE_LOOK"]
 
 
 class LookStore:
@@ -28,10 +28,10 @@ class LookStore:
 
         Looks at what the simulator said are counted apart from those at real ratings.
         """
-        await self._connections.fetch("writing a look down", ANNOUNCE, key, simulated, dict(look))
+        await self._connections.fetch("writing a look down", ANNOUNCE_LOOK, key, simulated, dict(look))
         return list(await self._connections.fetch("reading looks", LOOKS, simulated))
 
     async def settle(self, values: Mapping[str, Any]) -> None:
         """What a look came to: ``p``, ``resolved``, ``level``, ``sentence``, ``judged_at`` of ``key``."""
         names = ("key", "p", "resolved", "level", "sentence", "judged_at")
-        await self._connections.fetch("writing a look down", SETTLE, *[values[name] for name in names])
+        await self._connections.fetch("writing a look down", SETTLE_LOOK, *[values[name] for name in names])

@@ -56,10 +56,10 @@ _STATEMENTS = load(
         "outcome_fields": ", ".join(f"o.{name}" for name in COLUMNS),
     },
 )
-SAVE = _STATEMENTS["SAVE_OUTCOMES"]
-REPORTED = _STATEMENTS["REPORTED_OUTCOMES"]
-ENDED = _STATEMENTS["ENDED_OUTCOMES"]
-SIGNALS = _STATEMENTS["SIGNALS_BY_ID"]
+SAVE_OUTCOMES = _STATEMENTS["SAVE_OUTCOMES"]
+REPORTED_OUTCOMES = _STATEMENTS["REPORTED_OUTCOMES"]
+ENDED_OUTCOMES = _STATEMENTS["ENDED_OUTCOMES"]
+SIGNALS_BY_ID = _STATEMENTS["SIGNALS_BY_ID"]
 
 
 class OutcomeStore:
@@ -71,18 +71,18 @@ class OutcomeStore:
     async def save(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Store what ``record_row`` has made, of different signals; what is there already changes nothing."""
         if rows:
-            await self._connections.fetch("storing outcomes", SAVE, json_rows(rows))
+            await self._connections.fetch("storing outcomes", SAVE_OUTCOMES, json_rows(rows))
 
     async def signals(self, signal_ids: Sequence[str]) -> dict[str, Signal]:
         """Those of these signals that are stored, by the ids that were asked for."""
         keys = {clean_key(name): name for name in signal_ids}
-        rows = await self._connections.fetch("reading signals", SIGNALS, list(keys))
+        rows = await self._connections.fetch("reading signals", SIGNALS_BY_ID, list(keys))
         return {keys[row["signal_id"]]: signal_from_row(row) for row in rows}
 
     async def reported(self, session_id: str | None) -> list[OutcomeRecord]:
         """Outcomes and fills that hosts have reported: an outcome's source is ``host``, a fill's ``bars``."""
         key = None if session_id is None else clean_key(session_id)
-        rows = await self._connections.fetch("reading reported outcomes", REPORTED, key)
+        rows = await self._connections.fetch("reading reported outcomes", REPORTED_OUTCOMES, key)
         return [record_from_row(row) for row in rows]
 
     async def ended(
@@ -90,7 +90,7 @@ class OutcomeStore:
     ) -> AsyncGenerator[OutcomeRecord, None]:
         """Every outcome but open ones; streamed."""
         key = None if session_id is None else clean_key(session_id)
-        stream = self._connections.stream("reading outcomes", ENDED, key, symbol, chunk=CHUNK)
+        stream = self._connections.stream("reading outcomes", ENDED_OUTCOMES, key, symbol, chunk=CHUNK)
         async with aclosing(stream) as rows:
             async for row in rows:
                 yield record_from_row(row)

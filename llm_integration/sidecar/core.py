@@ -27,11 +27,14 @@ from llm_integration.sidecar.rating import check_prompts
 from llm_integration.sidecar.sessions import HostSession
 from llm_integration.sidecar.settings_file import SettingsFile
 from llm_integration.sidecar.waiting import Waiters, session_answered
+from llm_integration.threads import in_thread
 from llm_integration.worker import LLMWorker
 
 __all__ = ["Sidecar"]
 
 logger = logging.getLogger(__name__)
+
+UNSTARTED_SECONDS = 0.5
 
 
 class Sidecar:
@@ -89,7 +92,8 @@ class Sidecar:
         self.memory_store = SignalMemoryStore(config.max_memory_signals, config.memory_retention_minutes)
         self._waiters = Waiters(told)
         self._ending = Ending()
-        self._outcomes = OutcomeSink(config, waits=True)
+        folder = config.output_folder if sinks is None else None
+        self._outcomes = OutcomeSink(config, folder, waits=True)
         self._parts: Parts | None = None
         self._of_bars = SignalsOfBars()
         self._bars = BarQueue(self._take_bar)
@@ -135,10 +139,10 @@ class Sidecar:
         return taken
 
     async def record_signal(self, signal: Signal) -> bool:
-        """Hand over a signal that PostgreSQL is to have first, with its task, in one statement.
+        """Hand over a signal of a ``resumable`` session, which PostgreSQL is to have first.
 
-        For a ``resumable`` session. Waits for PostgreSQL no longer than ``handoff_timeout_seconds``; a later
-        answer is not lost. False if nobody is going to be asked: an earlier run has the answer, or it is off.
+        Waits no longer than ``handoff_timeout_seconds``; a later answer is not lost. False if nobody is going
+        to be asked: an earlier run has the answer, or it is off.
         """
         parts = self.parts
         if parts.recording is not None and parts.recording.recorder is not None:
@@ -261,6 +265,8 @@ class Sidecar:
         """End every part, producers before consumers, each within ``bounds``. Repeating it does nothing."""
         self._closed = True
         await self._ending.close(bounds)
+        if self._outcomes.waits:  # it has not begun: what was reported is in the file all the same
+            await in_thread(self._outcomes.close, UNSTARTED_SECONDS)
 
     def hurry(self, bounds: CloseBounds = CLOSE) -> None:
         """Somebody waits for the end: from now on ``bounds`` hold, also for a ``close`` that is under way."""

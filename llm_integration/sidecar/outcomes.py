@@ -72,7 +72,7 @@ class OutcomeSink:
         self._sync_seconds = config.batch_export_interval_seconds
         self._events: SimpleQueue[Work | None] = SimpleQueue()
         self._early: deque[Work] = deque(maxlen=EARLY_SIGNALS)
-        self._unsaved, self._stored, self._waits = UnsavedOutcomes(), stored, waits
+        self._unsaved, self._stored, self.waits = UnsavedOutcomes(), stored, waits
         self._thread = BackgroundThread("llm-outcomes", self._run, meanwhile="outcomes wait")
         self._hurry = threading.Event()
         self._deadline: float | None = None
@@ -86,7 +86,7 @@ class OutcomeSink:
 
     def begin(self, folder: Path | None, *, stored: bool) -> None:
         """Where rows go is known now. With ``waits`` nothing is followed before, and what came then waits."""
-        self._file, self._stored, self._waits = self._file_in(folder), stored, False
+        self._file, self._stored, self.waits = self._file_in(folder), stored, False
         if not self._events.empty():
             self._thread.ensure()
 
@@ -146,7 +146,7 @@ class OutcomeSink:
     def close(self, timeout: float = 10.0) -> bool:
         """Follow the bars that wait, write the rows and end the thread, within ``timeout``. It may block."""
         if self._deadline is None:
-            self._deadline = time.monotonic() + timeout
+            self._deadline, self.waits = time.monotonic() + timeout, False
             self._hurry.set()
             self._events.put(None)
         if self._events.qsize() > 1 and not self._thread.ensure(now=True):
@@ -182,7 +182,7 @@ class OutcomeSink:
     def _put(self, work: Work) -> None:
         if self.enabled and self._deadline is None:
             self._events.put(work)
-            if not self._waits:
+            if not self.waits:
                 self._thread.ensure()
 
     def _leave_out(self) -> None:

@@ -153,6 +153,7 @@ class SidecarThread:
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         if self._closing:
+            await self._sidecar.close()
             return
         async with self._sidecar:
             if reason := self._sidecar.off_reason:

@@ -12,13 +12,15 @@ from llm_integration.record import (
     command_signals,
     host_queries,
     ledger_queries,
+    looks,
+    outcomes,
     queries,
     retry,
 )
 from llm_integration.record.migrations import MIGRATIONS
 from llm_integration.record.statements import load, parse
 
-MODULES = (queries, host_queries, ledger_queries, retry, command_reports, command_signals)
+MODULES = (queries, host_queries, ledger_queries, retry, command_reports, command_signals, outcomes, looks)
 STATEMENT = re.compile(r"^(WITH|SELECT|INSERT|UPDATE|DELETE)\b")
 
 
@@ -27,7 +29,7 @@ def statements() -> dict[str, str]:
     found = {}
     for module in MODULES:
         for name, value in vars(module).items():
-            if name.isupper() and isinstance(value, str):
+            if name.isupper() and name[0] != "_" and isinstance(value, str):
                 found[f"{module.__name__.rpartition('.')[2]}.{name}"] = value
     return found
 
