@@ -251,9 +251,8 @@ class Sidecar:
             raise RuntimeError("a closed sidecar cannot be started again; build a new one")
         if self._parts is not None:
             return
-        self._parts = Parts(
-            self._wanted, self.memory_store, self._waiters.answers, self._outcomes, self._ending
-        )
+        own = (self._waiters.answers, self._outcomes, self._ending)
+        self._parts = Parts(self._wanted, self.memory_store, *own)
         try:
             await self._parts.open()
             self._bars.open()
