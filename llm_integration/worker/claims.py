@@ -44,7 +44,8 @@ class Claims:
         availability.over()
         granted = self._book.claimed(tasks, claims)
         if len(granted) < len(tasks):  # others have these: there is room for the next ones
-            self._shared.ended.set()
+            if self._book.idle:
+                self._shared.idle.set()
             self._shared.wake.set()
         return granted
 

@@ -105,7 +105,7 @@ class LLMWorker:
         )  # fmt: skip
         self._shared = Shared(
             self.config, self.memory_store, book, db_manager, outbox, Availability(clock), self.worker_id,
-            clock=clock, wall=wall_clock, turn=turns.turn, wake=asyncio.Event(), ended=asyncio.Event(),
+            clock=clock, wall=wall_clock, turn=turns.turn, wake=asyncio.Event(), idle=asyncio.Event(),
         )  # fmt: skip
         ownership = Ownership(
             db_manager, worker_id=self.worker_id, endpoint=endpoint_of(self.config), session=session,
@@ -193,12 +193,12 @@ class LLMWorker:
 
         True if that came within ``timeout`` seconds. Not for a callback to await: it would wait for itself.
         """
-        book, ended = self._shared.book, self._shared.ended
+        book, idle = self._shared.book, self._shared.idle
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 while not book.idle:
-                    ended.clear()
-                    await ended.wait()
+                    idle.clear()
+                    await idle.wait()
                 await self._parts.storing.wait_until_empty()
                 await self._parts.delivering.wait_until_empty()
                 await self._subscribers.wait_until_heard()

@@ -95,13 +95,13 @@ class Loops:
         self._parts.shared.book.line.clear()
         while not self._parts.ready.empty():
             self._parts.ready.get_nowait()
-        clock, ended = self._parts.shared.clock, self._parts.shared.ended
+        clock, idle = self._parts.shared.clock, self._parts.shared.idle
         deadline = clock() + timeout
         while self._parts.replies.in_flight and clock() < deadline and self._processor.ready_in() <= 0:
-            ended.clear()
+            idle.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(0.05, max(0.001, deadline - clock()))):
-                    await ended.wait()
+                    await idle.wait()
 
     async def _store_the_rest(self, timeout: float) -> None:
         """Store and hand on everything that was read; what PostgreSQL does not take is the outbox's."""

@@ -21,8 +21,8 @@ __all__ = ["Shared"]
 class Shared:
     """The book, its neighbours and the clocks. ``turn`` is awaited before a piece of computing.
 
-    ``wake`` has the intake look again: there may be something to ask, or room to ask in. ``ended`` is set
-    when a task has its end, for whoever waits for all of them.
+    ``wake`` has the intake look again: there may be something to ask, or room to ask in. ``idle`` is set
+    when every signal has its end, for whoever waits for that.
     """
 
     config: LLMConfig
@@ -36,4 +36,4 @@ class Shared:
     wall: Callable[[], datetime]
     turn: Callable[[], Awaitable[None]]
     wake: asyncio.Event
-    ended: asyncio.Event
+    idle: asyncio.Event

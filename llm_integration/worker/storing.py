@@ -64,7 +64,8 @@ class Storing:
             self._keep(answer)
         self._news.set()
         self._delivering.look()
-        self._shared.ended.set()
+        if self._book.idle:
+            self._shared.idle.set()
         if self._closed:
             self._settle_nowhere()
         return True

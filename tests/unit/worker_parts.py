@@ -56,7 +56,7 @@ def shared_parts(
     book = TaskBook(store, max_age_seconds=config.signal_max_age_seconds, lease_seconds=lease_seconds)
     return Shared(
         config, store, book, database, outbox, Availability(clock), "me", clock=clock,
-        wall=lambda: datetime.now(UTC), turn=turn, wake=asyncio.Event(), ended=asyncio.Event(),
+        wall=lambda: datetime.now(UTC), turn=turn, wake=asyncio.Event(), idle=asyncio.Event(),
     )  # fmt: skip
 
 
