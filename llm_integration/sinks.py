@@ -11,7 +11,7 @@ from llm_integration.domain import Bar, LLMAnalysis, Signal
 from llm_integration.ports import Sink
 from llm_integration.threads import in_thread
 
-__all__ = ["Answers", "SinkList"]
+__all__ = ["LatestAnalyses", "SinkList"]
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class SinkList:
             )  # fmt: skip
 
 
-class Answers:
+class LatestAnalyses:
     """A sink that remembers how the last signals ended. One thread writes, any may read."""
 
     def __init__(self, told: Callable[[LLMAnalysis], None] = lambda _analysis: None) -> None:

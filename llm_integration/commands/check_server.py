@@ -47,7 +47,7 @@ ROOM_FOR_PROMPT = 4_000
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ServerAnswer:
     """What came back on ``GET /key``, and the server's clock."""
 
     status: int
@@ -119,7 +119,7 @@ def _secret(config: LLMConfig) -> str:
     return config.api_key.get_secret_value() if config.api_key else ""
 
 
-async def _ask(config: LLMConfig) -> Answer:
+async def _ask(config: LLMConfig) -> ServerAnswer:
     headers = {"Authorization": f"Bearer {_secret(config)}"}
     options = proxy_options(proxy_for(config.base_url), headers)
     before = datetime.now(UTC)
@@ -133,7 +133,7 @@ async def _ask(config: LLMConfig) -> Answer:
     ):
         after = datetime.now(UTC)
         body = await response.content.read(MOST_BYTES)
-        return Answer(response.status, _data(body), _clock(response.headers.get("Date")), before, after)
+        return ServerAnswer(response.status, _data(body), _clock(response.headers.get("Date")), before, after)
 
 
 def _clock(text: str | None) -> datetime | None:
@@ -152,7 +152,7 @@ def _data(body: bytes) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _judged(answer: Answer, today: date, profile: Profile) -> Iterator[Item]:
+def _judged(answer: ServerAnswer, today: date, profile: Profile) -> Iterator[Item]:
     if answer.status in (401, 403):
         yield failed("key", f"refused (HTTP {answer.status}); make a new one and set {KEY_VARIABLE}")
         return

@@ -45,7 +45,7 @@ also where the settings ask about several at once (batch_size)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class PromptRequest:
     """A request about one signal that was not sent."""
 
     stored: StoredSignal
@@ -104,7 +104,7 @@ async def run(args: argparse.Namespace) -> int:
     return 0
 
 
-async def _request(config: LLMConfig, stored: StoredSignal, prompt: str | None) -> Request:
+async def _request(config: LLMConfig, stored: StoredSignal, prompt: str | None) -> PromptRequest:
     choice = chosen_way(config, stored, 1)
     template = library_of(config, prompt).get(prompt or choice.prompt or config.prompt)
     rendered = render_stored(template, stored.signal, config=config)
@@ -124,10 +124,10 @@ async def _request(config: LLMConfig, stored: StoredSignal, prompt: str | None) 
     )
     body = provider_for(config.base_url).encode(request).body
     parts, text = rendered.parts, rendered.text
-    return Request(stored, choice, template, text, parts, models, room, json.loads(body))
+    return PromptRequest(stored, choice, template, text, parts, models, room, json.loads(body))
 
 
-def _as_json(request: Request) -> dict[str, Any]:
+def _as_json(request: PromptRequest) -> dict[str, Any]:
     signal = request.stored.signal
     return {
         "signal_id": signal.signal_id,
@@ -146,7 +146,7 @@ def _as_json(request: Request) -> dict[str, Any]:
     }
 
 
-def _show(request: Request) -> None:
+def _show(request: PromptRequest) -> None:
     show_text("system", request.text.system)
     show_text("user", request.text.user)
     show_table("estimated tokens", ("part", "tokens"), part_rows(request.parts))

@@ -12,7 +12,7 @@ from llm_integration.fairness import in_turns, next_turn_with_reply
 from llm_integration.llm_processor.believed import Doubts, Most
 from llm_integration.llm_processor.call import Attempt, Call, Counters, FailedAttempt, believed
 from llm_integration.llm_processor.judge import Judge, without_response
-from llm_integration.llm_processor.models import Availability, Listings, ModelStates
+from llm_integration.llm_processor.models import Listings, ModelAvailability, ModelStates
 from llm_integration.llm_processor.spending import Spending
 from llm_integration.llm_processor.transport import Transport
 from llm_integration.llm_processor.wire import Completion
@@ -39,7 +39,7 @@ class Attempts:
         *,
         line: CircuitBreaker,
         models: ModelStates,
-        available: Availability,
+        available: ModelAvailability,
         limiter: AsyncRateLimiter,
         judge: Judge,
         counters: Counters,

@@ -24,7 +24,7 @@ from llm_integration.llm_processor.attempts import Attempts
 from llm_integration.llm_processor.call import Call, Counters, FailedAttempt
 from llm_integration.llm_processor.guard import SpendGuard
 from llm_integration.llm_processor.judge import Judge, line_breaker
-from llm_integration.llm_processor.models import Availability, Listings, ModelStates
+from llm_integration.llm_processor.models import Listings, ModelAvailability, ModelStates
 from llm_integration.llm_processor.spending import Spending
 from llm_integration.llm_processor.transport import Transport
 from llm_integration.llm_processor.wire import Completion
@@ -82,7 +82,7 @@ class LLMProcessor:
         self._line = breaker or line_breaker(config, clock)
         self._models = ModelStates(clock, self._advise)
         self._plan = CallPlan(config.model, tuple(config.fallback_models))
-        self._available = Availability(self._line, self._models, router_for(config).ladders)
+        self._available = ModelAvailability(self._line, self._models, router_for(config).ladders)
         self._spending = None if guard is None else Spending(guard)
         self._provider = provider or provider_for(
             config.base_url, key, folder=dialect_folder, wall_clock=wall_clock

@@ -12,7 +12,7 @@ from llm_integration.calls import ModelInfo
 from llm_integration.circuit_breaker import Change, CircuitBreaker, Entry
 from llm_integration.errors import CallError, CircuitOpenError, LineStoppedError, ModelUnavailableError
 
-__all__ = ["Availability", "Listings", "ModelEntry", "ModelState", "ModelStates"]
+__all__ = ["Listings", "ModelAvailability", "ModelEntry", "ModelState", "ModelStates"]
 
 FAILURES_IN_A_ROW = 5
 """So many failures of a model in a row take it down, also when requests are far between."""
@@ -199,7 +199,7 @@ class ModelStates:
         return self.state(model).ready_in(self._clock())
 
 
-class Availability:
+class ModelAvailability:
     """Whether a request may be sent now, and if not, when and why not: what line and models together allow.
 
     ``routes`` are the models of each way that a signal may take.

@@ -22,7 +22,7 @@ MOST_FINISHED = 10_000
 
 
 @dataclass(slots=True)
-class Task:
+class TaskRow:
     """One signal's task. Times are seconds on the tables' clock; ``signal`` None: its result came first."""
 
     task_id: int
@@ -56,17 +56,17 @@ class MemoryTables:
         self, *, most_finished: int = MOST_FINISHED, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.clock = clock
-        self.tasks: dict[str, Task] = {}
+        self.tasks: dict[str, TaskRow] = {}
         self.leases: dict[str, float] = {}
         """Until when each worker counts as alive."""
         self._most_finished = most_finished
         self._finished: OrderedDict[str, None] = OrderedDict()
         self._numbers = 0
 
-    def add(self, signal_id: str, signal: Signal | None) -> Task:
+    def add(self, signal_id: str, signal: Signal | None) -> TaskRow:
         """A new task, behind all others."""
         self._numbers += 1
-        task = self.tasks[signal_id] = Task(self._numbers, signal, self.clock())
+        task = self.tasks[signal_id] = TaskRow(self._numbers, signal, self.clock())
         return task
 
     def finished(self, signal_id: str) -> None:
@@ -75,7 +75,7 @@ class MemoryTables:
         while len(self._finished) > self._most_finished:
             del self.tasks[self._finished.popitem(last=False)[0]]
 
-    def held_elsewhere(self, task: Task, mine: Collection[str]) -> bool:
+    def held_elsewhere(self, task: TaskRow, mine: Collection[str]) -> bool:
         """Whether a worker that is alive and none of ``mine`` holds it."""
         owner, now = task.claimed_by, self.clock()
         if owner is None or owner in mine:
@@ -189,7 +189,7 @@ class MemoryRecord:
         if worker_id is not None:
             self._workers.add(worker_id)
 
-    def _stored(self, signal: Signal, worker_id: str | None, lease_seconds: float) -> Task:
+    def _stored(self, signal: Signal, worker_id: str | None, lease_seconds: float) -> TaskRow:
         """The signal's task; of one that is there only what is not known yet is filled in."""
         task = self._tables.tasks.get(signal.signal_id)
         if task is None:
@@ -202,7 +202,7 @@ class MemoryRecord:
             task.signal = replace(task.signal, bars=signal.bars)
         return task
 
-    def _claimed(self, signal_id: str, task: Task, worker_id: str, lease_seconds: float) -> Claim:
+    def _claimed(self, signal_id: str, task: TaskRow, worker_id: str, lease_seconds: float) -> Claim:
         now = self._tables.clock()
         task.status, task.claim_id = TaskStatus.PROCESSING, str(uuid.uuid4())
         task.attempts += 1
@@ -210,7 +210,7 @@ class MemoryRecord:
         task.endpoint = self._scope.endpoint or task.endpoint
         return Claim(task.task_id, signal_id, task.claim_id, task.attempts, now - task.created_at)
 
-    def _waiting(self, worker_id: str) -> Iterator[tuple[str, Task, Signal]]:
+    def _waiting(self, worker_id: str) -> Iterator[tuple[str, TaskRow, Signal]]:
         """The tasks that this worker may take, oldest first."""
         tables, scope, now = self._tables, self._scope, self._tables.clock()
         for signal_id, task in tables.tasks.items():
@@ -223,7 +223,7 @@ class MemoryRecord:
             if not just_now and kind and session and self._asked_here(task):
                 yield signal_id, task, task.signal
 
-    def _asked_here(self, task: Task) -> bool:
+    def _asked_here(self, task: TaskRow) -> bool:
         wanted, meant = self._scope.endpoint, task.endpoint
         return self._scope.any_endpoint or wanted is None or meant is None or meant == wanted
 
@@ -245,7 +245,7 @@ class MemoryRecord:
         self._end(task, analysis, claim_id)
         return True
 
-    def _end(self, task: Task, analysis: LLMAnalysis, claim_id: str) -> None:
+    def _end(self, task: TaskRow, analysis: LLMAnalysis, claim_id: str) -> None:
         if analysis.cost_usd is not None:
             task.spent = (task.spent or Decimal(0)) + analysis.cost_usd
         task.status, task.claim_id, task.lease_until = TaskStatus(analysis.status), claim_id, 0.0

@@ -26,7 +26,7 @@ from llm_integration.sidecar.outcomes import OutcomeSink
 from llm_integration.sidecar.rating import Rating
 from llm_integration.sidecar.recording import Recording, connected
 from llm_integration.sidecar.sessions import HostSession, SessionEntry
-from llm_integration.sinks import Answers, SinkList
+from llm_integration.sinks import LatestAnalyses, SinkList
 
 __all__ = ["Parts", "Wanted"]
 
@@ -56,7 +56,7 @@ class Parts:
         self,
         wanted: Wanted,
         store: SignalMemoryStore,
-        answers: Answers,
+        answers: LatestAnalyses,
         outcomes: OutcomeSink,
         ending: Ending,
     ) -> None:

@@ -10,7 +10,7 @@ from llm_integration.domain import LLMAnalysis
 from llm_integration.record import DatabaseError
 from llm_integration.sidecar.parts import Parts
 from llm_integration.sidecar.recording import Recording
-from llm_integration.sinks import Answers
+from llm_integration.sinks import LatestAnalyses
 
 __all__ = ["Waiters", "session_answered"]
 
@@ -24,7 +24,7 @@ class Waiters:
     def __init__(self, told: Callable[[LLMAnalysis], None]) -> None:
         self._told = told
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
-        self.answers = Answers(self._tell)
+        self.answers = LatestAnalyses(self._tell)
         """The sink that hears of each end."""
 
     async def wait(self, signal_id: str, timeout: float) -> LLMAnalysis | None:

@@ -17,7 +17,7 @@ from llm_integration.simulator.catalogue import (
     UnknownModelError,
 )
 from llm_integration.simulator.error_bodies import plain_error
-from llm_integration.simulator.exchange import Answer
+from llm_integration.simulator.exchange import SimulatedAnswer
 from llm_integration.simulator.ledger import Ledger
 from llm_integration.simulator.request_log import RequestLog
 from llm_integration.simulator.validation import RefusedError, check_key
@@ -29,7 +29,7 @@ API_ROOT = "/api/v1"
 MAX_PAGE = 1_000
 DEFAULT_PAGE = 500
 
-Make = Callable[[web.Request, str], Answer]
+Make = Callable[[web.Request, str], SimulatedAnswer]
 
 
 class SideEndpoints:
@@ -91,14 +91,14 @@ class SideEndpoints:
                 raise
             return ""
 
-    def _key(self, _: web.Request, key: str) -> Answer:
+    def _key(self, _: web.Request, key: str) -> SimulatedAnswer:
         account = self._ledger.account(key)
         return _ok(accounts.key_body(key, account, self._clock(), self._ledger.credit))
 
-    def _credits(self, _: web.Request, key: str) -> Answer:
+    def _credits(self, _: web.Request, key: str) -> SimulatedAnswer:
         return _ok(accounts.credits_body(self._ledger.account(key), self._ledger.credit))
 
-    def _models(self, request: web.Request, _: str) -> Answer:
+    def _models(self, request: web.Request, _: str) -> SimulatedAnswer:
         try:
             offset = int(request.query.get("offset", "0"))
             limit = int(request.query.get("limit", str(DEFAULT_PAGE)))
@@ -115,15 +115,15 @@ class SideEndpoints:
         except (UnknownModelError, RetiredModelError):
             raise RefusedError(plain_error(404, "Model not found")) from None
 
-    def _one_model(self, request: web.Request, _: str) -> Answer:
+    def _one_model(self, request: web.Request, _: str) -> SimulatedAnswer:
         return _ok({"data": self._found(request).listing()})
 
-    def _endpoints(self, request: web.Request, _: str) -> Answer:
+    def _endpoints(self, request: web.Request, _: str) -> SimulatedAnswer:
         model = self._found(request)
         provider = f"{SIMULATED_PREFIX}{model.provider}" if self._prefixed else model.provider
         return _ok(accounts.endpoints_body(model, provider))
 
-    def _generation(self, request: web.Request, _: str) -> Answer:
+    def _generation(self, request: web.Request, _: str) -> SimulatedAnswer:
         name = request.query.get("id", "")
         completion = self._ledger.generation(name)
         if completion is None:
@@ -131,9 +131,9 @@ class SideEndpoints:
         return _ok(accounts.generation_body(completion))
 
 
-def _nowhere(_: web.Request, __: str) -> Answer:
+def _nowhere(_: web.Request, __: str) -> SimulatedAnswer:
     return plain_error(404, "Not Found")
 
 
-def _ok(body: Any) -> Answer:
-    return Answer(200, orjson.dumps(body))
+def _ok(body: Any) -> SimulatedAnswer:
+    return SimulatedAnswer(200, orjson.dumps(body))

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from llm_integration.simulator.exchange import Answer
+from llm_integration.simulator.exchange import SimulatedAnswer
 
 __all__ = ["PER_DAY", "PER_MINUTE", "PROVIDER_SAYS", "error_body", "plain_error", "quota_error"]
 
@@ -34,12 +34,14 @@ def error_body(
     return {"error": {**error, **extra}, "user_id": USER}
 
 
-def plain_error(status: int, message: str, headers: Mapping[str, str] | None = None, **parts: Any) -> Answer:
+def plain_error(
+    status: int, message: str, headers: Mapping[str, str] | None = None, **parts: Any
+) -> SimulatedAnswer:
     """A refusal whose HTTP status and ``error.code`` agree."""
-    return Answer(status, orjson.dumps(error_body(status, message, **parts)), headers or {})
+    return SimulatedAnswer(status, orjson.dumps(error_body(status, message, **parts)), headers or {})
 
 
-def quota_error(message: str, limit: int, reset_ms: int) -> Answer:
+def quota_error(message: str, limit: int, reset_ms: int) -> SimulatedAnswer:
     """429 of the free tier: the same X-RateLimit values as headers and, as strings, in the metadata."""
     values = {
         "X-RateLimit-Limit": str(limit),

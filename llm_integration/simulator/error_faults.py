@@ -16,14 +16,14 @@ from llm_integration.simulator.error_bodies import (
     plain_error,
     quota_error,
 )
-from llm_integration.simulator.exchange import Answer, Exchange
+from llm_integration.simulator.exchange import Exchange, SimulatedAnswer
 from llm_integration.simulator.kinds import FaultInfo, Kind
 
 __all__ = ["ERRORS"]
 
 HTML = "text/html"
 
-ErrorFault = Callable[[Exchange], Answer]
+ErrorFault = Callable[[Exchange], SimulatedAnswer]
 
 
 ERRORS: dict[str, tuple[FaultInfo, ErrorFault]] = {}
@@ -36,7 +36,7 @@ def _add(name: str, kind: Kind, text: str, make: ErrorFault, **defaults: Any) ->
 def _simple(name: str, kind: Kind, status: int, message: str, text: str, **parts: Any) -> None:
     """Register a refusal that depends on nothing but the model asked for, as ``{model}``."""
 
-    def make(exchange: Exchange) -> Answer:
+    def make(exchange: Exchange) -> SimulatedAnswer:
         return plain_error(status, message.replace("{model}", exchange.asked), **parts)
 
     _add(name, kind, text, make)
@@ -52,7 +52,7 @@ def _provider(
 ) -> None:
     """Register a refusal by the provider, its cause inside ``metadata.raw``."""
 
-    def make(exchange: Exchange) -> Answer:
+    def make(exchange: Exchange) -> SimulatedAnswer:
         said = raw.replace("{model}", exchange.asked) if isinstance(raw, str) else raw
         return plain_error(
             status,
@@ -66,7 +66,7 @@ def _provider(
 def _availability(name: str, kind: Kind, status: int, message: str, text: str, **parts: Any) -> None:
     """Register a refusal with an availability object and, as documented, without ``error.code``."""
 
-    def make(exchange: Exchange) -> Answer:
+    def make(exchange: Exchange) -> SimulatedAnswer:
         wait = exchange.params.get("retry_after")
         about: dict[str, Any] = {
             "code": parts.get("code", name),
@@ -83,7 +83,7 @@ def _availability(name: str, kind: Kind, status: int, message: str, text: str, *
             http_status=status,
             error_type=parts["error_type"],
         )
-        return Answer(status, orjson.dumps(body), {} if wait is None else {"Retry-After": str(wait)})
+        return SimulatedAnswer(status, orjson.dumps(body), {} if wait is None else {"Retry-After": str(wait)})
 
     defaults = {"retry_after": parts["retry_after"]} if "retry_after" in parts else {}
     _add(name, kind, text, make, **defaults)
@@ -95,7 +95,7 @@ def _html(name: str, status: int, title: str, text: str, kind: Kind = Kind.RETRY
         f"<!DOCTYPE html>\n<html><head><title>openrouter.ai | {status}: {title}</title></head>"
         f"<body><h1>Error {status}</h1><p>{title}</p><div>Cloudflare Ray ID</div></body></html>\n"
     ).encode()
-    _add(name, kind, text, lambda _: Answer(status, page, {}, HTML))
+    _add(name, kind, text, lambda _: SimulatedAnswer(status, page, {}, HTML))
 
 
 # 400 -------------------------------------------------------------------------------------------------
@@ -133,9 +133,9 @@ _simple(
 )
 
 
-def _string_code(_: Exchange) -> Answer:
+def _string_code(_: Exchange) -> SimulatedAnswer:
     body = error_body("unsupported_value", "Unsupported value: 'temperature' does not support 0.")
-    return Answer(400, orjson.dumps(body))
+    return SimulatedAnswer(400, orjson.dumps(body))
 
 
 _add("error_code_string", Kind.REJECTED, "400 whose error.code is a word", _string_code)
@@ -169,7 +169,7 @@ _simple(
 )
 
 
-def _in_flight(exchange: Exchange) -> Answer:
+def _in_flight(exchange: Exchange) -> SimulatedAnswer:
     message = (
         "This request would exceed your available credits given your current in-flight requests. "
         "Retry after in-flight requests settle, or add credits."
@@ -204,7 +204,7 @@ _simple(
 )
 
 
-def _moderation(exchange: Exchange) -> Answer:
+def _moderation(exchange: Exchange) -> SimulatedAnswer:
     prompt = exchange.prompt
     flagged = prompt if len(prompt) <= 100 else f"{prompt[:48]}...{prompt[-48:]}"
     metadata = {
@@ -299,12 +299,12 @@ _simple(
 )
 
 
-def _limited(exchange: Exchange) -> Answer:
+def _limited(exchange: Exchange) -> SimulatedAnswer:
     headers = {"Retry-After": str(exchange.params["retry_after"])}
     return plain_error(429, "Rate limit exceeded", headers, metadata={"error_type": "rate_limit_exceeded"})
 
 
-def _limited_until(exchange: Exchange) -> Answer:
+def _limited_until(exchange: Exchange) -> SimulatedAnswer:
     # rounded up, or the date could already lie in the past
     moment = formatdate(int(exchange.now + float(exchange.params["seconds"])) + 1, usegmt=True)
     return plain_error(429, "Rate limit exceeded", {"Retry-After": moment})
@@ -319,11 +319,11 @@ _add(
 _simple("rate_limited_bare", Kind.RETRYABLE, 429, "Rate limit exceeded", "429 that names no wait at all")
 
 
-def _per_minute(exchange: Exchange) -> Answer:
+def _per_minute(exchange: Exchange) -> SimulatedAnswer:
     return quota_error(PER_MINUTE, 20, int((exchange.now + float(exchange.params["seconds"])) * 1000))
 
 
-def _per_day(exchange: Exchange) -> Answer:
+def _per_day(exchange: Exchange) -> SimulatedAnswer:
     midnight = (int(exchange.now) // 86_400 + 1) * 86_400
     return quota_error(PER_DAY, 50, midnight * 1000)
 
@@ -383,7 +383,7 @@ _provider(
 _html("bad_gateway_html", 502, "Bad gateway", "502 as an HTML page")
 
 
-def _unavailable(exchange: Exchange) -> Answer:
+def _unavailable(exchange: Exchange) -> SimulatedAnswer:
     headers = {"Retry-After": str(exchange.params["retry_after"])}
     metadata = {"error_type": "provider_overloaded", "provider_name": exchange.provider}
     return plain_error(503, "Service temporarily unavailable", headers, metadata=metadata)

@@ -16,7 +16,7 @@ import orjson
 from llm_integration.simulator.catalogue import SIMULATED_PREFIX, Model
 from llm_integration.simulator.rule import Reading
 
-__all__ = ["JSON_TYPE", "Answer", "Exchange", "estimate_tokens"]
+__all__ = ["JSON_TYPE", "Exchange", "SimulatedAnswer", "estimate_tokens"]
 
 JSON_TYPE = "application/json"
 
@@ -39,7 +39,7 @@ def estimate_tokens(text: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SimulatedAnswer:
     """One complete HTTP response."""
 
     status: int
@@ -167,7 +167,9 @@ class Exchange:
             },
         }
 
-    def answer(self, body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
+    def answer(
+        self, body: Any, status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> SimulatedAnswer:
         """``body`` as JSON, with the generation id in the header as on the real endpoint."""
         data = body if isinstance(body, bytes) else orjson.dumps(body)
-        return Answer(status, data, {"X-Generation-Id": self.generation_id, **(headers or {})})
+        return SimulatedAnswer(status, data, {"X-Generation-Id": self.generation_id, **(headers or {})})

@@ -10,7 +10,7 @@ from typing import Any
 
 from llm_integration.simulator.catalogue import Model
 from llm_integration.simulator.error_bodies import PER_DAY, PER_MINUTE, plain_error, quota_error
-from llm_integration.simulator.exchange import Answer, estimate_tokens
+from llm_integration.simulator.exchange import SimulatedAnswer, estimate_tokens
 from llm_integration.simulator.validation import Ask, RefusedError
 
 __all__ = ["Account", "Ledger", "Quota"]
@@ -125,7 +125,7 @@ class Ledger:
         return None if self._clock() - made_at < GENERATION_DELAY_SECONDS else completion
 
 
-def _unaffordable(balance: Decimal, tokens_out: int, model: Model) -> Answer:
+def _unaffordable(balance: Decimal, tokens_out: int, model: Model) -> SimulatedAnswer:
     price = Decimal(model.completion_price)
     affordable = int(balance / price) if price else 0
     if affordable <= 0:

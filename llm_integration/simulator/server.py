@@ -30,7 +30,7 @@ from llm_integration.simulator.request_log import ReceivedRequest, RequestLog
 from llm_integration.simulator.scripting import SCRIPT_HEADER, Script
 from llm_integration.simulator.streaming import STREAM_FAULTS, STREAM_TYPE, stream_events
 from llm_integration.simulator.validation import Ask, RefusedError, check_key, parse_body, read_ask
-from llm_integration.simulator.wire_faults import COMMON_HEADERS, WIRES, Line, finished
+from llm_integration.simulator.wire_faults import COMMON_HEADERS, WIRES, WireLine, finished
 
 __all__ = ["SIMULATED_KEY", "OpenRouterSimulator"]
 
@@ -217,7 +217,7 @@ class OpenRouterSimulator:
             raise RefusedError(plain_error(400, f"simulator: {error}")) from None
 
     async def _respond(
-        self, line: Line, exchange: Exchange, fault: str, account: Account
+        self, line: WireLine, exchange: Exchange, fault: str, account: Account
     ) -> web.StreamResponse:
         self.counters[fault] += 1
         if fault in WIRES:
@@ -230,9 +230,9 @@ class OpenRouterSimulator:
             return finished(exchange.answer(body), line.headers)
         return await _stream(line, body, fault)
 
-    def _line(self, request: web.Request) -> Line:
+    def _line(self, request: web.Request) -> WireLine:
         generation_id = f"gen-{int(self._clock())}-{''.join(self._ids.choices(ALPHANUMERIC, k=20))}"
-        return Line(
+        return WireLine(
             request,
             self._sleep,
             self._pad_interval,
@@ -241,7 +241,7 @@ class OpenRouterSimulator:
             {**COMMON_HEADERS, "X-Generation-Id": generation_id},
         )
 
-    def _exchange(self, ask: Ask, line: Line, fault: Fault) -> Exchange:
+    def _exchange(self, ask: Ask, line: WireLine, fault: Fault) -> Exchange:
         return Exchange(
             asked=ask.asked,
             model=ask.model,
@@ -280,7 +280,7 @@ def _completion(exchange: Exchange, name: str) -> Any:
     return exchange.completion(content)
 
 
-async def _stream(line: Line, body: Any, fault: str) -> web.StreamResponse:
+async def _stream(line: WireLine, body: Any, fault: str) -> web.StreamResponse:
     headers = {**line.headers, "Content-Type": STREAM_TYPE, "Cache-Control": "no-cache"}
     response = web.StreamResponse(headers=headers)
     await response.prepare(line.request)

@@ -16,7 +16,7 @@ import orjson
 
 from llm_integration.simulator.catalogue import Catalogue, Model, RetiredModelError, UnknownModelError
 from llm_integration.simulator.error_bodies import PROVIDER_SAYS, plain_error
-from llm_integration.simulator.exchange import Answer, estimate_tokens
+from llm_integration.simulator.exchange import SimulatedAnswer, estimate_tokens
 from llm_integration.simulator.response_formats import format_fault, schema_fault
 
 __all__ = ["Ask", "RefusedError", "check_key", "parse_body", "read_ask"]
@@ -66,7 +66,7 @@ MODEL_PARAMETERS = frozenset(
 class RefusedError(Exception):
     """The request is refused with ``answer``."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: SimulatedAnswer) -> None:
         super().__init__(answer.status)
         self.answer = answer
 

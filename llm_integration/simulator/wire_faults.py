@@ -18,10 +18,10 @@ import orjson
 from aiohttp import web
 
 from llm_integration.simulator.completion_faults import late_error
-from llm_integration.simulator.exchange import JSON_TYPE, Answer, Exchange
+from llm_integration.simulator.exchange import JSON_TYPE, Exchange, SimulatedAnswer
 from llm_integration.simulator.kinds import FaultInfo, Kind
 
-__all__ = ["COMMON_HEADERS", "WIRES", "Line", "finished"]
+__all__ = ["COMMON_HEADERS", "WIRES", "WireLine", "finished"]
 
 COMMON_HEADERS: Mapping[str, str] = {
     "Access-Control-Allow-Origin": "*",
@@ -37,7 +37,7 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class WireLine:
     """One request's connection, and how long things may take on it.
 
     ``hang_seconds`` bounds every fault that would otherwise last for ever.
@@ -77,7 +77,7 @@ class Line:
         return web.Response()
 
 
-WireFault = Callable[[Exchange, Line], Awaitable[web.StreamResponse]]
+WireFault = Callable[[Exchange, WireLine], Awaitable[web.StreamResponse]]
 
 WIRES: dict[str, tuple[FaultInfo, WireFault]] = {}
 
@@ -95,7 +95,7 @@ def _body(exchange: Exchange) -> bytes:
 
 
 # Padding ---------------------------------------------------------------------------------------------
-async def _pads(exchange: Exchange, line: Line) -> web.StreamResponse:
+async def _pads(exchange: Exchange, line: WireLine) -> web.StreamResponse:
     """Status, headers and the asked number of pads, one every ``interval`` seconds."""
     interval = exchange.params["interval"]
     response = await line.open()
@@ -106,32 +106,32 @@ async def _pads(exchange: Exchange, line: Line) -> web.StreamResponse:
 
 
 @_wire("pad_then_json", "padding", Kind.READABLE, "padding, then the reply", pads=3, interval=None)
-async def _pad_then_json(exchange: Exchange, line: Line) -> web.StreamResponse:
+async def _pad_then_json(exchange: Exchange, line: WireLine) -> web.StreamResponse:
     response = await _pads(exchange, line)
     await response.write(_body(exchange))
     return response
 
 
 @_wire("pad_then_error", "padding", Kind.RETRYABLE, "padding, then an error", pads=3, interval=None)
-async def _pad_then_error(exchange: Exchange, line: Line) -> web.StreamResponse:
+async def _pad_then_error(exchange: Exchange, line: WireLine) -> web.StreamResponse:
     response = await _pads(exchange, line)
     await response.write(orjson.dumps(late_error(exchange)))
     return response
 
 
 @_wire("pad_then_nothing", "padding", Kind.RETRYABLE, "padding, then the end", pads=3, interval=None)
-async def _pad_then_nothing(exchange: Exchange, line: Line) -> web.StreamResponse:
+async def _pad_then_nothing(exchange: Exchange, line: WireLine) -> web.StreamResponse:
     return await _pads(exchange, line)
 
 
 @_wire("pad_then_abort", "padding", Kind.RETRYABLE, "padding, then a reset", pads=3, interval=None)
-async def _pad_then_abort(exchange: Exchange, line: Line) -> web.StreamResponse:
+async def _pad_then_abort(exchange: Exchange, line: WireLine) -> web.StreamResponse:
     await _pads(exchange, line)
     return line.reset()
 
 
 @_wire("pad_for_ever", "padding", Kind.RETRYABLE, "padding without end", interval=None)
-async def _pad_for_ever(exchange: Exchange, line: Line) -> web.StreamResponse:
+async def _pad_for_ever(exchange: Exchange, line: WireLine) -> web.StreamResponse:
     interval = exchange.params["interval"]
     pause = max(0.001, line.pad_interval_seconds if interval is None else float(interval))
     response, spent = await line.open(), 0.0
@@ -144,30 +144,30 @@ async def _pad_for_ever(exchange: Exchange, line: Line) -> web.StreamResponse:
 
 # Cuts and silence ------------------------------------------------------------------------------------
 @_wire("reset_before_headers", "network", Kind.RETRYABLE, "connection reset before any byte")
-async def _reset_before_headers(_: Exchange, line: Line) -> web.StreamResponse:
+async def _reset_before_headers(_: Exchange, line: WireLine) -> web.StreamResponse:
     return line.reset()
 
 
 @_wire("reset_mid_body", "network", Kind.RETRYABLE, "connection reset in the middle of the body", after=40)
-async def _reset_mid_body(exchange: Exchange, line: Line) -> web.StreamResponse:
+async def _reset_mid_body(exchange: Exchange, line: WireLine) -> web.StreamResponse:
     response = await line.open()
     await response.write(_body(exchange)[: int(exchange.params["after"])])
     return line.reset()
 
 
 @_wire("closed_before_headers", "network", Kind.RETRYABLE, "connection closed before any byte")
-async def _closed_before_headers(_: Exchange, line: Line) -> web.StreamResponse:
+async def _closed_before_headers(_: Exchange, line: WireLine) -> web.StreamResponse:
     return line.send_raw(b"")
 
 
 @_wire("hang", "network", Kind.RETRYABLE, "no byte ever comes")
-async def _hang(_: Exchange, line: Line) -> web.StreamResponse:
+async def _hang(_: Exchange, line: WireLine) -> web.StreamResponse:
     await line.sleep(line.hang_seconds)
     return line.reset()
 
 
 @_wire("hang_after_headers", "network", Kind.RETRYABLE, "headers, then silence")
-async def _hang_after_headers(_: Exchange, line: Line) -> web.StreamResponse:
+async def _hang_after_headers(_: Exchange, line: WireLine) -> web.StreamResponse:
     response = await line.open()
     await response.write(PAD)  # aiohttp sends the headers with the first byte of the body
     await line.sleep(line.hang_seconds)
@@ -175,7 +175,7 @@ async def _hang_after_headers(_: Exchange, line: Line) -> web.StreamResponse:
 
 
 @_wire("hang_mid_body", "network", Kind.RETRYABLE, "silence in the middle of the body", after=40)
-async def _hang_mid_body(exchange: Exchange, line: Line) -> web.StreamResponse:
+async def _hang_mid_body(exchange: Exchange, line: WireLine) -> web.StreamResponse:
     response = await line.open()
     await response.write(_body(exchange)[: int(exchange.params["after"])])
     await line.sleep(line.hang_seconds)
@@ -183,7 +183,7 @@ async def _hang_mid_body(exchange: Exchange, line: Line) -> web.StreamResponse:
 
 
 @_wire("slow_drip", "network", Kind.READABLE, "the reply in small pieces", size=64, interval=0.01)
-async def _slow_drip(exchange: Exchange, line: Line) -> web.StreamResponse:
+async def _slow_drip(exchange: Exchange, line: WireLine) -> web.StreamResponse:
     body, size = _body(exchange), max(1, int(exchange.params["size"]))
     response = await line.open()
     for start in range(0, len(body), size):
@@ -193,7 +193,7 @@ async def _slow_drip(exchange: Exchange, line: Line) -> web.StreamResponse:
 
 
 @_wire("slow", "network", Kind.READABLE, "the reply after a while", seconds=1.0)
-async def _slow(exchange: Exchange, line: Line) -> web.StreamResponse:
+async def _slow(exchange: Exchange, line: WireLine) -> web.StreamResponse:
     await line.sleep(float(exchange.params["seconds"]))
     return web.Response(body=_body(exchange), content_type=JSON_TYPE, headers=line.headers)
 
@@ -206,36 +206,36 @@ def _head(length: int, status: str = "200 OK") -> bytes:
 
 
 @_wire("length_too_long", "network", Kind.RETRYABLE, "Content-Length promises more than comes")
-async def _length_too_long(exchange: Exchange, line: Line) -> web.StreamResponse:
+async def _length_too_long(exchange: Exchange, line: WireLine) -> web.StreamResponse:
     body = _body(exchange)
     return line.send_raw(_head(len(body) + 100) + body)
 
 
 @_wire("length_too_short", "network", Kind.RETRYABLE, "Content-Length ends inside the reply")
-async def _length_too_short(exchange: Exchange, line: Line) -> web.StreamResponse:
+async def _length_too_short(exchange: Exchange, line: WireLine) -> web.StreamResponse:
     body = _body(exchange)
     return line.send_raw(_head(len(body) // 2) + body)
 
 
 @_wire("not_http", "network", Kind.RETRYABLE, "an answer that is not HTTP")
-async def _not_http(_: Exchange, line: Line) -> web.StreamResponse:
+async def _not_http(_: Exchange, line: WireLine) -> web.StreamResponse:
     return line.send_raw(b"SSH-2.0-OpenSSH_9.6\r\n")
 
 
 # Types and codings -----------------------------------------------------------------------------------
 @_wire("text_plain", "odd", Kind.READABLE, "the reply declared as text/plain")
-async def _text_plain(exchange: Exchange, line: Line) -> web.StreamResponse:
+async def _text_plain(exchange: Exchange, line: WireLine) -> web.StreamResponse:
     return web.Response(body=_body(exchange), content_type="text/plain", headers=line.headers)
 
 
 @_wire("html_200", "in200", Kind.MODEL, "200 with an HTML page")
-async def _html_200(_: Exchange, line: Line) -> web.StreamResponse:
+async def _html_200(_: Exchange, line: WireLine) -> web.StreamResponse:
     page = "<!DOCTYPE html><html><body>Checking your browser</body></html>"
     return web.Response(text=page, content_type="text/html", headers=line.headers)
 
 
 @_wire("gzip", "odd", Kind.READABLE, "the reply compressed")
-async def _gzip(exchange: Exchange, line: Line) -> web.StreamResponse:
+async def _gzip(exchange: Exchange, line: WireLine) -> web.StreamResponse:
     packed = _packed(_body(exchange))
     return web.Response(
         body=packed, content_type=JSON_TYPE, headers={**line.headers, "Content-Encoding": "gzip"}
@@ -243,7 +243,7 @@ async def _gzip(exchange: Exchange, line: Line) -> web.StreamResponse:
 
 
 @_wire("gzip_broken", "network", Kind.RETRYABLE, "declared as gzip, but is not")
-async def _gzip_broken(exchange: Exchange, line: Line) -> web.StreamResponse:
+async def _gzip_broken(exchange: Exchange, line: WireLine) -> web.StreamResponse:
     return web.Response(
         body=_body(exchange), content_type=JSON_TYPE, headers={**line.headers, "Content-Encoding": "gzip"}
     )
@@ -262,7 +262,7 @@ def _bomb(megabytes: int) -> bytes:
 
 
 @_wire("gzip_bomb", "network", Kind.RETRYABLE, "a small body that unpacks to a huge one", megabytes=64)
-async def _gzip_bomb(exchange: Exchange, line: Line) -> web.StreamResponse:
+async def _gzip_bomb(exchange: Exchange, line: WireLine) -> web.StreamResponse:
     packed = await asyncio.to_thread(_bomb, int(exchange.params["megabytes"]))
     response = await line.open(**{"Content-Encoding": "gzip"})
     for start in range(0, len(packed), len(SLICE)):
@@ -272,7 +272,7 @@ async def _gzip_bomb(exchange: Exchange, line: Line) -> web.StreamResponse:
 
 
 @_wire("huge_body", "network", Kind.RETRYABLE, "a body of 10 MB", megabytes=10)
-async def _huge_body(exchange: Exchange, line: Line) -> web.StreamResponse:
+async def _huge_body(exchange: Exchange, line: WireLine) -> web.StreamResponse:
     head, tail = orjson.dumps(exchange.completion("@")).split(b'"@"')
     response = await line.open()
     await response.write(head + b'"')
@@ -284,18 +284,18 @@ async def _huge_body(exchange: Exchange, line: Line) -> web.StreamResponse:
 
 
 @_wire("redirect", "network", Kind.MODEL, "a redirect; the key must not follow it", location=None, status=307)
-async def _redirect(exchange: Exchange, line: Line) -> web.StreamResponse:
+async def _redirect(exchange: Exchange, line: WireLine) -> web.StreamResponse:
     location = exchange.params["location"] or exchange.base_url.removesuffix("/api/v1") + "/elsewhere"
     return web.Response(status=int(exchange.params["status"]), headers={"Location": str(location)})
 
 
 @_wire("unasked_stream", "odd", Kind.READABLE, "server-sent events though nobody asked for them")
-async def _unasked_stream(exchange: Exchange, line: Line) -> web.StreamResponse:
+async def _unasked_stream(exchange: Exchange, line: WireLine) -> web.StreamResponse:
     text = f": OPENROUTER PROCESSING\n\ndata: {_body(exchange).decode()}\n\ndata: [DONE]\n\n"
     return web.Response(text=text, content_type="text/event-stream", headers=line.headers)
 
 
-def finished(answer: Answer, headers: Mapping[str, str]) -> web.Response:
+def finished(answer: SimulatedAnswer, headers: Mapping[str, str]) -> web.Response:
     """``answer`` as a chunked response, the way OpenRouter sends JSON."""
     response = web.Response(
         status=answer.status,

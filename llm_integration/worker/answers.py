@@ -11,14 +11,14 @@ from itertools import islice
 from llm_integration.domain import LLMAnalysis
 from llm_integration.worker.tasks import Task
 
-__all__ = ["Answer", "Answers", "Verdict"]
+__all__ = ["Acceptance", "Answer", "Answers"]
 
 CONTESTED_LEASES = 1.5
 """For how many leases an answer waits for the lease of another worker on its task to run out."""
 CONTESTED_PAUSE_SECONDS = 1.0
 
 
-class Verdict(Enum):
+class Acceptance(Enum):
     """What PostgreSQL says about an answer."""
 
     OPEN = auto()
@@ -37,7 +37,7 @@ class Answer:
     task: Task
     analysis: LLMAnalysis
     due: float
-    verdict: Verdict = Verdict.OPEN
+    verdict: Acceptance = Acceptance.OPEN
     delivered: bool = False
     kept: bool = False
     contested_until: float | None = None
@@ -111,11 +111,11 @@ class Answers:
         for answer in batch:
             self._unstored.popleft()
             if answer.task.signal_id in accepted:
-                answer.verdict = Verdict.OURS
+                answer.verdict = Acceptance.OURS
             elif self._contest(answer, now):
                 continue
             else:
-                answer.verdict = Verdict.REFUSED
+                answer.verdict = Acceptance.REFUSED
                 self.refused += 1
             settled.append(answer)
             if self._tasks.get(answer.task.signal_id) is answer.task:
@@ -150,10 +150,10 @@ class Answers:
         """
         while self._undelivered:
             answer = self._undelivered[0]
-            if answer.verdict is Verdict.OPEN and now < answer.due:
+            if answer.verdict is Acceptance.OPEN and now < answer.due:
                 return None
             self._undelivered.popleft()
-            if answer.verdict is not Verdict.REFUSED:
+            if answer.verdict is not Acceptance.REFUSED:
                 answer.delivered = True
                 return answer
         return None

@@ -27,8 +27,8 @@ from llm_integration.worker.opinions import (
     with_opinions,
 )
 from llm_integration.worker.patience import pause_after_failure
-from llm_integration.worker.replies import Replies, Reply
-from llm_integration.worker.tasks import Report, Request, Task
+from llm_integration.worker.replies import ReadReply, Replies
+from llm_integration.worker.tasks import Request, RequestReport, Task
 from llm_integration.worker.text import one_line
 
 __all__ = ["Asker"]
@@ -57,7 +57,7 @@ class Asker:
         self._clock = clock
         self._wall = wall_clock
 
-    async def ask(self, request: Request, report: Report) -> None:
+    async def ask(self, request: Request, report: RequestReport) -> None:
         """Note in ``report`` what becomes of each task.
 
         Raises LineStoppedError or BudgetExceededError when nothing was to be had. Whatever ends this, what
@@ -94,7 +94,7 @@ class Asker:
         reason = "the sidecar itself failed on this signal; its log has the cause"
         return failed(task, reason, now=self._clock(), processed_at=self._wall(), model=model)
 
-    def _too_old(self, task: Task, now: float, report: Report) -> bool:
+    def _too_old(self, task: Task, now: float, report: RequestReport) -> bool:
         if now < task.deadline:
             return False
         report.ended.append((task, self.too_late(task, task.held_up or "it waited too long")))
@@ -103,8 +103,8 @@ class Asker:
     # One model, one or several signals
 
     async def _reply_about(
-        self, tasks: list[Task], request: Request, report: Report
-    ) -> tuple[list[Task], Reply]:
+        self, tasks: list[Task], request: Request, report: RequestReport
+    ) -> tuple[list[Task], ReadReply]:
         """Those of ``tasks`` for which a request has room, and the reply about them; the others come next."""
         plan, formatter = request.choice.plan, request.formatter
         if len(tasks) > 1:
@@ -118,7 +118,7 @@ class Asker:
         return tasks, await self._replies.about_one(task.signal, task.deadline, plan, formatter)
 
     def _answered(
-        self, tasks: Sequence[Task], reply: Reply, request: Request, report: Report, started: float
+        self, tasks: Sequence[Task], reply: ReadReply, request: Request, report: RequestReport, started: float
     ) -> None:
         missing = []
         for task, share in zip(tasks, shares(reply.completion, len(tasks)), strict=True):
@@ -136,7 +136,12 @@ class Asker:
     # What failed
 
     def _wait_or_fail(
-        self, task: Task, error: Failure, request: Request, report: Report, opinions: tuple[Opinion, ...] = ()
+        self,
+        task: Task,
+        error: Failure,
+        request: Request,
+        report: RequestReport,
+        opinions: tuple[Opinion, ...] = (),
     ) -> None:
         """What is the model's or the line's fault is no end for a signal that has time left."""
         pause = pause_after_failure(task, error)
@@ -162,7 +167,7 @@ class Asker:
         )  # fmt: skip
 
     @staticmethod
-    def _take_apart(tasks: list[Task], error: Failure, report: Report) -> None:
+    def _take_apart(tasks: list[Task], error: Failure, report: RequestReport) -> None:
         """What spoilt a request as a whole cannot spoil the others twice: each is asked about alone."""
         logger.info(
             "a request about %d signals failed (%s); each is asked about alone",
@@ -176,7 +181,9 @@ class Asker:
 
     # Several models, one signal
 
-    async def _ask_ensemble(self, task: Task, request: Request, report: Report, started: float) -> None:
+    async def _ask_ensemble(
+        self, task: Task, request: Request, report: RequestReport, started: float
+    ) -> None:
         models = request.choice.ensemble
         plans = [replace(request.choice.plan, model=model, fallbacks=()) for model in models]
         replies = await asyncio.gather(
@@ -189,7 +196,7 @@ class Asker:
             opinion_of("ensemble", model, task.signal_id, reply)
             for model, reply in zip(models, replies, strict=True)
         )
-        heard = [reply for reply in replies if isinstance(reply, Reply)]
+        heard = [reply for reply in replies if isinstance(reply, ReadReply)]
         if not heard:
             self._wait_or_fail(task, why_nobody_answered(replies, opinions), request, report, opinions)
             return

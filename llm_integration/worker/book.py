@@ -8,7 +8,7 @@ from itertools import islice
 
 from llm_integration.domain import Claim, LLMAnalysis, Signal, TaskStatus
 from llm_integration.memory_store import QueuedSignal, SignalMemoryStore
-from llm_integration.worker.answers import Answer, Answers, Verdict
+from llm_integration.worker.answers import Acceptance, Answer, Answers
 from llm_integration.worker.line import Line
 from llm_integration.worker.tasks import Phase, Task
 
@@ -200,7 +200,7 @@ class TaskBook:
         for answer in settled:
             claim = answer.task.claim
             self._ended[answer.task.signal_id] = claim.attempts if claim else 0
-            if answer.verdict is Verdict.REFUSED and not answer.delivered:
+            if answer.verdict is Acceptance.REFUSED and not answer.delivered:
                 self._await_elsewhere(answer.task)
         while len(self._ended) > MOST_REMEMBERED:
             self._ended.popitem(last=False)

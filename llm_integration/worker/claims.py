@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llm_integration.worker.ownership import Ownership
-from llm_integration.worker.recording import Recording
+from llm_integration.worker.recording import SignalRecording
 from llm_integration.worker.shared import Shared
 from llm_integration.worker.tasks import Task
 
@@ -13,7 +13,7 @@ __all__ = ["Claims"]
 class Claims:
     """Claims tasks in hand, takes those that wait in PostgreSQL, and gives back what is not asked about."""
 
-    def __init__(self, shared: Shared, recording: Recording, ownership: Ownership) -> None:
+    def __init__(self, shared: Shared, recording: SignalRecording, ownership: Ownership) -> None:
         self._shared, self._book = shared, shared.book
         self._recording = recording
         self._ownership = ownership

@@ -15,7 +15,7 @@ from llm_integration.worker.batching import signals_per_request, sort_into_reque
 from llm_integration.worker.claims import Claims
 from llm_integration.worker.ports import Processor
 from llm_integration.worker.reading import SignalReader
-from llm_integration.worker.recording import Recording
+from llm_integration.worker.recording import SignalRecording
 from llm_integration.worker.shared import Shared
 from llm_integration.worker.tasks import Request, Task
 
@@ -42,7 +42,7 @@ class Intake:
         router: Router,
         formatters: Mapping[str | None, SignalFormatter],
         reader: SignalReader,
-        recording: Recording,
+        recording: SignalRecording,
         claims: Claims,
         expire: Callable[[Task, str], None],
     ) -> None:

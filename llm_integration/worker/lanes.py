@@ -14,7 +14,7 @@ from llm_integration.worker.shadows import Shadows
 from llm_integration.worker.shared import Shared
 from llm_integration.worker.storing import Storing
 from llm_integration.worker.tally import Tally
-from llm_integration.worker.tasks import Phase, Report, Request, Task
+from llm_integration.worker.tasks import Phase, Request, RequestReport, Task
 
 __all__ = ["Lanes"]
 
@@ -66,13 +66,13 @@ class Lanes:
 
     async def _ask(self, request: Request) -> None:
         await self._shared.turn()
-        report = Report()
+        report = RequestReport()
         try:
             await self._asker.ask(request, report)
         finally:  # also when this is cancelled: what was read was paid for
             self._take(report)
 
-    def _take(self, report: Report) -> None:
+    def _take(self, report: RequestReport) -> None:
         now = self._shared.clock()
         for task, analysis in report.ended:
             self._end(task, analysis)

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from llm_integration.worker.parts import Parts
+from llm_integration.worker.parts import WorkerParts
 from llm_integration.worker.ports import Processor
 from llm_integration.worker.subscribers import Subscribers
 from llm_integration.worker.supervision import Supervisor
@@ -28,7 +28,7 @@ class Loops:
     """
 
     def __init__(
-        self, parts: Parts, processor: Processor, subscribers: Subscribers, supervisor: Supervisor
+        self, parts: WorkerParts, processor: Processor, subscribers: Subscribers, supervisor: Supervisor
     ) -> None:
         self._parts = parts
         self._processor = processor

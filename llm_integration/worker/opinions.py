@@ -21,7 +21,7 @@ from llm_integration.errors import (
 from llm_integration.response_parser import ParsedResponse
 from llm_integration.second_opinion import agree
 from llm_integration.worker.analyses import unrated_reason
-from llm_integration.worker.replies import Reply
+from llm_integration.worker.replies import ReadReply
 from llm_integration.worker.tasks import Task, added
 from llm_integration.worker.text import one_line
 
@@ -29,10 +29,10 @@ __all__ = ["agreement", "opinion_of", "why_nobody_answered", "why_nobody_was_ask
 
 
 def opinion_of(
-    role: Literal["ensemble", "shadow"], model: str, signal_id: str, reply: Reply | BaseException
+    role: Literal["ensemble", "shadow"], model: str, signal_id: str, reply: ReadReply | BaseException
 ) -> Opinion:
     """One model's part in an ensemble, or what a shadow said."""
-    if not isinstance(reply, Reply):
+    if not isinstance(reply, ReadReply):
         return Opinion(
             role, model, error=one_line(str(reply) or type(reply).__name__, 300),
             cost_usd=reply.cost_usd if isinstance(reply, CallError) else None,
@@ -68,8 +68,8 @@ def opinion_of(
 
 
 def agreement(
-    signal_id: str, opinions: Sequence[Opinion], replies: Sequence[Reply], quorum: int | None
-) -> tuple[Reply, ParsedResponse, int | None, str | None]:
+    signal_id: str, opinions: Sequence[Opinion], replies: Sequence[ReadReply], quorum: int | None
+) -> tuple[ReadReply, ParsedResponse, int | None, str | None]:
     """In whose words an ensemble agrees, the reading, the spread of the ratings, and what is amiss.
 
     The words are those of the first model that rated as all of them together do.
@@ -99,7 +99,7 @@ def with_opinions(
     )
 
 
-def why_nobody_was_asked(replies: Sequence[Reply | BaseException]) -> BaseException | None:
+def why_nobody_was_asked(replies: Sequence[ReadReply | BaseException]) -> BaseException | None:
     """What makes the whole ensemble wait: a fault of ours, or nobody was allowed to be asked."""
     faults = [reply for reply in replies if isinstance(reply, BaseException)]
     ours = [
@@ -111,7 +111,9 @@ def why_nobody_was_asked(replies: Sequence[Reply | BaseException]) -> BaseExcept
     return waits[0] if waits and len(waits) == len(replies) else None
 
 
-def why_nobody_answered(replies: Sequence[Reply | BaseException], opinions: Sequence[Opinion]) -> CallError:
+def why_nobody_answered(
+    replies: Sequence[ReadReply | BaseException], opinions: Sequence[Opinion]
+) -> CallError:
     """One error that names every reason and what all of them cost."""
     if all(isinstance(reply, DeadlineError) for reply in replies):
         kind: type[CallError] = DeadlineError
@@ -127,7 +129,7 @@ def why_nobody_answered(replies: Sequence[Reply | BaseException], opinions: Sequ
     )
 
 
-def _passing(reply: Reply | BaseException) -> bool:
+def _passing(reply: ReadReply | BaseException) -> bool:
     return isinstance(reply, (LineStoppedError, BudgetExceededError)) or (
         isinstance(reply, CallError) and reply.retryable
     )

@@ -22,7 +22,7 @@ from llm_integration.worker.lanes import Lanes
 from llm_integration.worker.ownership import Ownership
 from llm_integration.worker.ports import AnalysisSink, Processor
 from llm_integration.worker.reading import SignalReader
-from llm_integration.worker.recording import Recording
+from llm_integration.worker.recording import SignalRecording
 from llm_integration.worker.replies import Replies
 from llm_integration.worker.shadows import Shadows
 from llm_integration.worker.shared import Shared
@@ -31,11 +31,11 @@ from llm_integration.worker.subscribers import Subscribers
 from llm_integration.worker.tally import Tally
 from llm_integration.worker.tasks import Request
 
-__all__ = ["Parts", "put_together"]
+__all__ = ["WorkerParts", "put_together"]
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class WorkerParts:
     """Intake, ``ready``, lanes, storing, delivering: each tells the book in ``shared``, and the next."""
 
     shared: Shared
@@ -63,7 +63,7 @@ def put_together(
     ownership: Ownership,
     stores_signals: bool,
     most_tokens: Callable[[CallPlan], int],
-) -> Parts:
+) -> WorkerParts:
     """All parts. Raises ConfigError for a prompt's file that is missing or faulty."""
     config = shared.config
     router = router_for(config)
@@ -79,7 +79,7 @@ def put_together(
         asker=Asker(config, replies, clock=shared.clock, wall_clock=shared.wall),
     )  # fmt: skip
     reader = SignalReader(turns.turn, config.bars_timezone)
-    recording = Recording(shared, reader, on=stores_signals)
+    recording = SignalRecording(shared, reader, on=stores_signals)
     claims = Claims(shared, recording, ownership)
     intake = Intake(
         shared, processor, ready, router=router, formatters=formatters, reader=reader, claims=claims,
@@ -87,7 +87,7 @@ def put_together(
     )  # fmt: skip
     elsewhere = Elsewhere(shared, delivering, tally)
     housekeeping = Housekeeping(shared, intake, elsewhere=elsewhere, ownership=ownership)
-    return Parts(
+    return WorkerParts(
         shared, intake, ready, lanes, replies, storing, delivering, housekeeping, elsewhere, shadows, tally
     )
 

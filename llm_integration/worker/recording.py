@@ -12,7 +12,7 @@ from llm_integration.worker.reading import SignalReader
 from llm_integration.worker.shared import Shared
 from llm_integration.worker.text import one_line
 
-__all__ = ["Recording"]
+__all__ = ["SignalRecording"]
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ WAITED_SECONDS = 0.25
 """How long a signal may wait in memory alone. What is asked about sooner is stored by its claim."""
 
 
-class Recording:
+class SignalRecording:
     """Stores what a host has only handed over in memory: at once in the database, else in the outbox.
 
     With ``on=False`` it does nothing, for a host that stores its signals itself, as the bundled one does.

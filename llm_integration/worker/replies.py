@@ -21,7 +21,7 @@ from llm_integration.worker.analyses import Prompt
 from llm_integration.worker.ports import Processor
 from llm_integration.worker.tasks import Task
 
-__all__ = ["Replies", "Reply"]
+__all__ = ["ReadReply", "Replies"]
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ LARGEST_REPLY_TOKENS = 65_536
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ReadReply:
     """What one model said about the signals of a request: a reading for each that it answered.
 
     ``later`` are those that had something from after their time in view.
@@ -68,7 +68,7 @@ class Replies:
 
     async def about_one(
         self, signal: Signal, deadline: float | None, plan: CallPlan, formatter: SignalFormatter
-    ) -> Reply:
+    ) -> ReadReply:
         """What one model says about one signal."""
         await self._read_ahead(signal, formatter)
         text = formatter.prompt(signal)
@@ -78,7 +78,7 @@ class Replies:
         if len(signal.bars) > MANY_BARS:
             await self._turns.turn()
         completion = await self._complete(text.user, text.system, deadline, plan, [signal])
-        return Reply(prompt, completion, {signal.signal_id: await self._read(completion)})
+        return ReadReply(prompt, completion, {signal.signal_id: await self._read(completion)})
 
     async def batch_about(
         self, signals: Sequence[Signal], plan: CallPlan, formatter: SignalFormatter
@@ -101,7 +101,7 @@ class Replies:
 
     async def about_several(
         self, tasks: Sequence[Task], batch: BatchPrompt, plan: CallPlan, formatter: SignalFormatter
-    ) -> Reply:
+    ) -> ReadReply:
         """What one model says about the signals of ``batch``, each by its label."""
         completion = await self._complete(
             batch.text, batch.system, min(task.deadline for task in tasks), self._room_for(plan, len(tasks)),
@@ -128,7 +128,7 @@ class Replies:
             if label in reading.readings
         }
         later = frozenset(task.signal_id for task, saw in zip(tasks, batch.saw_later, strict=True) if saw)
-        return Reply(prompt, completion, found, later)
+        return ReadReply(prompt, completion, found, later)
 
     def _room_for(self, plan: CallPlan, count: int) -> CallPlan:
         """A reply about several signals needs more room than one about a single signal."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from llm_integration.worker.parts import Parts
+from llm_integration.worker.parts import WorkerParts
 from llm_integration.worker.ports import Processor
 from llm_integration.worker.subscribers import Subscribers
 
@@ -14,7 +14,7 @@ __all__ = ["status"]
 
 
 def status(
-    parts: Parts,
+    parts: WorkerParts,
     processor: Processor,
     subscribers: Subscribers,
     *,

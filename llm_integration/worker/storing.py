@@ -9,7 +9,7 @@ import logging
 from llm_integration.domain import LLMAnalysis
 from llm_integration.fairness import KEPT_AT_ONCE
 from llm_integration.ports import Record
-from llm_integration.worker.answers import Answer, Verdict
+from llm_integration.worker.answers import Acceptance, Answer
 from llm_integration.worker.delivering import Delivering
 from llm_integration.worker.shared import Shared
 from llm_integration.worker.tasks import Task
@@ -154,13 +154,13 @@ class Storing:
                 outbox.forget_outcome(signal)
             if self._book.recorded(signal) and outbox is not None:
                 outbox.forget_signal(signal)  # stored with its answer at the latest
-            if answer.verdict is Verdict.REFUSED:
+            if answer.verdict is Acceptance.REFUSED:
                 logger.warning(
                     "signal %s: another worker has finished or holds this task; this answer is not stored",
                     one_line(answer.task.signal_id),
                 )
         for answer in batch:
-            if answer.verdict is Verdict.OPEN:
+            if answer.verdict is Acceptance.OPEN:
                 self._keep(answer)  # contested: it may wait for longer than this process lives
         self._moved.set()
 

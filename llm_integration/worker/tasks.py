@@ -10,7 +10,7 @@ from llm_integration.domain import Claim, LLMAnalysis, Signal
 from llm_integration.routing import RouteChoice
 from llm_integration.signal_formatter import SignalFormatter
 
-__all__ = ["Phase", "Report", "Request", "Task", "added"]
+__all__ = ["Phase", "Request", "RequestReport", "Task", "added"]
 
 
 class Phase(Enum):
@@ -87,7 +87,7 @@ class Request:
 
 
 @dataclass(slots=True)
-class Report:
+class RequestReport:
     """What became of the tasks of a request, noted as it happens; what is in none of these is still open.
 
     ``later`` are those to be asked about again after so many seconds, and why.

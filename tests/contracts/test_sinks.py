@@ -17,7 +17,7 @@ from llm_integration import LLMConfig, LLMCSVExporter
 from llm_integration.domain import Bar, LLMAnalysis, Signal
 from llm_integration.ports import Sink
 from llm_integration.sidecar.outcomes import OutcomeSink
-from llm_integration.sinks import Answers, SinkList
+from llm_integration.sinks import LatestAnalyses, SinkList
 from tests.unit.test_csv_rows import a_bar, a_signal, an_answer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,14 +48,14 @@ def lines_of(file: Path) -> list[str]:
 SINKS: dict[str, Callable[[Path], Sink]] = {
     "csv files": lambda folder: LLMCSVExporter(output_directory=folder),
     "json lines": lambda folder: example(folder / "answers.jsonl"),
-    "answers": lambda _folder: Answers(),
+    "answers": lambda _folder: LatestAnalyses(),
     "outcomes": lambda folder: OutcomeSink(LLMConfig(), folder),
 }
 KEPT: dict[str, Callable[[Path, Sink], list[str]]] = {
     "csv files": lambda folder, _sink: rows_of(folder / "llm_signals.csv"),
     "json lines": lambda folder, _sink: lines_of(folder / "answers.jsonl"),
     "answers": lambda _folder, sink: [
-        f"s-{at}" for at in range(50) if cast("Answers", sink).get(f"s-{at}") is not None
+        f"s-{at}" for at in range(50) if cast("LatestAnalyses", sink).get(f"s-{at}") is not None
     ],
 }
 
@@ -118,7 +118,7 @@ class Broken:
         raise ZeroDivisionError
 
 
-class Hangs(Answers):
+class Hangs(LatestAnalyses):
     """Does not end."""
 
     def close(self, timeout: float = 10.0) -> None:
@@ -129,7 +129,7 @@ async def test_the_fault_of_one_sink_costs_the_others_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is logged once and counted; one that hangs is left behind within its time."""
-    good, file = Answers(), example(tmp_path / "answers.jsonl")
+    good, file = LatestAnalyses(), example(tmp_path / "answers.jsonl")
     sinks = SinkList([Broken(), good, Hangs(), file])
     sinks.start()
     for at in range(3):

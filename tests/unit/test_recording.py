@@ -9,7 +9,7 @@ import pytest
 
 from llm_integration.domain import Signal
 from llm_integration.worker.reading import SignalReader
-from llm_integration.worker.recording import AT_ONCE, WAITED_SECONDS, Recording
+from llm_integration.worker.recording import AT_ONCE, WAITED_SECONDS, SignalRecording
 from tests.unit.worker_parts import KeptOnDisk, MemoryDatabase, shared_parts, signal_mapping
 
 
@@ -39,7 +39,7 @@ class Bench:
         self.database, self.outbox = Counting(), KeptOnDisk()
         shared = shared_parts(self.database if database else None, self.outbox, clock=lambda: self.now)
         self.store = shared.store
-        self.recording = Recording(shared, SignalReader(shared.turn))
+        self.recording = SignalRecording(shared, SignalReader(shared.turn))
 
     def add(self, *names: str) -> None:
         for name in names:

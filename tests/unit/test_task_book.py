@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from llm_integration.domain import Claim, LLMAnalysis, Signal, TaskStatus
 from llm_integration.memory_store import QueuedSignal, SignalMemoryStore
-from llm_integration.worker.answers import Answer, Verdict
+from llm_integration.worker.answers import Acceptance, Answer
 from llm_integration.worker.book import DELIVERY_PATIENCE_SECONDS, TaskBook
 from llm_integration.worker.tasks import Phase, Task
 from tests.unit.worker_parts import signal_mapping
@@ -115,7 +115,7 @@ class Worker(RuleBasedStateMachine):
         tasks = self.book.line.take(room, self.now)
         entries = self.store.take_pending(room + more - len(tasks))
         assert [entry.signal_id for entry in entries] == waiting[: len(entries)]  # first come, first served
-        stored = {one.task.signal_id for one in self.answers if one.verdict is Verdict.OURS}
+        stored = {one.task.signal_id for one in self.answers if one.verdict is Acceptance.OURS}
         answered = stored | set(self.book.answers)
         new = [task for entry in entries if (task := self.book.accept(entry, read)) is not None]
         assert answered.isdisjoint(task.signal_id for task in new)  # nobody pays twice for an answer
@@ -260,14 +260,14 @@ class Worker(RuleBasedStateMachine):
         settled = self.book.stored(batch, accepted, self.now)
         for answer in batch:
             name = answer.task.signal_id
-            assert (answer.verdict is Verdict.OURS) == (name in accepted)
-            if answer.verdict is Verdict.OURS:
+            assert (answer.verdict is Acceptance.OURS) == (name in accepted)
+            if answer.verdict is Acceptance.OURS:
                 assert answer.task.claim is not None  # nothing is stored without a claim
             elif answer.task.claim is None:  # the other worker may have died: one lease and a half
                 until = answer.contested_until
                 assert until is not None
-                assert (answer.verdict is Verdict.REFUSED) == (self.now >= until) == (answer in settled)
-            if answer.verdict is Verdict.REFUSED and answer.task.from_memory:
+                assert (answer.verdict is Acceptance.REFUSED) == (self.now >= until) == (answer in settled)
+            if answer.verdict is Acceptance.REFUSED and answer.task.from_memory:
                 assert answer.delivered or name in self.book.awaited_elsewhere
 
     # The host's files and callbacks
@@ -275,12 +275,12 @@ class Worker(RuleBasedStateMachine):
     @rule()
     def what_is_due_is_delivered(self) -> None:
         while (answer := self.book.answers.next_for_host(self.now)) is not None:
-            assert answer.verdict is Verdict.OURS or self.now >= answer.due
-            assert answer.verdict is not Verdict.REFUSED
+            assert answer.verdict is Acceptance.OURS or self.now >= answer.due
+            assert answer.verdict is not Acceptance.REFUSED
             self.delivered.append(answer)
-        left = [one for one in self.answers if not one.delivered and one.verdict is not Verdict.REFUSED]
+        left = [one for one in self.answers if not one.delivered and one.verdict is not Acceptance.REFUSED]
         if left:
-            assert left[0].verdict is Verdict.OPEN
+            assert left[0].verdict is Acceptance.OPEN
             assert self.now < left[0].due
 
     # What holds at any time
