@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from llm_integration.one_line import one_line
+
 __all__ = ["MEANWHILE", "PAUSE_SECONDS", "Availability", "Change", "Kind", "log_change"]
 
 logger = logging.getLogger(__name__)
@@ -127,7 +129,7 @@ class Availability:
         before = self._failures.get(kind)
         first = not self._failures
         failure = _Failure(
-            _one_line(str(error) or type(error).__name__),
+            one_line(str(error) or type(error).__name__, LONGEST_MESSAGE),
             bool(getattr(error, "answered", False)),
             self._clock(),
             1 if before is None else before.count + 1,
@@ -157,9 +159,3 @@ class Availability:
     def _tell(self, change: Change) -> None:
         for listener in self._listeners:
             listener(change)
-
-
-def _one_line(text: str) -> str:
-    """``text`` bounded and without control characters, so that it can forge no log line."""
-    shown = "".join(char if char.isprintable() else "?" for char in text[: LONGEST_MESSAGE + 1])
-    return shown if len(shown) <= LONGEST_MESSAGE else shown[: LONGEST_MESSAGE - 1] + "…"

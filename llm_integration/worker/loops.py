@@ -8,11 +8,11 @@ import logging
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+from llm_integration.one_line import one_line
 from llm_integration.worker.parts import Parts
 from llm_integration.worker.ports import Processor
 from llm_integration.worker.subscribers import Subscribers
 from llm_integration.worker.supervision import Supervisor
-from llm_integration.worker.text import one_line
 
 __all__ = ["Loops"]
 
