@@ -2,7 +2,7 @@
 
 Every part that talks to the record reports here how its calls went and asks here before the next one, so that
 all of them wait alike and an outage is announced once. A part may have an ``Availability`` of its own; parts
-that share one share its messages too.
+that share one share its messages too, and what the record answers one of them the others know.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
+
+from llm_integration.one_line import one_line
 
 __all__ = ["MEANWHILE", "PAUSE_SECONDS", "Availability", "Change", "Kind", "log_change"]
 
@@ -36,6 +38,8 @@ PAUSE_SECONDS = 5.0
 FIRST_RETRY_SECONDS = 0.25
 LONGEST_RETRY_SECONDS = 5.0
 """What has to be brought in is tried again after pauses that double from the first to the longest."""
+FORGOTTEN_AFTER_SECONDS = 60.0
+"""Whoever has not asked again for so long, while others are answered, has nothing to ask any more."""
 MOST_DOUBLINGS = 10
 LONGEST_MESSAGE = 300
 
@@ -65,19 +69,22 @@ def log_change(change: Change) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """The last of ``count`` failures in a row of one kind; ``at`` in seconds on the clock."""
+    """The last of ``count`` failures in a row of one kind, ``at`` so many seconds on the clock.
+
+    ``answers`` is how often anybody had been answered before the first of them.
+    """
 
     error: str
-    answered: bool
     at: float
     count: int
+    answers: int
 
 
 class Availability:
     """Whether the record did last time what it was asked for, by kind. For one thread.
 
-    ``clock`` counts seconds. Each of ``listeners`` is told when the first kind fails and when the last one
-    that failed works again, and nothing in between; it must be quick and must not raise.
+    ``clock`` counts seconds. Each of ``listeners`` is told when the first kind fails, and when the record has
+    answered again and nothing fails any more; nothing in between. It must be quick and must not raise.
     """
 
     def __init__(
@@ -86,6 +93,8 @@ class Availability:
         self._clock = clock
         self._listeners = listeners
         self._failures: dict[Kind, _Failure] = {}
+        self._answers = 0
+        self._outage = False
         self.error: str | None = None
         """Why the record fails at present, by its latest failure; None while it works."""
 
@@ -95,15 +104,16 @@ class Availability:
         return self.worth_asking_for("work")
 
     def worth_asking_for(self, kind: Kind) -> bool:
-        """False for a moment after each failure of ``kind``, or of any kind to which nobody answered.
+        """False for a moment after each failure of ``kind``, and after each of others while nobody answers.
 
+        What others fail at says nothing about ``kind`` once the record has answered anybody since that began.
         For callers that can go on without an answer. One that cannot tries after ``retry_in``.
         """
         now = self._clock()
         return all(
             now >= failure.at + PAUSE_SECONDS
             for failed, failure in self._failures.items()
-            if failed == kind or not failure.answered
+            if failed == kind or failure.answers == self._answers
         )
 
     def retry_in(self, kind: Kind) -> float:
@@ -125,41 +135,44 @@ class Availability:
         An error whose ``answered`` is true says that it is there and refuses this for a reason of its own.
         """
         before = self._failures.get(kind)
-        first = not self._failures
-        failure = _Failure(
-            _one_line(str(error) or type(error).__name__),
-            bool(getattr(error, "answered", False)),
+        self.error = one_line(str(error) or type(error).__name__, LONGEST_MESSAGE)
+        self._failures[kind] = _Failure(
+            self.error,
             self._clock(),
             1 if before is None else before.count + 1,
+            self._answers if before is None else before.answers,
         )
-        self._failures[kind] = failure
-        self.error = failure.error
-        if first:
-            self._tell(Change(kind, failure.error, failure.answered))
+        answered = bool(getattr(error, "answered", False))
+        self._answers += answered
+        if not self._outage:
+            self._outage = True
+            self._tell(Change(kind, self.error, answered))
 
     def over(self, kind: Kind = "work") -> None:
-        """The record did what it was asked for. The outage is over once all that failed works again."""
-        if self._end(kind):
+        """The record did what it was asked for. The outage is over once all that failed works again.
+
+        A failure that nobody has tried to mend for a minute keeps it alive no longer.
+        """
+        self._answers += 1
+        if not self._outage:
+            return
+        oldest = self._clock() - FORGOTTEN_AFTER_SECONDS
+        forgotten = [each for each, failure in self._failures.items() if failure.at <= oldest]
+        for each in {kind, *forgotten}:
+            self.withdraw(each)
+        if not self._failures:
+            self._outage = False
             self._tell(Change(kind))
 
     def withdraw(self, kind: Kind) -> None:
-        """Nobody asks for ``kind`` any more: whether it would work stays open, and keeps no outage alive."""
-        self._end(kind)
+        """Nobody asks for ``kind`` any more: whether it would work stays open, and keeps no outage alive.
 
-    def _end(self, kind: Kind) -> bool:
-        """Forget the failure of ``kind``; True if it was the last one."""
-        if self._failures.pop(kind, None) is None:
-            return False
-        latest = max(self._failures.values(), key=lambda failure: failure.at, default=None)
-        self.error = None if latest is None else latest.error
-        return latest is None
+        Was it the last that failed, then the outage ends with whatever the record answers next.
+        """
+        if self._failures.pop(kind, None) is not None:
+            latest = max(self._failures.values(), key=lambda failure: failure.at, default=None)
+            self.error = None if latest is None else latest.error
 
     def _tell(self, change: Change) -> None:
         for listener in self._listeners:
             listener(change)
-
-
-def _one_line(text: str) -> str:
-    """``text`` bounded and without control characters, so that it can forge no log line."""
-    shown = "".join(char if char.isprintable() else "?" for char in text[: LONGEST_MESSAGE + 1])
-    return shown if len(shown) <= LONGEST_MESSAGE else shown[: LONGEST_MESSAGE - 1] + "…"

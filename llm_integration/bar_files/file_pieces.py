@@ -8,6 +8,7 @@ from io import FileIO
 from pathlib import Path
 
 from llm_integration.errors import BarDataError
+from llm_integration.one_line import one_line
 
 __all__ = ["FilePieces", "problem_of", "shown"]
 
@@ -72,7 +73,7 @@ def problem_of(path: Path, text: str, line: int | None = None) -> BarDataError:
 
 def shown(path: Path) -> str:
     """A path as a message shows it: on one line, nothing that a terminal takes for a command."""
-    return "".join(char if char.isprintable() else "?" for char in str(path))[:MOST_SHOWN]
+    return one_line(str(path), MOST_SHOWN)
 
 
 def _without_waiting(path: str, flags: int) -> int:

@@ -23,6 +23,8 @@ from typing import ClassVar
 
 import asyncpg
 
+from llm_integration.one_line import one_line
+
 __all__ = [
     "BadRowError",
     "DatabaseError",
@@ -155,15 +157,14 @@ def explain(error: BaseException, secrets: Iterable[str] = ()) -> str:
     first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
     for secret in secrets:
         first = first.replace(secret, "***")
-    shown = re.sub(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffd]", "?", first).strip()
-    return shown if len(shown) <= LONGEST_MESSAGE else shown[: LONGEST_MESSAGE - 1] + "…"
+    return one_line(first, LONGEST_MESSAGE).strip()
 
 
 def _about_tls(error: ssl.SSLError) -> str:
     """OpenSSL's words without its files and lines, and what to do about a certificate."""
     if isinstance(error, ssl.SSLCertVerificationError):
         said = getattr(error, "verify_message", None) or "it cannot be verified"
-        why = "".join(char for char in said if char.isprintable())[:120]
+        why = one_line(said, 120)
         return (
             f"the server's certificate is not accepted ({why}); name the"
             " certificate of its authority with sslrootcert, or another sslmode"

@@ -225,6 +225,7 @@ class PostgresLedger:
         Their reservations stay, and so do those of requests that are still on their way.
         """
         self._closed = True
+        self._availability.withdraw("budgets")
         return await self._queue.close(timeout)
 
     # What is known

@@ -215,6 +215,7 @@ class SettleQueue:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 await self.flush()
+        self._availability.withdraw("ledger")
         left = len(self._notes.keys() | self._open.keys())
         if left:
             logger.warning(

@@ -9,23 +9,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from itertools import islice
-from typing import Protocol
+from typing import Literal, Protocol
 
+from llm_integration.availability import Availability
 from llm_integration.domain import Bar, Signal
 
 __all__ = ["HostDatabase", "SessionRecorder", "SignalOutbox"]
 
 logger = logging.getLogger(__name__)
 
-SIGNALS, BARS = "signals", "bars"
 BAR_INTERVAL_SECONDS = 0.25
 BARS_PER_STATEMENT = 500
-FIRST_PAUSE_SECONDS = 0.25
-LONGEST_PAUSE_SECONDS = 5.0
 
 
 class HostDatabase(Protocol):
@@ -61,7 +60,8 @@ class SessionRecorder:
 
     With ``off_reason`` the LLM is off: the task of each signal ends as ``expired`` with that reason. With
     an ``outbox`` a signal that PostgreSQL has not confirmed within the handoff bound is kept on disk as
-    well, until it has.
+    well, until it has. ``availability`` is what other parts know of the same PostgreSQL; what keeps signals
+    from being stored keeps no bar that needs none of them, nor the other way round.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class SessionRecorder:
         max_signals: int = 10_000,
         max_bars: int = 100_000,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        availability: Availability | None = None,
     ) -> None:
         self._database = database
         self._session_id = session_id
@@ -95,8 +96,7 @@ class SessionRecorder:
         self._new_signal = asyncio.Event()
         self._new_bar = asyncio.Event()
         self._written = asyncio.Condition()
-        self._errors: dict[str, str] = {}
-        """What keeps signals, or bars, from being stored at present."""
+        self._availability = availability or Availability(time.monotonic)
         self.late_signals = 0
         self.lost_signals = 0
         self.lost_bars = 0
@@ -104,7 +104,7 @@ class SessionRecorder:
     @property
     def error(self) -> str | None:
         """Why PostgreSQL does not take signals, else why not bars; None while it takes both."""
-        return self._errors.get(SIGNALS) or self._errors.get(BARS)
+        return self._availability.error_of("signals") or self._availability.error_of("bars")
 
     @property
     def waiting(self) -> tuple[int, int]:
@@ -133,7 +133,9 @@ class SessionRecorder:
         self._signals_seen += 1
         self._signals.append((signal, stored))
         self._new_signal.set()
-        if SIGNALS in self._errors:  # known to be away: do not make the loop wait for it again
+        if (
+            self._availability.error_of("signals") is not None
+        ):  # known to be away: do not make the loop wait for it again
             self._late(signal)
             return False
         done, _ = await asyncio.wait({stored}, timeout=self._handoff)
@@ -164,9 +166,13 @@ class SessionRecorder:
             self._new_signal.set()
         if self._bars:
             self._new_bar.set()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._write_signals(), name="recorder signals")
-            group.create_task(self._write_bars(), name="recorder bars")
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._write_signals(), name="recorder signals")
+                group.create_task(self._write_bars(), name="recorder bars")
+        finally:
+            self._availability.withdraw("signals")
+            self._availability.withdraw("bars")
 
     async def flush(self, timeout: float) -> bool:
         """Wait, at most ``timeout`` seconds, until everything is stored; True if it is."""
@@ -190,7 +196,7 @@ class SessionRecorder:
             while self._signals:
                 signal, stored = self._signals[0]
                 what = f"signal {signal.signal_id!r}"
-                ok = await self._insist(SIGNALS, partial(self._store_signal, signal), what)
+                ok = await self._insist("signals", partial(self._store_signal, signal), what)
                 self.lost_signals += not ok
                 self._signals.popleft()
                 self._signals_done += 1
@@ -213,7 +219,7 @@ class SessionRecorder:
             while batch := self._storable_bars():
                 for symbol, bars in _by_symbol(batch).items():
                     store = partial(self._database.record_bars, self._session_id, symbol, bars)
-                    ok = await self._insist(BARS, store, f"{len(bars)} bars")
+                    ok = await self._insist("bars", store, f"{len(bars)} bars")
                     self.lost_bars += 0 if ok else len(bars)
                 for _ in batch:
                     self._bars.popleft()
@@ -231,9 +237,10 @@ class SessionRecorder:
             (symbol, bar) for seen, symbol, bar in islice(self._bars, count) if seen <= self._signals_done
         ]
 
-    async def _insist(self, kind: str, store: Callable[[], Awaitable[None]], what: str) -> bool:
+    async def _insist(
+        self, kind: Literal["signals", "bars"], store: Callable[[], Awaitable[None]], what: str
+    ) -> bool:
         """Try until it is stored; False when PostgreSQL refuses it for what it is."""
-        pause = FIRST_PAUSE_SECONDS
         while True:
             try:
                 await store()
@@ -241,25 +248,11 @@ class SessionRecorder:
                 if not getattr(error, "retryable", True):
                     logger.error("PostgreSQL refuses %s: %s", what, error)
                     return False
-                self._away(kind, error)
+                self._availability.failed(error, kind)
             else:
-                self._back(kind)
+                self._availability.over(kind)
                 return True
-            await self._sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
-
-    def _away(self, kind: str, error: Exception) -> None:
-        """Announced once, whichever of the two fails first, until both are stored again."""
-        message = str(error) or type(error).__name__
-        if not self._errors:
-            logger.warning("%s (%s); bars go on, signals wait to be stored", _state_of(error), message)
-        self._errors[kind] = message
-
-    def _back(self, kind: str) -> None:
-        if self._errors.pop(kind, None) is not None and not self._errors:
-            logger.warning(
-                "PostgreSQL answers again; %d signal(s) and %d bar(s) are being stored", *self.waiting
-            )
+            await self._sleep(self._availability.retry_in(kind))
 
     async def _tell(self) -> None:
         async with self._written:
@@ -271,9 +264,3 @@ def _by_symbol(batch: Sequence[tuple[str, Bar]]) -> dict[str, list[Bar]]:
     for symbol, bar in batch:
         found.setdefault(symbol, []).append(bar)
     return found
-
-
-def _state_of(error: Exception) -> str:
-    if getattr(error, "answered", False):
-        return "PostgreSQL answers, but cannot store"
-    return "PostgreSQL does not answer"

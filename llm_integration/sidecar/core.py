@@ -15,7 +15,7 @@ from llm_integration.config import LLMConfig, load_settings
 from llm_integration.domain import Bar, LLMAnalysis, Signal
 from llm_integration.errors import InvalidSignalError
 from llm_integration.memory_store import SignalMemoryStore
-from llm_integration.ports import Sink
+from llm_integration.ports import Provider, Sink
 from llm_integration.record import DatabaseConfig
 from llm_integration.sidecar.bounds import CLOSE, CloseBounds
 from llm_integration.sidecar.ending import Ending
@@ -55,7 +55,8 @@ class Sidecar:
     waiting signals of other sessions are answered, too. ``told`` is called in the event loop with each
     result, and must return at once. With ``simulate`` a simulated model answers, for a trial: no key, no
     network. ``summary`` is what the host adds to the summary file, called in a thread. Lists of models are
-    kept in ``models_folder`` (None: ``.tradent/models`` beside the settings).
+    kept in ``models_folder`` (None: ``.tradent/models`` beside the settings). ``provider`` says how the
+    server is asked; without one ``base_url`` decides.
 
     Building it checks the settings and raises ConfigError; ``start`` (or ``async with``) connects, and raises
     DatabaseError only if the ``database`` block says that PostgreSQL is required, and SessionError for a
@@ -76,6 +77,7 @@ class Sidecar:
         simulate: bool = False,
         summary: Callable[[], Mapping[str, object]] = dict,
         models_folder: Path | None = None,
+        provider: Provider | None = None,
     ) -> None:
         config = config or LLMConfig()
         check_prompts(config)
@@ -88,6 +90,7 @@ class Sidecar:
             simulate=simulate,
             models_folder=models_folder or config.folder / ".tradent" / "models",
             summary=summary,
+            provider=provider,
         )
         self.memory_store = SignalMemoryStore(config.max_memory_signals, config.memory_retention_minutes)
         self._waiters = Waiters(told)

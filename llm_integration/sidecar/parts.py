@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from llm_integration.availability import Availability
 from llm_integration.config import LLMConfig
 from llm_integration.domain import LLMAnalysis, Signal
 from llm_integration.memory_store import SignalMemoryStore
-from llm_integration.ports import Sink
+from llm_integration.ports import Provider, Sink
 from llm_integration.record import DatabaseConfig, EmbeddedPostgres
 from llm_integration.record.outcomes import OutcomeStore
 from llm_integration.sidecar.background import Background
@@ -47,6 +49,7 @@ class Wanted:
     simulate: bool
     models_folder: Path
     summary: Callable[[], Mapping[str, object]]
+    provider: Provider | None = None
 
 
 class Parts:
@@ -67,9 +70,12 @@ class Parts:
         self.background = Background()
         self.server: EmbeddedPostgres | None = None
         self.recording: Recording | None = None
+        self.availability = Availability(time.monotonic)
+        """What all parts know of PostgreSQL: an outage is announced once, whoever meets it first."""
         self.rating = Rating(
-            wanted.config, ending, simulate=wanted.simulate, models_folder=wanted.models_folder
-        )
+            wanted.config, ending, simulate=wanted.simulate, models_folder=wanted.models_folder,
+            provider=wanted.provider,
+        )  # fmt: skip
         self.files: SessionFiles | None = None
         self.sinks = SinkList([answers])
         self._answers, self._outcomes = answers, outcomes
@@ -114,7 +120,9 @@ class Parts:
             others="CSV" if wanted.sinks is None else "the other sinks",
         )  # fmt: skip
         if manager is not None:
-            self.recording = Recording(manager, wanted.block, wanted.config, worker_id=worker_id)
+            self.recording = Recording(
+                manager, wanted.block, wanted.config, worker_id=worker_id, availability=self.availability
+            )
             await self.recording.open(wanted.session, self._ending, self.background)
         if self.session is not None:
             self.config = self.session.config
@@ -194,14 +202,13 @@ class Parts:
 
     def statistics(self) -> dict[str, Any]:
         """Counters and states of all parts."""
-        worker, recording = self.rating.worker, self.recording
-        figures = worker.get_statistics() if worker is not None else {"state": "off", "database_error": None}
+        worker = self.rating.worker
+        figures = worker.get_statistics() if worker is not None else {"state": "off"}
         return {
             **figures,
             "session": self.session_id,
             "sink_errors": dict(self.sinks.errors),
-            "database_error": (recording.error if recording is not None else None)
-            or figures["database_error"],
+            "database_error": self.availability.error,
             "outbox": self.unstored()["outbox"],
             "outcomes": self._outcomes.figures(),
             "restarts": dict(self.background.crashes),

@@ -16,6 +16,7 @@ from llm_integration.errors import ConfigError, KeyRefusedError
 from llm_integration.llm_processor import LLMProcessor
 from llm_integration.memory_store import SignalMemoryStore
 from llm_integration.model_catalogue import ModelCatalogue, ModelWatch
+from llm_integration.ports import Provider
 from llm_integration.prompts import PromptLibrary
 from llm_integration.record.ledger import PostgresLedger
 from llm_integration.routing import router_for
@@ -38,9 +39,16 @@ class Rating:
     """Opened after the record. A fault that is none of the settings' leaves the host without ratings."""
 
     def __init__(
-        self, config: LLMConfig, ending: Ending, *, simulate: bool, models_folder: Path | None
+        self,
+        config: LLMConfig,
+        ending: Ending,
+        *,
+        simulate: bool,
+        models_folder: Path | None,
+        provider: Provider | None = None,
     ) -> None:
         self.config = config
+        self._provider = None if simulate else provider
         self._ending, self._simulate = ending, simulate
         self._models = None if simulate else models_folder
         self._key: SecretStr | None = config.api_key
@@ -65,15 +73,19 @@ class Rating:
         try:
             if self._simulate:
                 await self._start_simulator()
-            catalogue = ModelCatalogue(self.config.base_url, cache_folder=self._models)
+            catalogue = ModelCatalogue(
+                self.config.base_url, cache_folder=self._models, provider=self._provider
+            )
             await catalogue.load()
             ledger = self.ledger = self._open_ledger(recording, catalogue)
             processor = LLMProcessor(
-                self.config, api_key=self._key, guard=ledger, catalogue=catalogue, dialect_folder=self._models
-            )
+                self.config, api_key=self._key, guard=ledger, catalogue=catalogue, provider=self._provider,
+                dialect_folder=self._models,
+            )  # fmt: skip
             worker = self.worker = LLMWorker(
                 self.config, store, recording.manager if recording else None, sinks,
                 outbox=recording.outbox if recording else None, processor=processor, catalogue=catalogue,
+                availability=recording.availability if recording else None,
                 **ownership,
             )  # fmt: skip
         except ConfigError:
@@ -110,7 +122,7 @@ class Rating:
             return MemoryLedger(self.config.budgets, prices)
         key = self._key.get_secret_value() if self._key else None
         ledger = PostgresLedger(
-            recording.manager.connections, self.config.budgets, prices,
+            recording.manager.connections, self.config.budgets, prices, availability=recording.availability,
             key_fingerprint=key_fingerprint(key, self.config.base_url), worker_id=recording.worker_id,
         )  # fmt: skip
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from llm_integration.availability import Availability
 from llm_integration.config import LLMConfig
 from llm_integration.record import (
     DatabaseConfig,
@@ -67,9 +68,15 @@ class Recording:
     """Opened before anything is asked, so that answers of earlier runs are known; ended after the worker."""
 
     def __init__(
-        self, manager: DatabaseManager, block: DatabaseConfig, config: LLMConfig, *, worker_id: str
+        self,
+        manager: DatabaseManager,
+        block: DatabaseConfig,
+        config: LLMConfig,
+        *,
+        worker_id: str,
+        availability: Availability,
     ) -> None:
-        self.manager, self.worker_id = manager, worker_id
+        self.manager, self.worker_id, self.availability = manager, worker_id, availability
         self._block, self._config = block, config
         self.outbox: Outbox | None = None
         self.session: SessionEntry | None = None
@@ -109,7 +116,7 @@ class Recording:
         ending.records.add("the outbox", lambda bounds: in_thread(outbox.close, bounds.session - 0.1))
         return Leftovers(
             folder, self.manager, target=target, worker_id=f"outbox:{self.worker_id}",
-            lease_seconds=self._config.lease_seconds,
+            lease_seconds=self._config.lease_seconds, availability=self.availability,
         )  # fmt: skip
 
     async def _enter(self, wish: HostSession, ending: Ending, background: Background) -> None:
@@ -141,6 +148,7 @@ class Recording:
             off_reason=off_reason,
             outbox=self.outbox,
             handoff_seconds=self._block.handoff_timeout_seconds,
+            availability=self.availability,
         )
         ending.stores.add("the tables", partial(self._flush, recorder))
         background.start("recorder", recorder.run)
@@ -149,11 +157,6 @@ class Recording:
     def room(self) -> int:
         """Bars that may be handed over before they pile up."""
         return MOST_WAITING_BARS if self.recorder is None else MOST_WAITING_BARS - self.recorder.waiting[1]
-
-    @property
-    def error(self) -> str | None:
-        """What keeps bars or signals of the session from being stored at present."""
-        return self.recorder.error if self.recorder is not None else None
 
     def waiting(self) -> dict[str, Any]:
         """What PostgreSQL does not have yet, in memory and in the outbox."""

@@ -18,6 +18,7 @@ from llm_integration.errors import (
     LineStoppedError,
     OversizeRequestError,
 )
+from llm_integration.one_line import one_line
 from llm_integration.worker.analyses import answered, expired, failed, shares
 from llm_integration.worker.opinions import (
     agreement,
@@ -29,7 +30,6 @@ from llm_integration.worker.opinions import (
 from llm_integration.worker.patience import pause_after_failure
 from llm_integration.worker.replies import ReadReply, Replies
 from llm_integration.worker.tasks import Request, RequestReport, Task
-from llm_integration.worker.text import one_line
 
 __all__ = ["Asker"]
 

@@ -82,3 +82,5 @@ class Claims:
             await database.release(claims)
         except Exception as error:  # they stay ours, and can be claimed again by us
             availability.failed(error)
+            return
+        availability.over()

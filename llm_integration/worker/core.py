@@ -60,7 +60,8 @@ class LLMWorker:
     At the start, and when a worker has died, the waiting tasks of ``session`` (None: of signals without one)
     are taken back, and those of the sessions that the host's signals name. With ``adopt`` the tasks of all
     sessions are worked off; the results of others are stored and not delivered here. Tasks meant for another
-    ``base_url`` wait, unless ``any_endpoint``. Nothing in here raises into the host.
+    ``base_url`` wait, unless ``any_endpoint``. ``availability`` is what other parts know of the same
+    PostgreSQL, by the same ``clock``. Nothing in here raises into the host.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class LLMWorker:
         adopt: bool = False,
         any_endpoint: bool = False,
         catalogue: ModelCatalogue | None = None,
+        availability: Availability | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -104,8 +106,9 @@ class LLMWorker:
             lease_seconds=self.config.lease_seconds,
         )  # fmt: skip
         self._shared = Shared(
-            self.config, self.memory_store, book, db_manager, outbox, Availability(clock), self.worker_id,
-            clock=clock, wall=wall_clock, turn=turns.turn, wake=asyncio.Event(), idle=asyncio.Event(),
+            self.config, self.memory_store, book, db_manager, outbox, availability or Availability(clock),
+            self.worker_id, clock=clock, wall=wall_clock, turn=turns.turn,
+            wake=asyncio.Event(), idle=asyncio.Event(),
         )  # fmt: skip
         ownership = Ownership(
             db_manager, worker_id=self.worker_id, endpoint=endpoint_of(self.config), session=session,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 
+from llm_integration.one_line import one_line
 from llm_integration.worker.delivering import Delivering
 from llm_integration.worker.shared import Shared
 from llm_integration.worker.tally import Tally
-from llm_integration.worker.text import one_line
 
 __all__ = ["Elsewhere"]
 

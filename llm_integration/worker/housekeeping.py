@@ -31,8 +31,10 @@ class Housekeeping:
         while True:
             now = clock()
             if now >= next_beat:
-                next_beat = now + config.lease_seconds / 3
                 await self._beat()
+                # Soon after a failure: the lease runs out, and it is how a quiet worker learns of an end.
+                retry = self._shared.availability.retry_in("beat")
+                next_beat = clock() + retry if retry else now + config.lease_seconds / 3
             if now >= next_look:
                 next_look = now + config.poll_interval
                 if self.looks:

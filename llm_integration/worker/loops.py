@@ -8,17 +8,20 @@ import logging
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+from llm_integration.availability import Kind
+from llm_integration.one_line import one_line
 from llm_integration.worker.parts import WorkerParts
 from llm_integration.worker.ports import Processor
 from llm_integration.worker.subscribers import Subscribers
 from llm_integration.worker.supervision import Supervisor
-from llm_integration.worker.text import one_line
 
 __all__ = ["Loops"]
 
 logger = logging.getLogger(__name__)
 
 GIVE_BACK_SECONDS = 0.4
+KINDS: tuple[Kind, ...] = ("work", "beat", "results")
+"""What a worker asks PostgreSQL for. Once it has ended, what failed of it keeps no outage alive."""
 
 
 class Loops:
@@ -84,6 +87,8 @@ class Loops:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(0.3):
                     await self._processor.close()
+            for kind in KINDS:
+                self._parts.shared.availability.withdraw(kind)
             self._nothing_left = True
 
     def let_go(self) -> None:

@@ -18,12 +18,12 @@ from llm_integration.errors import (
     RequestRejectedError,
     ServerError,
 )
+from llm_integration.one_line import one_line
 from llm_integration.response_parser import ParsedResponse
 from llm_integration.second_opinion import agree
 from llm_integration.worker.analyses import unrated_reason
 from llm_integration.worker.replies import ReadReply
 from llm_integration.worker.tasks import Task, added
-from llm_integration.worker.text import one_line
 
 __all__ = ["agreement", "opinion_of", "why_nobody_answered", "why_nobody_was_asked", "with_opinions"]
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 from llm_integration.budget import plain_address
 from llm_integration.config import LLMConfig
 from llm_integration.domain import LLMAnalysis, Signal, TaskScope
-from llm_integration.worker.text import one_line
+from llm_integration.one_line import one_line
 
 __all__ = ["Ownership", "endpoint_of"]
 

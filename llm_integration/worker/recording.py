@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 
 from llm_integration.domain import Signal
 from llm_integration.fairness import SIGNALS_AT_ONCE
+from llm_integration.one_line import one_line
 from llm_integration.ports import Record
 from llm_integration.worker.reading import SignalReader
 from llm_integration.worker.shared import Shared
-from llm_integration.worker.text import one_line
 
 __all__ = ["SignalRecording"]
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from llm_integration.config.routes import Shadow
 from llm_integration.domain import Opinion
 from llm_integration.errors import CallError, ConfigError, OversizeRequestError
+from llm_integration.one_line import one_line
 from llm_integration.ports import Record
 from llm_integration.routing import RouteChoice
 from llm_integration.second_opinion import in_shadow_sample
@@ -17,7 +18,6 @@ from llm_integration.signal_formatter import SignalFormatter
 from llm_integration.worker.opinions import opinion_of
 from llm_integration.worker.replies import Replies
 from llm_integration.worker.tasks import Task
-from llm_integration.worker.text import one_line
 
 __all__ = ["Shadows"]
 

@@ -8,12 +8,12 @@ import logging
 
 from llm_integration.domain import LLMAnalysis
 from llm_integration.fairness import KEPT_AT_ONCE
+from llm_integration.one_line import one_line
 from llm_integration.ports import Record
 from llm_integration.worker.answers import Acceptance, Answer
 from llm_integration.worker.delivering import Delivering
 from llm_integration.worker.shared import Shared
 from llm_integration.worker.tasks import Task
-from llm_integration.worker.text import one_line
 
 __all__ = ["Storing"]
 

@@ -1,10 +1,11 @@
-"""Texts from outside, as they may stand in a line of the log."""
+"""What the log says of one analysis."""
 
 from __future__ import annotations
 
 from llm_integration.domain import LLMAnalysis
+from llm_integration.one_line import one_line
 
-__all__ = ["log_line", "one_line"]
+__all__ = ["log_line"]
 
 
 def log_line(analysis: LLMAnalysis) -> str:
@@ -19,11 +20,3 @@ def log_line(analysis: LLMAnalysis) -> str:
         f"cost={'unknown' if analysis.cost_usd is None else f'{analysis.cost_usd:f}'}"
         + (f" reason: {one_line(analysis.error, 300)}" if analysis.error else "")
     )
-
-
-def one_line(text: str, limit: int = 100) -> str:
-    """``text`` without line breaks or control characters, so that it can forge no log line."""
-    if len(text) <= limit and text.isprintable():
-        return text
-    shown = "".join(char if char.isprintable() else "?" for char in text[: limit + 1])
-    return shown if len(shown) <= limit else shown[: limit - 1] + "…"

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 from pydantic import SecretStr
 
+from llm_integration import Sidecar, SidecarThread
 from llm_integration.calls import ChatRequest, Failed, Price, Profile, RawReply, Refusal, Reply
 from llm_integration.config import DEFAULT_BASE_URL, LLMConfig
 from llm_integration.errors import (
@@ -478,6 +479,38 @@ async def test_the_documented_provider_serves_a_worker_and_costs_nothing() -> No
         await running
     assert (analysis.rating, analysis.cost_usd) == (4, 0)
     assert analysis.model_served == "llama3.2"
+
+
+async def test_a_sidecar_asks_by_the_provider_it_is_given(tmp_path: Path) -> None:
+    """In the host's loop and in a thread of its own: list of models and ratings come by Ollama's protocol and
+    cost nothing. The simulator of a trial is asked as OpenRouter is.
+    """
+    async with AsyncExitStack() as stack:
+        made = Bench("ollama", stack)
+        await made.server.start(stack)
+        config = LLMConfig(
+            base_url=made.server.url, model="llama3.2", requests_per_minute=600,
+            csv_output_directory=str(tmp_path / "out"),
+        )  # fmt: skip
+        options: dict[str, Any] = {"sinks": (), "models_folder": tmp_path / "models"}
+        async with Sidecar(config, provider=made.provider, **options) as sidecar:
+            assert sidecar.add_signal(signal_mapping("s-1"))
+            analysis = await sidecar.rating("s-1", 10)
+        assert analysis is not None
+        assert (analysis.rating, analysis.cost_usd, analysis.model_served) == (4, 0, "llama3.2")
+        thread = SidecarThread(config, provider=made.provider, **options)
+        assert thread.submit(signal_mapping("s-2"))
+        verdict = await asyncio.to_thread(thread.wait, "s-2", 10)
+        assert await asyncio.to_thread(thread.close)
+        assert (verdict.state, verdict.rating) == ("rated", 4)
+        assert len(made.server.sent()) == 2
+        assert len(made.server.asked_for_list) == 1  # the second one finds the list on disk
+        async with Sidecar(config, provider=made.provider, simulate=True, **options) as trial:
+            assert trial.add_signal(signal_mapping("s-3"))
+            simulated = await trial.rating("s-3", 10)
+        assert simulated is not None
+        assert simulated.answered
+        assert len(made.server.sent()) == 2
 
 
 async def test_the_documented_provider_lists_models_by_both_their_names() -> None:

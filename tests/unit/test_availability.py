@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_integration.availability import MEANWHILE, PAUSE_SECONDS, Availability, Change, Kind
+from llm_integration.availability import (
+    FORGOTTEN_AFTER_SECONDS,
+    MEANWHILE,
+    PAUSE_SECONDS,
+    Availability,
+    Change,
+    Kind,
+)
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -136,14 +143,89 @@ def test_an_outage_of_months_overflows_nothing(record: Availability) -> None:
 def test_what_nobody_asks_for_any_more_keeps_no_outage_alive(
     record: Availability, told: list[Change]
 ) -> None:
-    """A part that has ended takes its failure along, silently, and the next outage is announced again."""
+    """A part that has ended takes its failure along, silently; the next answer that anybody gets is the end
+    of the outage, and the next outage is announced again.
+    """
     record.failed(ConnectionError("away"), "bars")
     record.withdraw("bars")
     record.withdraw("signals")
     assert record.error is None
+    assert record.worth_asking
     assert len(told) == 1
+    record.over("beat")
+    assert [change.error for change in told] == ["away", None]
     record.failed(ConnectionError("away again"))
-    assert [change.error for change in told] == ["away", "away again"]
+    assert [change.error for change in told] == ["away", None, "away again"]
+
+
+def test_an_outage_that_outlives_a_part_is_not_announced_twice(
+    record: Availability, told: list[Change]
+) -> None:
+    """Nobody was answered between the end of one part and the failure of the next: it is the same outage."""
+    record.failed(ConnectionError("away"), "results")
+    record.withdraw("results")
+    record.failed(ConnectionError("still away"), "ledger")
+    record.over("ledger")
+    assert [change.error for change in told] == ["away", None]
+
+
+def test_what_nobody_tries_again_is_forgotten_once_others_are_answered(
+    record: Availability, told: list[Change], clock: Clock
+) -> None:
+    """Budgets were asked in the outage, and then no signal came for an hour: its end is told all the same."""
+    record.failed(ConnectionError("away"), "budgets")
+    clock.now += FORGOTTEN_AFTER_SECONDS - 1
+    record.over("beat")
+    assert record.error_of("budgets") == "away"
+    clock.now += 1
+    assert len(told) == 1  # nobody has said since that the record is there
+    record.over("beat")
+    assert record.error is None
+    assert [change.error for change in told] == ["away", None]
+
+
+@pytest.mark.parametrize("failing", KINDS)
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_kind_that_fails_for_ever_starves_no_other(
+    record: Availability, clock: Clock, failing: Kind, answered: bool
+) -> None:
+    """One table is locked, and each call about it ends without an answer, twice as often as others may ask:
+    as soon as PostgreSQL has answered anybody, the others go on, and only that kind has to wait.
+    """
+    others = [kind for kind in KINDS if kind != failing]
+    record.failed(ConnectionError("no answer in time"), failing)
+    if answered:
+        record.over(others[0])
+    for _ in range(20):
+        record.failed(ConnectionError("no answer in time"), failing)
+        assert [record.worth_asking_for(kind) for kind in others] == [answered] * len(others)
+        assert not record.worth_asking_for(failing)
+        clock.now += PAUSE_SECONDS / 2
+
+
+def test_a_brief_fault_of_one_part_costs_the_others_nothing_once_anybody_is_answered(
+    record: Availability, clock: Clock
+) -> None:
+    """One connection broke: the part that lost it tries again after a quarter of a second, and all go on."""
+    record.failed(ConnectionError("reset"), "ledger")
+    assert not record.worth_asking_for("work")
+    clock.now += record.retry_in("ledger")
+    record.over("ledger")
+    assert record.worth_asking_for("work")
+    record.failed(ConnectionError("reset"), "beat")
+    record.over("results")
+    assert record.worth_asking_for("work")
+    record.failed(ConnectionError("gone"), "results")  # after that answer: it may be a new outage
+    assert not record.worth_asking_for("work")
+
+
+def test_a_refusal_is_an_answer_for_all_others(record: Availability) -> None:
+    """Who is refused for a table that is missing has been answered: nobody else waits for PostgreSQL."""
+    record.failed(ConnectionError("no answer in time"), "results")
+    record.failed(FullTableError("table market_data is missing"), "bars")
+    assert record.worth_asking
+    assert not record.worth_asking_for("results")
+    assert not record.worth_asking_for("bars")
 
 
 @pytest.mark.parametrize(
@@ -187,22 +269,26 @@ STEPS = st.tuples(st.sampled_from(["failed", "over", "withdraw"]), st.sampled_fr
 
 @given(st.lists(STEPS, max_size=40))
 def test_messages_alternate_and_the_error_is_true(steps: list[tuple[str, Kind, float]]) -> None:
-    """In any order of failures and successes no two outages are announced without an end between them, except
-    where the end went unnoticed because nobody asked any more; and there is an error while something fails.
+    """In any order of failures and successes beginnings and ends of outages are told in turns, an end only
+    when PostgreSQL has answered and nothing fails that was tried in the last minute; and there is an error
+    while something fails.
     """
     clock, told = Clock(), list[Change]()
-    record, failing, withdrawn = Availability(clock, listeners=(told.append,)), set[Kind](), 0
+    record, failed_at = Availability(clock, listeners=(told.append,)), dict[Kind, float]()
     for step, kind, seconds in steps:
         clock.now += seconds
         if step == "failed":
             record.failed(ConnectionError(kind), kind)
-            failing.add(kind)
+            failed_at[kind] = clock.now
         else:
-            withdrawn += step == "withdraw" and failing == {kind}
             (record.over if step == "over" else record.withdraw)(kind)
-            failing.discard(kind)
-        assert (record.error is not None) == bool(failing)
-        assert record.worth_asking or failing
-        assert all(record.retry_in(each) == 0.0 for each in set(KINDS) - failing)
-    begun = sum(change.error is not None for change in told)
-    assert begun - (len(told) - begun) == withdrawn + bool(failing)
+            failed_at.pop(kind, None)
+            if step == "over":
+                oldest = clock.now - FORGOTTEN_AFTER_SECONDS
+                failed_at = {each: at for each, at in failed_at.items() if at > oldest}
+        assert (record.error is not None) == bool(failed_at)
+        assert record.worth_asking or failed_at
+        assert all(record.retry_in(each) == 0.0 for each in set(KINDS) - set(failed_at))
+        if failed_at or step == "over":
+            assert bool(told and told[-1].error) == bool(failed_at)
+    assert [change.error is None for change in told] == [bool(number % 2) for number in range(len(told))]

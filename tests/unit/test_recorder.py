@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from llm_integration.availability import Availability, Change
 from llm_integration.domain import Bar, Signal
 from llm_integration.record.recorder import SessionRecorder
 from tests.unit.worker_parts import signal_mapping
@@ -56,11 +57,16 @@ async def no_pause(_: float) -> None:
 
 @asynccontextmanager
 async def recording(
-    database: SlowDatabase, handoff: float = 5.0, off_reason: str | None = None
+    database: SlowDatabase,
+    handoff: float = 5.0,
+    off_reason: str | None = None,
+    availability: Availability | None = None,
+    sleep: Callable[[float], Awaitable[None]] = no_pause,
 ) -> AsyncIterator[SessionRecorder]:
     recorder = SessionRecorder(
-        database, "session", "ES", handoff_seconds=handoff, off_reason=off_reason, sleep=no_pause
-    )
+        database, "session", "ES", handoff_seconds=handoff, off_reason=off_reason, sleep=sleep,
+        availability=availability,
+    )  # fmt: skip
     task = asyncio.create_task(recorder.run())
     try:
         yield recorder
@@ -273,3 +279,66 @@ async def test_a_recorder_that_is_started_again_goes_on_with_what_waits() -> Non
     assert await recorder.flush(5)
     task.cancel()
     assert database.stored == ["s-1", "bar 0"]
+
+
+async def test_what_other_parts_met_first_is_not_announced_again() -> None:
+    """The heartbeat failed before: the recorder's failures are of the same outage, and it ends with them."""
+    told: list[Change] = []
+    shared = Availability(lambda: 0.0, listeners=(told.append,))
+    database = SlowDatabase()
+    shared.failed(OSError("connection refused"), "beat")
+    database.fault = OSError("connection refused")
+    async with recording(database, handoff=0.01, availability=shared) as recorder:
+        recorder.record_bar(BARS[0])
+        assert not await recorder.record_signal(a_signal("s1"))
+        async with asyncio.timeout(5):
+            while shared.error_of("bars") is None or shared.error_of("signals") is None:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        shared.over("beat")
+        assert recorder.error is not None
+        database.fault = None
+        assert await recorder.flush(5)
+    assert [change.error for change in told] == ["connection refused", None]
+
+
+async def test_a_signal_is_waited_for_while_only_others_fail() -> None:
+    """That budgets cannot be asked says nothing about signals: the bar waits for its signal as ever."""
+    shared = Availability(lambda: 0.0)
+    shared.failed(OSError("no answer in time"), "budgets")
+    async with recording(SlowDatabase(), availability=shared) as recorder:
+        assert await recorder.record_signal(a_signal("s1"))
+        assert recorder.error is None
+
+
+async def test_each_kind_is_tried_again_after_pauses_of_its_own() -> None:
+    """They double from a quarter of a second to five, as those of every part do."""
+    database, pauses, enough = NoBars(), list[float](), asyncio.Event()
+
+    async def note(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 8:
+            enough.set()
+            await asyncio.Event().wait()
+        await asyncio.sleep(0)
+
+    async with recording(database, availability=Availability(lambda: 0.0), sleep=note) as recorder:
+        recorder.record_bar(BARS[0])
+        await asyncio.wait_for(enough.wait(), 5)
+    assert pauses == [0.25, 0.25, 0.5, 1.0, 2.0, 4.0, 5.0, 5.0]  # the first one gathers bars
+
+
+async def test_a_recorder_that_has_ended_keeps_no_outage_alive() -> None:
+    """Nobody stores signals and bars any more: the next answer that anybody gets is the end of it."""
+    told: list[Change] = []
+    shared = Availability(lambda: 0.0, listeners=(told.append,))
+    database = SlowDatabase()
+    database.fault = OSError("connection refused")
+    async with recording(database, handoff=0.01, availability=shared) as recorder:
+        recorder.record_bar(BARS[0])
+        await recorder.record_signal(a_signal("s1"))
+        async with asyncio.timeout(5):
+            while shared.error_of("bars") is None or shared.error_of("signals") is None:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+    assert shared.error is None
+    shared.over("results")
+    assert [change.error for change in told] == ["connection refused", None]

@@ -128,7 +128,7 @@ class Leftovers:
             except Exception:  # the next look may be luckier, and the answers are on disk until then
                 self.crashes += 1
                 logger.exception("the look for what earlier runs left crashed; it is repeated")
-            await self._sleep(LOOK_SECONDS)
+            await self._sleep(self._availability.retry_in("leftovers") or LOOK_SECONDS)
 
     async def settle(self) -> Settled:
         """Bring in what can be brought in now; what PostgreSQL does not take waits."""
