@@ -84,14 +84,10 @@ class Sidecar:
         self._wanted = Wanted(
             config=config,
             block=_database_block(database, database_url),
-            sinks=sinks,
             session=HostSession(session) if isinstance(session, str) else session,
-            adopt=adopt,
-            simulate=simulate,
             models_folder=models_folder or config.folder / ".tradent" / "models",
-            summary=summary,
-            provider=provider,
-        )
+            sinks=sinks, adopt=adopt, simulate=simulate, summary=summary, provider=provider,
+        )  # fmt: skip
         self.memory_store = SignalMemoryStore(config.max_memory_signals, config.memory_retention_minutes)
         self._waiters = Waiters(told)
         self._ending = Ending()
