@@ -505,6 +505,7 @@ async def test_a_sidecar_asks_by_the_provider_it_is_given(tmp_path: Path) -> Non
         assert (verdict.state, verdict.rating) == ("rated", 4)
         assert len(made.server.sent()) == 2
         assert len(made.server.asked_for_list) == 1  # the second one finds the list on disk
+        config = config.model_copy(update={"model": DEFAULT_MODELS[0].id})
         async with Sidecar(config, provider=made.provider, simulate=True, **options) as trial:
             assert trial.add_signal(signal_mapping("s-3"))
             simulated = await trial.rating("s-3", 10)
