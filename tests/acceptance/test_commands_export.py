@@ -81,7 +81,7 @@ def test_deleted_files_come_back_row_for_row(database_url: str, tmp_path: Path) 
     assert (report["bar_rows"], report["kept_bar_rows"]) == (1500, 0)
     assert report["signal_rows"] == len(before[0]) - 1 > 10
     assert sorted(entry.name for entry in live.iterdir()) == sorted(
-        [*FILES, "llm_processing_summary.json", "worth.html"]
+        [*FILES, "llm_outcomes.csv", "llm_processing_summary.json", "worth.html"]
     )
 
 
