@@ -7,7 +7,6 @@ what PostgreSQL has not taken by then stays in a bounded queue and is written in
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections import deque
@@ -23,6 +22,7 @@ __all__ = ["HostDatabase", "SessionRecorder", "SignalOutbox"]
 
 logger = logging.getLogger(__name__)
 
+FLUSH_RETRY_SECONDS = 0.25
 BAR_INTERVAL_SECONDS = 0.25
 BARS_PER_STATEMENT = 500
 
@@ -89,6 +89,7 @@ class SessionRecorder:
         self._max_signals = max_signals
         self._max_bars = max_bars
         self._sleep = sleep
+        self._flushing = asyncio.Event()
         self._signals: deque[tuple[Signal, asyncio.Future[bool]]] = deque()
         self._bars: deque[tuple[int, str, Bar]] = deque()
         self._signals_seen = 0
@@ -175,11 +176,33 @@ class SessionRecorder:
             self._availability.withdraw("bars")
 
     async def flush(self, timeout: float) -> bool:
-        """Wait, at most ``timeout`` seconds, until everything is stored; True if it is."""
-        with contextlib.suppress(TimeoutError):
+        """Wait, at most ``timeout`` seconds, until everything is stored; True if it is.
+
+        What PostgreSQL does not take is tried at once and often meanwhile: it may be back since the last
+        try, and there is no later one.
+        """
+        self._flushing.set()
+        try:
             async with asyncio.timeout(timeout), self._written:
                 await self._written.wait_for(lambda: self.waiting == (0, 0))
+        except TimeoutError:
+            pass
+        finally:
+            self._flushing.clear()
         return self.waiting == (0, 0)
+
+    async def _rest(self, seconds: float) -> None:
+        """Between two tries; the end is in a hurry."""
+        if self._flushing.is_set():
+            await self._sleep(min(seconds, FLUSH_RETRY_SECONDS))
+            return
+        pause = asyncio.ensure_future(self._sleep(seconds))
+        hurry = asyncio.ensure_future(self._flushing.wait())
+        try:
+            await asyncio.wait({pause, hurry}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            pause.cancel()
+            hurry.cancel()
 
     def keep_waiting(self) -> int:
         """Have every signal that still waits kept on disk, for the next run; how many there are."""
@@ -252,7 +275,7 @@ class SessionRecorder:
             else:
                 self._availability.over(kind)
                 return True
-            await self._sleep(self._availability.retry_in(kind))
+            await self._rest(self._availability.retry_in(kind))
 
     async def _tell(self) -> None:
         async with self._written:

@@ -342,3 +342,22 @@ async def test_a_recorder_that_has_ended_keeps_no_outage_alive() -> None:
     assert shared.error is None
     shared.over("results")
     assert [change.error for change in told] == ["connection refused", None]
+
+
+async def test_a_flush_does_not_sit_out_a_pause_between_two_tries() -> None:
+    """PostgreSQL is back since the last try, and there is no later one: what waits is stored at once."""
+    database, paused = SlowDatabase(), asyncio.Event()
+    database.fault = OSError("connection refused")
+
+    async def for_ever(seconds: float) -> None:
+        if seconds and database.fault is not None:
+            paused.set()
+            await asyncio.Event().wait()
+        await asyncio.sleep(0)
+
+    async with recording(database, handoff=0.01, sleep=for_ever) as recorder:
+        await recorder.record_signal(a_signal("s1"))
+        await asyncio.wait_for(paused.wait(), 5)
+        database.fault = None
+        assert await recorder.flush(5)
+    assert database.stored == ["s1"]
