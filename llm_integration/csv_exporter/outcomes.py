@@ -21,6 +21,7 @@ from llm_integration.csv_exporter.files import AppendFile
 from llm_integration.csv_exporter.index import IdSet, Row, cells_of
 from llm_integration.csv_exporter.lane import Lane
 from llm_integration.csv_exporter.rebuild import lines_of
+from llm_integration.csv_exporter.rewriting import rewrite
 from llm_integration.csv_exporter.summary import draft_of
 from llm_integration.worth.outcome import HOST, Exit, OutcomeRecord
 from llm_integration.worth.sessions import moment_of
@@ -171,35 +172,16 @@ class OutcomeFile:
     def _correct(self) -> None:
         """Rows that the file had already are replaced."""
         try:
-            _replace(self._lane.file, self._corrections, self._pause)
+            rewrite(
+                self._lane.file,
+                lambda number, line: _better(line, self._corrections) if number else line,
+                self._pause,
+            )
         except OSError as error:
             self._lane.health.failed(error, self._clock())
             return
         self._lane.health.worked(self._clock())
         self._corrections.clear()
-
-
-def _replace(file: AppendFile[str], better: Mapping[str, bytes], pause: Callable[[], None]) -> None:
-    """Put rows in the places of those of the same signals, unless nothing would change. Raises OSError."""
-    draft = draft_of(file.path)
-    changed = False
-    try:
-        with file.locked() as fd, draft.open("wb") as out:
-            for number, line in enumerate(lines_of(fd)):
-                kept = _better(line, better) if number else line
-                changed = changed or kept != line
-                out.write(kept)
-                if number % _SLICE == 0:
-                    pause()
-            if changed:
-                out.flush()
-                os.fsync(out.fileno())
-                draft.chmod(os.fstat(fd).st_mode & 0o777)
-                draft.replace(file.path)
-    finally:
-        draft.unlink(missing_ok=True)
-    if changed:
-        file.close()  # the one that has taken its place is opened with the next row
 
 
 def _better(line: bytes, better: Mapping[str, bytes]) -> bytes:

@@ -7,15 +7,12 @@ belongs in the thread of the files.
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Callable, Mapping
-from typing import BinaryIO
 
 from llm_integration.csv_exporter.files import AppendFile
 from llm_integration.csv_exporter.index import BarKey
-from llm_integration.csv_exporter.rebuild import lines_of
+from llm_integration.csv_exporter.rewriting import rewrite
 from llm_integration.csv_exporter.rows import PENDING, RESULT_COLUMNS
-from llm_integration.csv_exporter.summary import draft_of
 
 __all__ = ["MOST_PENDING", "PendingRows", "fill"]
 
@@ -23,7 +20,6 @@ MOST_PENDING = 100_000
 """Signals whose rows say pending and are known; of more than that, the oldest stay as they are."""
 _END = PENDING.encode()
 _ID_COLUMN = RESULT_COLUMNS.index("signal_id")
-_SLICE = 256
 
 
 class PendingRows:
@@ -62,32 +58,16 @@ def fill(file: AppendFile[BarKey], endings: Mapping[str, bytes], pause: Callable
     is, byte for byte. Raises BlockingIOError while another process holds the file, and OSError; nothing has
     changed then.
     """
-    draft = draft_of(file.path)
-    try:
-        with file.locked() as fd, draft.open("wb") as out:
-            filled = _copy(fd, out, endings, pause)
-            if filled:
-                out.flush()
-                os.fsync(out.fileno())
-                draft.chmod(os.fstat(fd).st_mode & 0o777)
-                draft.replace(file.path)
-    finally:
-        draft.unlink(missing_ok=True)
-    if filled:
-        file.close()  # the one that has taken its place is opened with the next row
-    return filled
+    filled = set[str]()
 
-
-def _copy(fd: int, out: BinaryIO, endings: Mapping[str, bytes], pause: Callable[[], None]) -> set[str]:
-    filled = set()
-    for number, line in enumerate(lines_of(fd)):
+    def better(_number: int, line: bytes) -> bytes:
         cell = _id_cell(line.decode("utf-8", "replace")) if line.endswith(_END) else None
-        if cell is not None and cell in endings:
-            filled.add(cell)
-            line = line.removesuffix(_END) + endings[cell]  # noqa: PLW2901  the better version of it
-        out.write(line)
-        if number % _SLICE == 0:
-            pause()
+        if cell is None or cell not in endings:
+            return line
+        filled.add(cell)
+        return line.removesuffix(_END) + endings[cell]
+
+    rewrite(file, better, pause)
     return filled
 
 
